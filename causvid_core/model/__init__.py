@@ -1,0 +1,1 @@
+"""The causal Wan transformer: sizes, modules, positions, attention, KV cache, checkpoints."""

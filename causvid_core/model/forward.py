@@ -1,0 +1,227 @@
+"""The transformer: one forward over any module tree with Wan 2.1's names.
+
+Standalone the tree is `CausalWan`; in a host it is the host's own model. Only leaf modules are
+called and parameters are cast where they are read, so weight patches, quantised storage and
+offloading keep working. Facts of the network: Wan (arXiv 2503.20314); per-frame timesteps and
+the block-causal order: CausVid (arXiv 2412.07772).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .attention import BlockCausal, Everything, SelfAttend
+from .binding import BoundWan, as_bound
+from .prompt import EncodedPrompt, encode_prompt
+from .rope import Rotary
+
+
+def forward_all(
+    model: nn.Module | BoundWan,
+    noisy: Tensor,
+    timesteps: Tensor,
+    context: Tensor,
+    causal: bool = True,
+    frames_per_block: int = 3,
+    first_block_frames: int | None = None,
+    *,
+    first_position: int = 0,
+    context_lengths: Sequence[int] | Tensor | None = None,
+    image_features: Tensor | None = None,
+) -> Tensor:
+    """Flow of all latent frames at once; differentiable. The training forward.
+
+    noisy [B, C, T, H, W], timesteps [B, T] (or [B, 1]: one for all frames), context
+    [B, l, text_dim] with l up to the model's `text_len`. Trailing all-zero rows of a sample's
+    context count as padding; `context_lengths` [B] says where it starts without looking (on a
+    GPU, looking waits for the device). `causal=False` is the bidirectional teacher. The first
+    latent frame sits at `first_position`. Returns [B, 16, T, H, W]. Raises ValueError for
+    shapes that do not fit.
+    """
+    bound = as_bound(model)
+    frames, height, width = check_latents(bound, noisy)
+    if timesteps.ndim != 2 or timesteps.shape[0] != noisy.shape[0]:
+        raise ValueError(
+            f"timesteps have shape {tuple(timesteps.shape)}; expected one a sample and latent "
+            f"frame, ({noisy.shape[0]}, {frames})"
+        )
+    grid = bound.config.grid(height, width)
+    positions = range(first_position, first_position + frames)
+    rope = Rotary(bound.config.head_dim, grid, noisy.device).table(positions)
+    if causal:
+        sizes = split_blocks(frames, frames_per_block, first_block_frames)
+        tokens = [size * grid[0] * grid[1] for size in sizes]
+        attend: SelfAttend = BlockCausal(bound.attention, rope, tokens)
+    else:
+        attend = Everything(bound.attention, rope)
+    prompt = encode_prompt(bound, context, context_lengths, image_features)
+    return denoise(bound, noisy, timesteps, attend, prompt)
+
+
+def denoise(
+    bound: BoundWan, noisy: Tensor, timesteps: Tensor, attend: SelfAttend, prompt: EncodedPrompt
+) -> Tensor:
+    """Flow [B, 16, T, H, W] in the dtype of `noisy` [B, C, T, H, W].
+
+    timesteps [b, f], b and f being one or the number of samples and of latent frames.
+    """
+    x, grid = patch_tokens(bound, noisy)
+    time, modulation = embed_time(bound, timesteps)
+    for layer in range(bound.config.num_layers):
+        x = _block(bound, layer, x, modulation, attend, prompt)
+    return _head(bound, x, time, grid).to(noisy.dtype)
+
+
+def write_cache(
+    bound: BoundWan, clean: Tensor, timesteps: Tensor, attend: SelfAttend, prompt: EncodedPrompt
+) -> None:
+    """The clean pass: what `denoise` does, up to the last layer's keys and values.
+
+    `attend` keeps what it is given; nothing after the last keys and values is computed.
+    """
+    x, _ = patch_tokens(bound, clean)
+    _, modulation = embed_time(bound, timesteps)
+    last = bound.config.num_layers - 1
+    for layer in range(last):
+        x = _block(bound, layer, x, modulation, attend, prompt)
+    block = bound.tree.blocks[last]
+    shift, scale = _modulation(block.modulation, modulation, x.dtype)[:2]
+    _, keys, values = _project(bound, block, x, shift, scale, with_queries=False)
+    attend.keep(last, keys, values)
+
+
+def patch_tokens(bound: BoundWan, latents: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
+    """Latents [B, C, T, H, W] to tokens [B, N, dim] and their grid (T, rows, columns).
+
+    Image-to-video models are given zeros (no image) in the channels that `latents` lacks.
+    """
+    embedding = bound.tree.patch_embedding
+    missing = bound.config.in_dim - latents.shape[1]
+    if missing:
+        latents = torch.nn.functional.pad(latents, (0, 0, 0, 0, 0, 0, 0, missing))
+    stored = embedding.weight.dtype
+    # Hosts keep this layer in float32; storage formats below 16 bits are cast by the layer.
+    x = embedding(latents.to(stored if stored.itemsize > 1 else bound.dtype))
+    return x.flatten(2).transpose(1, 2).to(bound.dtype).contiguous(), tuple(x.shape[2:])
+
+
+def embed_time(bound: BoundWan, timesteps: Tensor) -> tuple[Tensor, Tensor]:
+    """Timesteps [b, f] to the head's embedding [b, f, 1, dim] and the blocks' [b, f, 6, dim]."""
+    half = bound.config.freq_dim // 2
+    exact = torch.float32 if timesteps.device.type == "mps" else torch.float64
+    order = torch.arange(half, dtype=exact, device=timesteps.device)
+    angle = timesteps.to(exact)[..., None] * torch.pow(10000.0, -order / half)
+    waves = torch.cat((angle.cos(), angle.sin()), dim=-1).to(bound.dtype)
+    time = bound.tree.time_embedding(waves)
+    return time.unsqueeze(2), bound.tree.time_projection(time).unflatten(2, (6, -1))
+
+
+def split_blocks(frames: int, frames_per_block: int, first_block_frames: int | None) -> list[int]:
+    """Latent frames of each block; the last may be smaller. Raises ValueError below one."""
+    if min(frames_per_block, first_block_frames or 1) < 1:
+        raise ValueError("a block needs at least one latent frame")
+    sizes = [min(frames, first_block_frames or frames_per_block)]
+    while (rest := frames - sum(sizes)) > 0:
+        sizes.append(min(rest, frames_per_block))
+    return sizes
+
+
+def check_latents(bound: BoundWan, latents: Tensor) -> tuple[int, int, int]:
+    """(T, H, W) of latents [B, C, T, H, W]; ValueError when the model cannot take them."""
+    config = bound.config
+    if latents.ndim != 5 or latents.shape[1] not in (config.out_dim, config.in_dim):
+        raise ValueError(
+            f"latents have shape {tuple(latents.shape)}; expected "
+            f"(batch, {config.out_dim}, latent frames, height, width)"
+        )
+    config.grid(latents.shape[3], latents.shape[4])
+    return tuple(latents.shape[2:])
+
+
+def _block(
+    bound: BoundWan,
+    layer: int,
+    x: Tensor,
+    modulation: Tensor,
+    attend: SelfAttend,
+    prompt: EncodedPrompt,
+) -> Tensor:
+    """One layer over tokens x [B, N, dim], which it overwrites where no gradient is wanted."""
+    block = bound.tree.blocks[layer]
+    shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = _modulation(
+        block.modulation, modulation, x.dtype
+    )
+    q, k, v = _project(bound, block, x, shift, scale)
+    x = _add_gated(x, block.self_attn.o(attend(layer, q, k, v).flatten(2)), gate)
+    x = _add(x, _attend_prompt(bound, block, layer, x, prompt))
+    return _add_gated(x, block.ffn(_modulate(block.norm2, x, ffn_shift, ffn_scale)), ffn_gate)
+
+
+def _project(
+    bound: BoundWan,
+    block: nn.Module,
+    x: Tensor,
+    shift: Tensor,
+    scale: Tensor,
+    with_queries: bool = True,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Normalised, unturned queries and keys, and values: [B, N, h, d] each."""
+    own = block.self_attn
+    x = _modulate(block.norm1, x, shift, scale)
+    queries = bound.heads(own.norm_q(own.q(x))) if with_queries else None
+    return queries, bound.heads(own.norm_k(own.k(x))), bound.heads(own.v(x))
+
+
+def _attend_prompt(
+    bound: BoundWan, block: nn.Module, layer: int, x: Tensor, prompt: EncodedPrompt
+) -> Tensor:
+    cross = block.cross_attn
+    q = bound.heads(cross.norm_q(cross.q(block.norm3(x))))
+    out = bound.attention(q, prompt.keys[layer], prompt.values[layer], prompt.bias)
+    if prompt.image_keys:
+        out = out + bound.attention(q, prompt.image_keys[layer], prompt.image_values[layer])
+    return cross.o(out.flatten(2))
+
+
+def _head(bound: BoundWan, x: Tensor, time: Tensor, grid: tuple[int, int, int]) -> Tensor:
+    """Tokens [B, N, dim] to flow [B, 16, T, H, W]."""
+    head = bound.tree.head
+    shift, scale = _modulation(head.modulation, time, x.dtype)
+    pixels = head.head(_modulate(head.norm, x, shift, scale))
+    cells = pixels.unflatten(-1, (*bound.config.patch_size, -1)).unflatten(1, grid)
+    # [B, T, rows, columns, t, p, q, C] -> [B, C, T, t, rows, p, columns, q]
+    cells = cells.permute(0, 7, 1, 4, 2, 5, 3, 6)
+    return cells.flatten(6, 7).flatten(4, 5).flatten(2, 3)
+
+
+def _modulation(parameter: Tensor, time: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Shifts, scales (one added) and gates [b, f, 1, dim], summed in float32.
+
+    `parameter` [1, n, dim] may live elsewhere and in another dtype; `time` is [b, f, n or 1, dim].
+    """
+    table = parameter.to(device=time.device, dtype=torch.float32) + time.float()
+    table[:, :, 1::3] += 1  # the second of every three is a scale; so is the head's
+    return table.to(dtype).unsqueeze(3).unbind(2)
+
+
+def _modulate(norm: nn.Module, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """norm(x) * scale + shift, frame by frame: [B, N, dim], shift and scale [b, f, 1, dim]."""
+    by_frame = norm(x).unflatten(1, (shift.shape[1], -1))
+    out = None if torch.is_grad_enabled() else by_frame
+    return torch.addcmul(shift, by_frame, scale, out=out).flatten(1, 2)
+
+
+def _add_gated(x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
+    """x + y * gate, frame by frame; overwrites x where no gradient is wanted."""
+    frames = (gate.shape[1], -1)
+    by_frame, y = x.unflatten(1, frames), y.unflatten(1, frames)
+    out = None if torch.is_grad_enabled() else by_frame
+    return torch.addcmul(by_frame, y, gate, out=out).flatten(1, 2)
+
+
+def _add(x: Tensor, y: Tensor) -> Tensor:
+    """x + y; overwrites x where no gradient is wanted."""
+    return x + y if torch.is_grad_enabled() else x.add_(y)

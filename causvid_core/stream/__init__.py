@@ -1,0 +1,1 @@
+"""A stream: its recipe, noise, plan, rollout and state."""
