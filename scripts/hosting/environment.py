@@ -71,6 +71,10 @@ class Environment:
     def base(self, name: str) -> Path:
         return self.home / "bases" / name
 
+    def has(self, release: str) -> bool:
+        """Whether this ComfyUI release was set up completely."""
+        return f"front end of ComfyUI {release}" in self._done
+
     def uses_cuda(self) -> bool:
         """Whether torch is a CUDA build that sees a device; CPU builds are told by their file."""
         code = (

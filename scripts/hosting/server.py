@@ -120,7 +120,7 @@ class Server:
             *device,
             *("--listen", HOST, "--port", str(self.port)),
             *("--base-directory", str(self.base)),
-            *("--database-url", "sqlite:///:memory:"),
+            *("--database-url", f"sqlite:///{(self.base / 'comfyui.db').as_posix()}"),
             "--disable-api-nodes",
             "--disable-auto-launch",
             *("--preview-method", "auto"),

@@ -1,0 +1,96 @@
+"""A running ComfyUI with this pack in it, and everything one asks of it."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .client import Client, Listener, Run
+from .environment import ROOT, Environment
+from .graph import Prompt, Workflow, prompt_from_workflow
+from .pack import prepare_base
+from .server import Server
+
+
+class Host:
+    """Starts on entering a `with` block, or by `start`, and stops on leaving it.
+
+    name: of the base directory below the environment's folder; fresh: empty it first.
+    packs: folders of further custom nodes. extra_arguments, variables: see Server.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        release: str,
+        name: str,
+        fresh: bool = False,
+        packs: Sequence[Path] = (),
+        extra_arguments: Sequence[str] = (),
+        variables: dict[str, str] | None = None,
+    ) -> None:
+        self.release = release
+        self.base = environment.base(f"{name}-{release}")
+        if fresh:
+            shutil.rmtree(self.base, ignore_errors=True)
+        self.pack = prepare_base(self.base, tuple(packs))
+        self.server = Server(environment, release, self.base, extra_arguments, variables)
+        self.client = Client(self.server.address)
+
+    @property
+    def address(self) -> str:
+        return self.server.address
+
+    @cached_property
+    def object_info(self) -> dict[str, Any]:
+        """Every node type's schema as it was when first asked for."""
+        return self.client.object_info()
+
+    def workflow(self, name: str) -> Workflow:
+        """A shared workflow of this pack, without its suffix."""
+        return json.loads((ROOT / "workflows" / f"{name}.json").read_text("utf-8"))
+
+    def prompt(self, workflow: str | Workflow) -> Prompt:
+        """The prompt of a workflow or of a shared workflow's name; the caller may change it."""
+        found = self.workflow(workflow) if isinstance(workflow, str) else workflow
+        return prompt_from_workflow(found, self.object_info)
+
+    def run(
+        self, prompt: Prompt, listener: Listener | None = None, timeout: float = 600.0
+    ) -> Run:
+        """See Client.run."""
+        return self.client.run(prompt, listener, timeout)
+
+    def path(self, file: dict[str, str]) -> Path:
+        """Where an entry of `Run.files` lies on this machine."""
+        return self.base / file["type"] / file["subfolder"] / file["filename"]
+
+    def memory(self) -> int:
+        """Resident bytes of the server process; needs psutil."""
+        import psutil  # the demo runs without any package
+
+        return psutil.Process(self.server.pid).memory_info().rss
+
+    def log(self) -> str:
+        return self.server.log_text()
+
+    def start(self) -> "Host":
+        self.server.start()
+        return self
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def __enter__(self) -> "Host":
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
