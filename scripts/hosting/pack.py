@@ -25,7 +25,6 @@ SETTINGS = {
     "Comfy.InstalledVersion": "1.32.9",
     "Comfy.Notification.ShowVersionUpdates": False,
     "Comfy.Minimap.Visible": False,
-    "Comfy.Workflow.Persist": False,
     "Comfy.Locale": "en",
 }
 

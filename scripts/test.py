@@ -1,0 +1,71 @@
+"""Sets up what the tests need and runs them all: `python scripts/test.py [pytest arguments]`.
+
+The first run installs a virtual environment, two ComfyUI releases and, as root on Debian,
+Chromium. Everything but Chromium goes into one folder, `.causvid` or what CAUSVID_HOME names.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+
+if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
+    sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
+
+from hosting.browser import find_browser, install_browser
+from hosting.environment import ROOT, Environment, SetupError
+from hosting.pins import HOST_RELEASES
+
+
+def main() -> int:
+    arguments, for_pytest = parse_arguments()
+    environment = Environment(torch_index_url=arguments.torch_index_url)
+    try:
+        environment.ensure([] if arguments.fast else list(HOST_RELEASES), tools=True)
+        variables = {} if arguments.fast else browser_variables(environment)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not any(argument.startswith("tests") for argument in for_pytest):
+        for_pytest.append("tests/core" if arguments.fast else "tests")
+    commands = (["-m", "ruff", "check", "."], ["-m", "pytest", "--durations=10", *for_pytest])
+    for command in commands:
+        done = subprocess.run(
+            [environment.python, *command],
+            cwd=ROOT,
+            env=os.environ | variables | {"CAUSVID_HOME": str(environment.home)},
+        )
+        if done.returncode:
+            return done.returncode
+    return 0
+
+
+def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        description="Run every test; arguments not listed here go to pytest."
+    )
+    parser.add_argument("--fast", action="store_true", help="the core's tests, without ComfyUI")
+    parser.add_argument(
+        "--torch-index-url", help="a further package index for torch, e.g. one with smaller builds"
+    )
+    return parser.parse_known_args()
+
+
+def browser_variables(environment: Environment) -> dict[str, str]:
+    """Says where the browser is. Without one its tests are skipped, on a Linux CI they fail."""
+    browser = find_browser() or install_browser(environment.log)
+    variables = {"CAUSVID_REQUIRE_HOST": "1"}
+    if browser is not None:
+        return variables | {"CAUSVID_CHROMIUM": str(browser)}
+    advice = "No Chromium or Chrome was found (CAUSVID_CHROMIUM may name one)"
+    if os.environ.get("CI") == "true" and sys.platform == "linux":
+        raise SetupError(f"{advice} and none could be installed; see {environment.log}.")
+    print(f"{advice}; the browser tests are skipped.")
+    return variables
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
