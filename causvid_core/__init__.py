@@ -15,6 +15,8 @@ _HOMES = {
     "load_model": "model.checkpoints",
     "Recipe": "stream.recipe",
     "recipes": "stream.presets",
+    "presets": "stream.presets",
+    "StepRecord": "stream.rollout",
     "StreamState": "stream.state",
     "start": "stream.rollout",
     "prime": "stream.rollout",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from .attention import BlockCausal, Everything, SelfAttend
 from .binding import BoundWan, as_bound
+from .kv_cache import CachedAttention
 from .prompt import EncodedPrompt, encode_prompt
 from .rope import Rotary
 
@@ -76,7 +77,11 @@ def denoise(
 
 
 def write_cache(
-    bound: BoundWan, clean: Tensor, timesteps: Tensor, attend: SelfAttend, prompt: EncodedPrompt
+    bound: BoundWan,
+    clean: Tensor,
+    timesteps: Tensor,
+    attend: CachedAttention,
+    prompt: EncodedPrompt,
 ) -> None:
     """The clean pass: what `denoise` does, up to the last layer's keys and values.
 

@@ -90,7 +90,9 @@ def real_rows(context: Tensor) -> Tensor:
     return (used * order).amax(dim=1) if context.shape[1] else used.sum(dim=1)
 
 
-def _share_padding(bound: BoundWan, context: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+def _share_padding(
+    bound: BoundWan, context: Tensor, lengths: Tensor
+) -> tuple[Tensor, Tensor | None]:
     """Rows to embed [B, M, text_dim] and the bias [B, 1, 1, M] of their logits, or None.
 
     The one place that decides between one padding row for all and padding in full: sharing wins

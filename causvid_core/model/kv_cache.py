@@ -1,0 +1,148 @@
+"""Keys and values of the latent frames that blocks see, and self-attention over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .attention import Attention
+from .binding import BoundWan
+from .rope import rotate
+
+
+class Slots(NamedTuple):
+    """Tokens `first` to `last` of a block, kept from token `start` of the cache on."""
+
+    start: int
+    first: int
+    last: int
+
+
+class KVRing:
+    """Keys and values [B, tokens, h, d] of every layer, written in place and never moved.
+
+    Reading a filled prefix is a view. Which token lies where is the caller's policy.
+    """
+
+    def __init__(self, bound: BoundWan, batch: int, tokens: int) -> None:
+        self._shape = (batch, bound.config.num_heads, bound.config.head_dim)
+        self._dtype, self._device = bound.dtype, bound.device
+        self.keys = [self._allocate(tokens) for _ in range(bound.config.num_layers)]
+        self.values = [self._allocate(tokens) for _ in range(bound.config.num_layers)]
+        self._scratch: Tensor | None = None
+        self.allocations = 1
+
+    @property
+    def tokens(self) -> int:
+        """Tokens there is room for."""
+        return self.keys[0].shape[1]
+
+    @property
+    def token_bytes(self) -> int:
+        """Bytes that one token takes in all layers, for the whole batch."""
+        return 2 * len(self.keys) * self.keys[0][:, :1].nbytes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.keys[0].device
+
+    def reserve(self, tokens: int) -> None:
+        """Make room for `tokens` tokens. Grows by half at least, layer by layer, so that the
+        copies of a stream that keeps everything add up to a constant factor. Mutates the ring.
+        """
+        if tokens <= self.tokens:
+            return
+        tokens = max(tokens, self.tokens * 3 // 2)
+        self.allocations += 1
+        for tensors in (self.keys, self.values):
+            for layer, old in enumerate(tensors):
+                tensors[layer] = self._allocate(tokens)
+                tensors[layer][:, : old.shape[1]].copy_(old)
+
+    def scratch(self, tokens: int) -> Tensor:
+        """Memory [B, tokens, h, d] that all layers share, one after the other."""
+        if self._scratch is None or self._scratch.shape[1] < tokens:
+            self._scratch = self._allocate(self.tokens)
+        return self._scratch[:, :tokens]
+
+    def write_prefix(self, keys: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+        """Overwrite the first tokens of every layer."""
+        for tensors, source in ((self.keys, keys), (self.values, values)):
+            for own, given in zip(tensors, source, strict=True):
+                own[:, : given.shape[1]].copy_(given, non_blocking=True)
+
+    def read_prefix(self, tokens: int, device: str) -> tuple[tuple[Tensor, ...], ...]:
+        """Copies of the first `tokens` tokens of every layer: keys and values."""
+        return tuple(
+            tuple(tensor[:, :tokens].to(device, copy=True) for tensor in tensors)
+            for tensors in (self.keys, self.values)
+        )
+
+    def _allocate(self, tokens: int) -> Tensor:
+        batch, heads, width = self._shape
+        return torch.empty(batch, tokens, heads, width, dtype=self._dtype, device=self._device)
+
+
+class CachedAttention:
+    """Self-attention of one block: writes its keys and values, reads all that are filled.
+
+    Keys are kept turned to their position, as in the reference systems.
+    """
+
+    def __init__(
+        self, attention: Attention, ring: KVRing, slots: Sequence[Slots], filled: int, rope: Tensor
+    ) -> None:
+        self._attention, self._ring = attention, ring
+        self._slots, self._filled, self._rope = slots, filled, rope
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """See `SelfAttend`. Mutates the ring."""
+        self.keep(layer, k, v)
+        keys, values = self._keys(layer), self._ring.values[layer][:, : self._filled]
+        return self._attention(rotate(q, self._rope).to(keys.dtype), keys, values)
+
+    def keep(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Write the block's keys and values [B, N, h, d]. Mutates the ring."""
+        for start, first, last in self._slots:
+            end = start + last - first
+            self._keep_keys(
+                k[:, first:last], self._rope[first:last], self._ring.keys[layer][:, start:end]
+            )
+            self._ring.values[layer][:, start:end].copy_(v[:, first:last])
+
+    def _keep_keys(self, k: Tensor, rope: Tensor, out: Tensor) -> None:
+        rotate(k, rope, out=out)
+
+    def _keys(self, layer: int) -> Tensor:
+        return self._ring.keys[layer][:, : self._filled]
+
+
+class RelativeCachedAttention(CachedAttention):
+    """Keys are kept unturned and turned at use, to positions counted within the window.
+
+    Nothing accumulates, however long the stream (LongLive's and Infinity-RoPE's positions).
+    `key_rope` [filled, 1, d / 2] is in the order of the cache.
+    """
+
+    def __init__(
+        self,
+        attention: Attention,
+        ring: KVRing,
+        slots: Sequence[Slots],
+        filled: int,
+        rope: Tensor,
+        key_rope: Tensor,
+    ) -> None:
+        super().__init__(attention, ring, slots, filled, rope)
+        self._key_rope = key_rope
+
+    def _keep_keys(self, k: Tensor, rope: Tensor, out: Tensor) -> None:
+        out.copy_(k)
+
+    def _keys(self, layer: int) -> Tensor:
+        kept = self._ring.keys[layer][:, : self._filled]
+        return rotate(kept, self._key_rope, out=self._ring.scratch(self._filled))

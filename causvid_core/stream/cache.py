@@ -1,0 +1,124 @@
+"""The keys and values of a stream on the device, and who may use them.
+
+States of one stream share a `LiveCache`. A generator takes it over for as long as it runs when
+it still holds what the state needs; otherwise the state's snapshot is uploaded or the clean
+passes are replayed, which gives the same numbers to the bit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..model.binding import BoundWan
+from ..model.kv_cache import KVRing
+from .plan import Plan
+
+log = logging.getLogger(__name__)
+
+
+class KVSnapshot(NamedTuple):
+    """Keys and values of the window on the CPU, one [B, tokens, h, d] of each a layer.
+
+    They are final for the first `blocks` blocks of the stream and serve any model and recipe
+    with the same `signature`.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+    blocks: int
+    signature: str
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors."""
+        return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
+
+
+class LiveCache:
+    """A ring on the device and the blocks whose keys and values it holds.
+
+    `keys` names the blocks that had their clean pass, `written` is the latent frame up to which
+    slots have been overwritten, `frame_tokens` the tokens of one latent frame; `leased` says that
+    a generator is at work. Copies and pickles
+    are empty: what is on a device does not travel.
+    """
+
+    def __init__(self) -> None:
+        self.ring: KVRing | None = None
+        self.signature = ""
+        self.frame_tokens = 0
+        self.keys: list[str] = []
+        self.written = 0
+        self.leased = False
+
+    def __reduce__(self) -> tuple[type[LiveCache], tuple[()]]:
+        return (LiveCache, ())
+
+    def serves(self, signature: str, history: Sequence[str], plan: Plan) -> bool:
+        """Whether a stream with these blocks can go on from here, after clean passes at most."""
+        shared = min(len(self.keys), len(history))
+        return (
+            self.ring is not None
+            and self.signature == signature
+            and self.keys[shared - 1 : shared] == list(history[shared - 1 : shared])
+            and plan.can_rewind(self.written, shared)
+        )
+
+    def rewind(self, blocks: int) -> None:
+        """Forget all blocks but the first `blocks`. Mutates the cache."""
+        del self.keys[blocks:]
+
+    def clear(self) -> None:
+        """Give the device memory back, unless a generator is at work. Mutates the cache."""
+        if not self.leased:
+            self.ring = None
+            self.keys.clear()
+            self.written = 0
+
+
+def claim(
+    bound: BoundWan,
+    plan: Plan,
+    signature: str,
+    live: LiveCache,
+    snapshot: KVSnapshot | None,
+    history: Sequence[str],
+    size: tuple[int, int, int],
+) -> LiveCache:
+    """A leased cache that holds a prefix of `history`, for the caller to complete.
+
+    size: batch, tokens of a latent frame, latent frames of the stream when it is done. Takes
+    `live` over when possible, else allocates a ring and fills it from `live` or `snapshot`.
+    """
+    batch, frame_tokens, frames = size
+    tokens = plan.capacity(frames) * frame_tokens
+    serves = live.serves(signature, history, plan) and live.ring.device == bound.device
+    if serves and not live.leased and _writable(live.ring):
+        live.rewind(len(history))
+        live.ring.reserve(tokens)
+        live.leased = True
+        return live
+    fresh = LiveCache()
+    fresh.signature, fresh.frame_tokens = signature, frame_tokens
+    fresh.ring = KVRing(bound, batch, max(tokens, live.ring.tokens if serves else 0))
+    fresh.leased = True
+    if serves:
+        fresh.ring.write_prefix(live.ring.keys, live.ring.values)
+        fresh.keys, fresh.written = live.keys[: len(history)], live.written
+    elif snapshot is not None and snapshot.signature == signature:
+        fresh.ring.write_prefix(snapshot.keys, snapshot.values)
+        fresh.keys = list(history[: snapshot.blocks])
+        fresh.written = plan.frames_before(len(history))
+    elif history:
+        log.info("recomputing the keys and values of %d blocks", len(history))
+    return fresh
+
+
+def _writable(ring: KVRing) -> bool:
+    """Tensors made under inference mode refuse writes outside it."""
+    return torch.is_inference_mode_enabled() or not ring.keys[0].is_inference()

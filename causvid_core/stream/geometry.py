@@ -1,0 +1,50 @@
+"""Conversions between what an artist counts (px frames, seconds, px) and what Wan computes.
+
+The Wan VAE makes the first px frame a latent frame of its own and every further
+`TIME_SCALE` px frames one more; a latent is `SPACE_SCALE` px wide and high.
+"""
+
+from __future__ import annotations
+
+TIME_SCALE = 4
+SPACE_SCALE = 8
+FPS = 16.0
+"""Px frames a second that Wan 2.1 was trained on."""
+
+
+def latent_frames_from_px(px_frames: int) -> int:
+    """Fewest latent frames that hold `px_frames` px frames. ValueError below one."""
+    if px_frames < 1:
+        raise ValueError(f"{px_frames} px frames are no video; ask for at least 1")
+    return -(-(px_frames - 1) // TIME_SCALE) + 1
+
+
+def px_frames_from_latent(latent_frames: int) -> int:
+    """Px frames that `latent_frames` latent frames decode to. ValueError below one."""
+    if latent_frames < 1:
+        raise ValueError(f"{latent_frames} latent frames are no video; ask for at least 1")
+    return (latent_frames - 1) * TIME_SCALE + 1
+
+
+def px_frames_from_seconds(seconds: float, fps: float = FPS) -> int:
+    """Px frames nearest to `seconds` at `fps`, at least one."""
+    if seconds <= 0 or fps <= 0:
+        raise ValueError(f"{seconds} seconds at {fps} fps are no video; both must be positive")
+    return max(1, round(seconds * fps))
+
+
+def seconds_from_px(px_frames: int, fps: float = FPS) -> float:
+    """Seconds that `px_frames` px frames last."""
+    return px_frames / fps
+
+
+def latent_size_from_px(px: int) -> int:
+    """Latent rows or columns of `px` px. ValueError unless `px` is a multiple of the scale."""
+    if px < SPACE_SCALE or px % SPACE_SCALE:
+        raise ValueError(f"{px} px is no multiple of {SPACE_SCALE}; try {px_near(px)}")
+    return px // SPACE_SCALE
+
+
+def px_near(px: int) -> int:
+    """The multiple of the VAE's scale nearest to `px`, at least one."""
+    return max(1, round(px / SPACE_SCALE)) * SPACE_SCALE

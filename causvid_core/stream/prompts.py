@@ -1,0 +1,75 @@
+"""Prompts of a stream: which one a block is made of, each embedded once."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+from ..model.binding import BoundWan
+from ..model.prompt import EncodedPrompt, check_context, encode_prompt, real_rows
+
+_KEPT = 3
+"""Embedded prompts to keep: the one in use, the one before and the one of a replayed block."""
+
+
+class PromptPlan(Protocol):
+    """Gives every block its prompt; the same tensor for the same prompt spares work."""
+
+    def at(self, block_index: int) -> Tensor:
+        """Context [B, l, text_dim] of a block."""
+
+
+class Prompts:
+    """The prompts of one rollout: a context tensor for all blocks, or a `PromptPlan`.
+
+    Raises ValueError when a context does not fit the model or the batch.
+    """
+
+    def __init__(self, bound: BoundWan, batch: int, context: Tensor | PromptPlan) -> None:
+        self._bound, self._batch = bound, batch
+        self._plan = _Constant(context) if isinstance(context, Tensor) else context
+        self._trimmed: list[tuple[Tensor, Tensor]] = []
+        self._encoded: list[tuple[Tensor, EncodedPrompt]] = []
+        if isinstance(context, Tensor):
+            self.context(0)
+
+    def context(self, block: int) -> Tensor:
+        """Context of a block on the CPU, [B, l, text_dim] without common padding rows."""
+        given = self._plan.at(block)
+        return _remembered(self._trimmed, given, self._trim)
+
+    def encode(self, context: Tensor) -> EncodedPrompt:
+        """Cross-attention keys and values of a context that `context` gave."""
+        return _remembered(self._encoded, context, self._encode)
+
+    def _trim(self, given: Tensor) -> Tensor:
+        check_context(self._bound, given)
+        if given.shape[0] not in (1, self._batch):
+            raise ValueError(
+                f"the prompt is for {given.shape[0]} videos, the stream makes {self._batch}; "
+                f"give one prompt or {self._batch}"
+            )
+        context = given.detach().cpu().expand(self._batch, -1, -1)
+        return context[:, : int(real_rows(context).max())].clone()
+
+    def _encode(self, context: Tensor) -> EncodedPrompt:
+        return encode_prompt(self._bound, context.to(self._bound.device, non_blocking=True))
+
+
+class _Constant:
+    def __init__(self, context: Tensor) -> None:
+        self._context = context
+
+    def at(self, block_index: int) -> Tensor:
+        return self._context
+
+
+def _remembered(known: list, tensor: Tensor, make) -> Tensor | EncodedPrompt:
+    """make(tensor), looked up among the latest tensors by identity."""
+    for source, made in known:
+        if source is tensor:
+            return made
+    known.append((tensor, make(tensor)))
+    del known[:-_KEPT]
+    return known[-1][1]

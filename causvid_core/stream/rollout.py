@@ -1,0 +1,204 @@
+"""Making video block by block (CausVid, arXiv 2412.07772; Self-Forcing, arXiv 2506.08009)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..model.binding import BoundWan, as_bound
+from ..model.forward import denoise
+from .cache import LiveCache
+from .noise import Noise, seeded_noise
+from .plan import Plan
+from .prompts import PromptPlan, Prompts
+from .recipe import Recipe
+from .session import Session
+from .source import Opening, from_noise, from_source
+from .state import StreamBlock, StreamState
+
+
+class StepRecord(NamedTuple):
+    """What `on_step` is told after every denoising call.
+
+    block: index of the block in its stream; blocks: blocks of this rollout. step of steps.
+    x0: clean prediction [B, 16, t, H, W] on the device, not to be changed. first_frame: latent
+    frame that x0 begins with.
+    """
+
+    block: int
+    blocks: int
+    step: int
+    steps: int
+    x0: Tensor
+    first_frame: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """A finished block: clean latents [B, 16, t, H, W] in float32 on the device.
+
+    `index` is its place in the stream, `first_frame` its first latent frame. `state` is the
+    stream up to and with it; asking for it waits until the latents are on the CPU.
+    """
+
+    latents: Tensor
+    index: int
+    first_frame: int
+    _state: Callable[[], StreamState] = field(repr=False)
+
+    @cached_property
+    def state(self) -> StreamState:
+        """The state after this block."""
+        return self._state()
+
+
+def start(
+    recipe: Recipe,
+    model: nn.Module | BoundWan,
+    *,
+    height: int,
+    width: int,
+    batch: int = 1,
+    seed: int = 0,
+) -> StreamState:
+    """An empty stream. height and width are those of a latent frame (px / 8).
+
+    Raises ValueError when the model's patches do not tile the frame.
+    """
+    bound = as_bound(model)
+    bound.config.grid(height, width)
+    if batch < 1:
+        raise ValueError(f"batch is {batch}; it must be at least 1")
+    return StreamState(
+        recipe, height, width, batch, seed, bound.fingerprint(), live=LiveCache()
+    )
+
+
+def prime(
+    model: nn.Module | BoundWan,
+    state: StreamState,
+    context: Tensor | PromptPlan,
+    latents: Tensor,
+) -> StreamState:
+    """The stream with given clean latents [B or 1, 16, T, H, W] appended as if it had made them.
+
+    They must fill whole blocks. Their clean passes run when the stream is continued. Raises
+    ValueError for a size that does not fit.
+    """
+    bound = as_bound(model)
+    plan = Plan.of(state.recipe)
+    prompts = Prompts(bound, state.batch, context)
+    channels, size = bound.config.out_dim, (state.height, state.width)
+    fits = latents.ndim == 5 and latents.shape[0] in (1, state.batch)
+    if not fits or latents.shape[1] != channels or latents.shape[3:] != size:
+        raise ValueError(
+            f"the given latents have shape {tuple(latents.shape)}; expected ({state.batch}, "
+            f"{channels}, latent frames, {state.height}, {state.width})"
+        )
+    parts = latents.split(plan.split(state.blocks, latents.shape[2]), dim=2)
+    shape = (state.batch, -1, -1, -1, -1)
+    added = tuple(
+        StreamBlock.new(
+            part.detach().to("cpu", torch.float32).expand(shape).clone(),
+            prompts.context(state.blocks + number),
+        )
+        for number, part in enumerate(parts)
+    )
+    return state._replace(history=state.history + added, snapshot=None, decoder=())
+
+
+def rollout(
+    model: nn.Module | BoundWan,
+    state: StreamState,
+    context: Tensor | PromptPlan,
+    blocks: int,
+    source: Tensor | Iterable[Tensor] | None = None,
+    strength: float = 1.0,
+    noise: Noise | None = None,
+    on_step: Callable[[StepRecord], object] | None = None,
+) -> Iterator[Block]:
+    """Continue a stream by `blocks` blocks, yielding each as it is done.
+
+    context: [B or 1, l, text_dim], or a plan that gives every block its own. source, strength:
+    an input video and how much of it to replace; see `from_source`. noise: noise(block_index,
+    step_index, shape), from the state's seed when None. on_step: called after every denoising
+    call; what it raises ends the rollout and leaves every state valid. Raises ValueError at
+    once, before any work, for arguments that do not fit.
+
+    `state` is not changed and can be continued again. The cache on the device goes along with
+    the newest continuation; nothing in the loop waits for the device.
+    """
+    bound = as_bound(model)
+    if blocks < 1:
+        raise ValueError(f"{blocks} blocks are no video; ask for at least 1")
+    Prompts(bound, state.batch, context)
+    opening: Opening = from_noise
+    if source is not None:
+        opening = from_source(source, strength, Plan.of(state.recipe), state.blocks, blocks)
+    noise = noise or seeded_noise(state.seed)
+    return _generate(bound, state, context, blocks, opening, noise, on_step or _ignore)
+
+
+@torch.no_grad()
+def _generate(
+    bound: BoundWan,
+    state: StreamState,
+    context: Tensor | PromptPlan,
+    blocks: int,
+    opening: Opening,
+    noise: Noise,
+    on_step: Callable[[StepRecord], object],
+) -> Iterator[Block]:
+    last = state.blocks + blocks - 1
+    with Session(bound, state, blocks, context) as session:
+        for index in range(state.blocks, last + 1):
+            session.catch_up()
+            span = session.plan.span(index)
+            fresh = _noise_of(bound, state, span.frames, index, noise)
+            schedule = state.recipe.schedule(index)
+            begun = opening(index, schedule, fresh)
+            if begun is None:
+                return
+            x, first_step = begun
+            context_now = session.prompts.context(index)
+            prompt = session.prompts.encode(context_now)
+            attend = session.attend(index)
+            timesteps = session.constants(schedule.timesteps)
+            steps = len(timesteps)
+            for step in range(first_step, steps):
+                flow = denoise(bound, x, timesteps[step], attend, prompt)
+                x0 = x - schedule.sigmas[step] * flow
+                on_step(StepRecord(index, blocks, step, steps, x0, span.first))
+                if step + 1 < steps:
+                    sigma = schedule.sigmas[step + 1]
+                    x = (1 - sigma) * x0 + sigma * fresh(step + 1)
+            session.history.add(x0, context_now)
+            if index == last:
+                session.close()
+            yield Block(x0, index, span.first, lambda count=index + 1: session.state_after(count))
+
+
+def _noise_of(
+    bound: BoundWan, state: StreamState, frames: int, block: int, noise: Noise
+) -> Callable[[int], Tensor]:
+    """The noise of one block by step, float32 on the device."""
+    shape = (state.batch, bound.config.out_dim, frames, state.height, state.width)
+
+    def fresh(step: int) -> Tensor:
+        drawn = noise(block, step, shape)
+        if tuple(drawn.shape) != shape:
+            raise ValueError(f"noise has shape {tuple(drawn.shape)}; expected {shape}")
+        if bound.device.type == "cuda" and drawn.device.type == "cpu":
+            drawn = drawn.pin_memory()
+        return drawn.to(bound.device, torch.float32, non_blocking=True)
+
+    return fresh
+
+
+def _ignore(record: StepRecord) -> None:
+    """The `on_step` of a caller who gave none."""

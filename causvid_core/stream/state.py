@@ -1,0 +1,134 @@
+"""`StreamState`: a point in a stream. Immutable, plain data, safe to keep and to use many times.
+
+Everything needed to go on travels along: recipe, size, seed and the clean latents and prompts
+of the blocks so far. Keys and values are a promise that is kept in one of three ways, all equal
+to the bit: the ring still on the device, a snapshot of it on the CPU, or replayed clean passes.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..model.binding import BoundWan, as_bound
+from .cache import KVSnapshot, LiveCache
+from .plan import Plan
+from .recipe import Recipe
+
+
+class StreamBlock(NamedTuple):
+    """A finished block on the CPU: clean latents [B, 16, t, H, W] and the prompt it was made of.
+
+    `context` is [B, l, text_dim] without padding rows; blocks share the tensor of their prompt.
+    `key` is unique to this block of this stream.
+    """
+
+    key: str
+    latents: Tensor
+    context: Tensor
+
+    @classmethod
+    def new(cls, latents: Tensor, context: Tensor) -> StreamBlock:
+        """A block with a fresh key."""
+        return cls(secrets.token_hex(12), latents, context)
+
+
+class StreamState(NamedTuple):
+    """A point in a stream. Made by `start`, `prime` and `rollout`; never changed.
+
+    recipe, seed: how it is sampled. height, width: of a latent frame. batch: videos side by side.
+    model: fingerprint of the weights it was made with. history: all blocks so far.
+    snapshot: keys and values on the CPU, or None. decoder: tensors that a streaming decoder
+    needs to go on seamlessly. live: the ring on the device, if it is still there.
+    """
+
+    recipe: Recipe
+    height: int
+    width: int
+    batch: int
+    seed: int
+    model: str
+    history: tuple[StreamBlock, ...] = ()
+    snapshot: KVSnapshot | None = None
+    decoder: tuple[Tensor, ...] = ()
+    live: LiveCache = LiveCache()
+
+    @property
+    def blocks(self) -> int:
+        """Finished blocks; the index of the next."""
+        return len(self.history)
+
+    @property
+    def frames(self) -> int:
+        """Finished latent frames; the index of the next."""
+        return Plan.of(self.recipe).frames_before(self.blocks)
+
+    @property
+    def latents(self) -> Tensor:
+        """All clean latents so far, [B, 16, T, H, W] on the CPU. ValueError when there are none."""
+        if not self.history:
+            raise ValueError("the stream has no latents yet; roll it out first")
+        return torch.cat([block.latents for block in self.history], dim=2)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of all blocks so far."""
+        return tuple(block.key for block in self.history)
+
+    def signature(self, fingerprint: str) -> str:
+        """What cached keys and values depend on besides the blocks themselves."""
+        recipe = self.recipe
+        return (
+            f"{fingerprint} {Plan.of(recipe)} {recipe.positions} {recipe.context_timestep:g} "
+            f"{self.batch}x{self.height}x{self.width}"
+        )
+
+    def light(self) -> StreamState:
+        """This state without keys and values: a thousand times smaller, recomputed when used."""
+        return self._replace(snapshot=None, live=LiveCache())
+
+    def exact(self, model: torch.nn.Module | BoundWan | None = None) -> StreamState:
+        """This state with its keys and values on the CPU.
+
+        Copies them from the device while they are there. Otherwise `model` recomputes them;
+        without it, ValueError.
+        """
+        if self.snapshot is not None or not self.history:
+            return self
+        live, plan = self.live, Plan.of(self.recipe)
+        if live.serves(live.signature, self.keys, plan):
+            return self._replace(snapshot=self._read(live, plan))
+        if model is None:
+            raise ValueError(
+                "the keys and values of this state have left the device; pass the model to "
+                "recompute them, or keep the state light"
+            )
+        from .session import Session
+
+        with Session(as_bound(model), self, 0) as session:
+            session.catch_up()
+            return self._replace(snapshot=self._read(session.live, plan))
+
+    def within(self, budget: int) -> StreamState:
+        """`exact` if that takes at most `budget` bytes and no recomputing, else `light`."""
+        live = self.live
+        if self.snapshot is not None:
+            return self if self.snapshot.nbytes <= budget else self.light()
+        if self.history and live.serves(live.signature, self.keys, Plan.of(self.recipe)):
+            tokens = Plan.of(self.recipe).filled(self.frames) * live.frame_tokens
+            if tokens * live.ring.token_bytes <= budget:
+                return self.exact()
+        return self.light()
+
+    def release(self) -> None:
+        """Give back what the stream holds on the device; every state of it stays valid."""
+        self.live.clear()
+
+    def _read(self, live: LiveCache, plan: Plan) -> KVSnapshot:
+        blocks = min(len(live.keys), self.blocks)
+        tokens = plan.filled(self.frames) * live.frame_tokens
+        keys, values = live.ring.read_prefix(tokens, "cpu")
+        return KVSnapshot(keys, values, blocks, live.signature)
