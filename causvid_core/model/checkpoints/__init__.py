@@ -1,0 +1,29 @@
+"""Checkpoints: reading every published layout of a Wan transformer, merging, converting.
+
+The stages, each a file: `read` opens, `names` renames, `identify` names what is something else,
+`checkpoint` verifies and loads, `lora` merges, `convert` writes, `hub` downloads.
+"""
+
+from .checkpoint import Checkpoint, infer_config, load_model, open_checkpoint, read_state_dict
+from .convert import convert, host_metadata
+from .errors import CheckpointError
+from .hub import download
+from .lora import merge_lora, read_lora
+from .names import normalise
+from .repositories import DOWNLOADS
+
+__all__ = [
+    "DOWNLOADS",
+    "Checkpoint",
+    "CheckpointError",
+    "convert",
+    "download",
+    "host_metadata",
+    "infer_config",
+    "load_model",
+    "merge_lora",
+    "normalise",
+    "open_checkpoint",
+    "read_lora",
+    "read_state_dict",
+]

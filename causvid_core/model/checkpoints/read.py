@@ -1,0 +1,243 @@
+"""Opening files and folders: what is stored, without reading the tensors yet."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from . import safetensors_file
+from .errors import CheckpointError
+from .lazy import LazyDict, LazyTensor
+
+WEIGHT_KEYS = ("generator_ema", "generator", "ema_model", "ema", "model_ema", "model", "state_dict")
+"""Entries that hold the weights to sample with, best first; averaged weights come first."""
+
+LORA_KEYS = ("generator_lora", "lora", *WEIGHT_KEYS)
+
+_INDEX_NAMES = ("diffusion_pytorch_model.safetensors.index.json", "model.safetensors.index.json")
+_SINGLE_NAMES = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+_LORA_NAMES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
+
+
+class Stored(NamedTuple):
+    """The raw content of a file: names as they were written.
+
+    `key` is the path of the entry that was taken ("" for a bare file), `ignored` the entries
+    that were left, `metadata` the file's own notes plus `num_heads` from a config beside it.
+    """
+
+    tensors: LazyDict
+    metadata: dict[str, str]
+    source: str
+    key: str
+    ignored: tuple[str, ...]
+
+
+def read_stored(
+    source: str | Path | Mapping[str, Any], keys: tuple[str, ...] = WEIGHT_KEYS
+) -> Stored:
+    """Describe the tensors of a file, a diffusers folder, or a (nested) dict in memory.
+
+    Files are told apart by their content, not by their name. Raises CheckpointError.
+    """
+    if isinstance(source, Mapping):
+        return _from_mapping(source, {}, "the given state dict", keys)
+    path = Path(source)
+    if not path.exists():
+        raise CheckpointError(f"{path} does not exist; check the name and the folder")
+    if path.is_dir():
+        return _from_folder(path)
+    if path.name.endswith(".index.json"):
+        return _from_shards(path)
+    kind = _sniff(path)
+    if kind == "safetensors":
+        tensors, metadata = safetensors_file.describe(path)
+        return Stored(tensors, metadata, str(path), "", ())
+    return _from_mapping(_load_pickled(path, kind), {}, str(path), keys)
+
+
+def _from_folder(folder: Path) -> Stored:
+    for place in (folder, folder / "transformer"):
+        for name in _INDEX_NAMES:
+            if (place / name).is_file():
+                return _from_shards(place / name)
+        for name in (*_SINGLE_NAMES, *_LORA_NAMES):
+            if (place / name).is_file():
+                tensors, metadata = safetensors_file.describe(place / name)
+                return Stored(tensors, _beside(place) | metadata, str(place / name), "", ())
+    raise CheckpointError(
+        f"{folder} is a folder without {_SINGLE_NAMES[0]} or its index; expected a diffusers "
+        "model folder, or one with a transformer folder inside"
+    )
+
+
+def _from_shards(index: Path) -> Stored:
+    weight_map = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {})
+    tensors: LazyDict = {}
+    metadata = _beside(index.parent)
+    for shard in sorted(set(weight_map.values())):
+        path = index.parent / shard
+        if not path.is_file():
+            raise CheckpointError(
+                f"{index.parent} is incomplete: {shard} is missing, one of "
+                f"{len(set(weight_map.values()))} parts; download it again"
+            )
+        part, notes = safetensors_file.describe(path)
+        metadata |= notes
+        tensors |= part
+    absent = sorted(set(weight_map) - set(tensors))
+    if absent:
+        raise CheckpointError(
+            f"{index.parent} is inconsistent: {len(absent)} tensors of its index are in none of "
+            f"its parts, the first is {absent[0]}"
+        )
+    return Stored(tensors, metadata, str(index.parent), "", ())
+
+
+def _beside(folder: Path) -> dict[str, str]:
+    """Facts from `config.json` or `adapter_config.json` that tensor shapes cannot tell."""
+    facts: dict[str, str] = {}
+    for name in ("config.json", "adapter_config.json"):
+        if (folder / name).is_file():
+            config = json.loads((folder / name).read_text(encoding="utf-8"))
+            heads = config.get("num_attention_heads", config.get("num_heads"))
+            facts |= {"num_heads": str(heads)} if heads else {}
+            facts |= {k: json.dumps(config[k]) for k in ("lora_alpha", "use_rslora") if k in config}
+    return facts
+
+
+def _sniff(path: Path) -> str:
+    """`zip`, `pickle` or `safetensors`, from the first bytes; anything else is refused."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head:
+        raise CheckpointError(f"{path} is empty (0 bytes); download it again")
+    # First, because the length of a safetensors header may read like any other beginning.
+    if head[8:9] == b"{":
+        return "safetensors"
+    if head.startswith(b"PK\x03\x04"):
+        if zipfile.is_zipfile(path):
+            return "zip"
+        raise CheckpointError(
+            f"{path} is truncated: it begins like a .pt file but its end is missing after "
+            f"{path.stat().st_size:,} bytes; download it again"
+        )
+    if head.startswith(b"GGUF"):
+        raise CheckpointError(
+            f"{path} is a GGUF file; open it with the GGUF loader node and use its MODEL, or "
+            "take the safetensors version here"
+        )
+    if head.startswith(b"version https://git-lfs"):
+        raise CheckpointError(
+            f"{path} is a Git LFS pointer of {path.stat().st_size} bytes, not the model; "
+            "fetch the real file with git lfs pull"
+        )
+    if head.lstrip()[:1] == b"<":
+        raise CheckpointError(
+            f"{path} is a web page, not a model; download the file itself instead of its page"
+        )
+    if head.startswith(b"\x80"):
+        return "pickle"
+    return "safetensors"
+
+
+def _load_pickled(path: Path, kind: str) -> Any:
+    if kind == "zip":
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        if any(name.endswith("/constants.pkl") for name in names):
+            raise CheckpointError(
+                f"{path} is a TorchScript program, which contains code; it is refused"
+            )
+        if not any(name.endswith("data.pkl") for name in names):
+            raise CheckpointError(
+                f"{path} is a zip archive without a PyTorch checkpoint in it; unpack it first"
+            )
+    # Under the name .safetensors torch.load would take the file for one, so it gets a stream.
+    mapped = kind == "zip" and path.suffix != ".safetensors"
+    try:
+        with path.open("rb") as file:
+            return torch.load(
+                path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
+            )
+    except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL ([\w.]+)|class ([\w.]+)", str(error))
+        name = next((n for n in found.groups() if n), "unnamed") if found else None
+        if name is None and kind == "pickle" and "truncated" in str(error):
+            raise _damaged(path) from error
+        raise CheckpointError(
+            f"{path} contains code or Python objects ({name or 'beyond tensors'}) that would run "
+            "on loading, so it is refused; ask its author for a safetensors file"
+        ) from error
+    except Exception as error:  # the unpickler meets garbage with any exception there is
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{path} is damaged or truncated ({path.stat().st_size:,} bytes can be found); "
+        "download it again"
+    )
+
+
+def _from_mapping(
+    content: Any, metadata: dict[str, str], source: str, keys: tuple[str, ...]
+) -> Stored:
+    """Walk into the entry that holds the weights."""
+    taken: list[str] = []
+    ignored: list[str] = []
+    while isinstance(content, Mapping) and not _holds_weights(content, keys):
+        nested = [name for name, value in content.items() if isinstance(value, Mapping) and value]
+        key = next((key for key in keys if key in nested), None)
+        if key is None and len(nested) == 1:
+            key = nested[0]
+        if key is None:
+            found = ", ".join(map(str, list(content)[:6])) or "nothing"
+            raise CheckpointError(
+                f"{source} holds no state dict: found {found}; expected one of {', '.join(keys)} "
+                "or bare tensors"
+            )
+        metadata = metadata | _notes(content)
+        ignored += [".".join((*taken, str(name))) for name in content if name != key]
+        taken.append(str(key))
+        content = content[key]
+    if not isinstance(content, Mapping):
+        raise CheckpointError(
+            f"{source} holds a {type(content).__name__}, not a state dict of named tensors"
+        )
+    tensors = {
+        str(name): value if isinstance(value, LazyTensor) else LazyTensor.of(value)
+        for name, value in content.items()
+        if isinstance(value, (Tensor, LazyTensor))
+    }
+    metadata = metadata | _notes(content)
+    ignored += [str(name) for name in content if str(name) not in tensors]
+    return Stored(tensors, metadata, source, ".".join(taken), tuple(ignored))
+
+
+def _holds_weights(content: Mapping[str, Any], keys: tuple[str, ...]) -> bool:
+    """A state dict, as against a container whose loose tensors are step counters."""
+    if any(isinstance(content.get(key), Mapping) and content[key] for key in keys):
+        return False
+    return any(isinstance(value, (Tensor, LazyTensor)) for value in content.values())
+
+
+def _notes(content: Mapping[str, Any]) -> dict[str, str]:
+    """LoRA settings that trainers store next to the weights."""
+    notes: dict[str, str] = {}
+    for place in (content, *(content.get(k) for k in ("adapter_config", "peft_config", "config"))):
+        if isinstance(place, Mapping):
+            for name in ("lora_alpha", "alpha"):
+                if isinstance(place.get(name), (int, float)):
+                    notes["lora_alpha"] = json.dumps(place[name])
+            if isinstance(place.get("use_rslora"), bool):
+                notes["use_rslora"] = json.dumps(place["use_rslora"])
+    return notes

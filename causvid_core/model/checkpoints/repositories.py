@@ -1,0 +1,184 @@
+"""Published checkpoints this project knows: where they are, at which commit, under which licence.
+
+A `revision` is the commit the entry was written against; None means that the commit is looked
+up once, at the first download, and recorded beside the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+NON_COMMERCIAL = "CC BY-NC-SA 4.0 (non-commercial use only)"
+APACHE = "Apache-2.0"
+ACADEMIC = "Tencent licence (academic use only)"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository on the Hugging Face Hub."""
+
+    repo: str
+    licence: str
+    revision: str | None = None
+
+    def licence_note(self) -> str:
+        """One sentence for logs."""
+        return f"weights of {self.repo}, licence: {self.licence}"
+
+
+@dataclass(frozen=True)
+class Download:
+    """One thing to download by name.
+
+    `local` is the file name it gets, `folder` the host's folder for its kind. A `.pt` file is
+    converted to a safetensors file of that name; `lora` names a patch merged while converting;
+    `causal` is false for a model that attends in both directions.
+    """
+
+    repository: Repository
+    file: str
+    local: str
+    folder: str = "diffusion_models"
+    lora: str | None = None
+    about: str = ""
+    causal: bool = True
+
+
+_CAUSVID = Repository("tianweiy/CausVid", NON_COMMERCIAL)
+_SELF_FORCING = Repository(
+    "gdhe17/Self-Forcing", APACHE, "2f8b779212da279d212c22a509b66ad6552f350e"
+)
+_CAUSAL_FORCING = Repository(
+    "zhuhz22/Causal-Forcing", APACHE, "2f8eb8bb6eeb1238da9d13e5420d342a74d634a6"
+)
+_CAUSAL_FORCING_COMFY = Repository("Comfy-Org/causal_forcing_framewise_ComfyUI_repackaged", APACHE)
+_LONGLIVE = Repository("Efficient-Large-Model/LongLive-1.3B", APACHE)
+_KREA = Repository("krea/krea-realtime-video", NON_COMMERCIAL)
+_ROLLING = Repository("TencentARC/RollingForcing", ACADEMIC)
+_REWARD = Repository("JaydenLu666/Reward-Forcing-T2V-1.3B", APACHE)
+_MEMFLOW = Repository("KlingTeam/MemFlow", APACHE)
+_STREAM = Repository(
+    "jerryfeng/StreamDiffusionV2",
+    f"derived from CausVid, {NON_COMMERCIAL}",
+    "2373eb2b39278b3a1aa174964a724ee78ead96f0",
+)
+_LIGHTX2V_CAUSVID = Repository(
+    "lightx2v/Wan2.1-T2V-14B-CausVid", f"derived from CausVid, {NON_COMMERCIAL}"
+)
+_WAN_1_3B = Repository("Wan-AI/Wan2.1-T2V-1.3B", APACHE, "37ec512624d61f7aa208f7ea8140a131f93afc9a")
+_COMFY_WAN = Repository("Comfy-Org/Wan_2.1_ComfyUI_repackaged", APACHE)
+_TINY = Repository("lightx2v/Autoencoders", APACHE)
+
+DOWNLOADS: dict[str, Download] = {
+    "causvid": Download(
+        _CAUSVID, "autoregressive_checkpoint/model.pt", "causvid.pt", about="CausVid 1.3B, 3 steps"
+    ),
+    "causvid-4step": Download(
+        _CAUSVID, "autoregressive_checkpoint_warp_4step_cfg2/model.pt", "causvid-4step.pt",
+        about="CausVid 1.3B, 4 warped steps",
+    ),
+    "self-forcing": Download(
+        _SELF_FORCING, "checkpoints/self_forcing_dmd.pt", "self-forcing.pt",
+        about="Self-Forcing 1.3B (DMD)",
+    ),
+    "causal-forcing": Download(
+        _CAUSAL_FORCING, "chunkwise/causal_forcing.pt", "causal-forcing.pt",
+        about="Causal Forcing 1.3B, blocks of 3",
+    ),
+    "causal-forcing-framewise": Download(
+        _CAUSAL_FORCING, "framewise/causal_forcing.pt", "causal-forcing-framewise.pt",
+        about="Causal Forcing 1.3B, blocks of 1",
+    ),
+    "causal-forcing-2step": Download(
+        _CAUSAL_FORCING, "causal-forcing++/framewise-2step.pt", "causal-forcing-2step.pt",
+        about="Causal Forcing++ 1.3B, blocks of 1, 2 steps",
+    ),
+    "causal-forcing-framewise-comfy": Download(
+        _CAUSAL_FORCING_COMFY,
+        "split_files/diffusion_models/causal_forcing-framewise.safetensors",
+        "causal_forcing-framewise.safetensors",
+        about="Causal Forcing framewise as ComfyUI publishes it",
+    ),
+    "longlive": Download(
+        _LONGLIVE, "models/longlive_base.pt", "longlive.pt", lora="models/lora.pt",
+        about="LongLive 1.3B, base and LoRA merged",
+    ),
+    "krea-realtime": Download(
+        _KREA, "krea-realtime-video-14b.safetensors", "krea-realtime-video-14b.safetensors",
+        about="Krea Realtime 14B",
+    ),
+    "rolling-forcing": Download(
+        _ROLLING, "checkpoints/rolling_forcing_dmd.pt", "rolling-forcing.pt",
+        about="Rolling Forcing 1.3B (made for its own sampler)",
+    ),
+    "reward-forcing": Download(
+        _REWARD, "rewardforcing.pt", "reward-forcing.pt", about="Reward Forcing 1.3B"
+    ),
+    "memflow": Download(
+        _MEMFLOW, "base.pt", "memflow.pt", lora="lora.pt", about="MemFlow 1.3B, without its memory"
+    ),
+    "streamdiffusion-v2": Download(
+        _STREAM, "wan_causal_dmd_v2v/model.pt", "streamdiffusion-v2.pt",
+        about="StreamDiffusionV2 1.3B, video to video",
+    ),
+    "causvid-14b": Download(
+        _LIGHTX2V_CAUSVID, "causal_model.safetensors", "causvid-14b.safetensors",
+        about="CausVid 14B by LightX2V",
+    ),
+    "wan-1.3b": Download(
+        _WAN_1_3B, "diffusion_pytorch_model.safetensors", "wan2.1_t2v_1.3B.safetensors",
+        about="Wan 2.1 T2V 1.3B, the bidirectional teacher", causal=False,
+    ),
+    "wan-vae": Download(
+        _COMFY_WAN, "split_files/vae/wan_2.1_vae.safetensors", "wan_2.1_vae.safetensors", "vae",
+        about="Wan 2.1 VAE",
+    ),
+    "umt5-fp8": Download(
+        _COMFY_WAN, "split_files/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors",
+        "umt5_xxl_fp8_e4m3fn_scaled.safetensors", "text_encoders", about="text encoder, 6.7 GB",
+    ),
+    "umt5-fp16": Download(
+        _COMFY_WAN, "split_files/text_encoders/umt5_xxl_fp16.safetensors",
+        "umt5_xxl_fp16.safetensors", "text_encoders", about="text encoder, 11.4 GB",
+    ),
+    "lighttae": Download(
+        _TINY, "lighttaew2_1.pth", "lighttaew2_1.pth", "vae_approx", about="tiny decoder, previews"
+    ),
+}  # fmt: skip
+
+_LICENCE_ONLY = (
+    Repository("SOTAMak1r/Infinite-Forcing", "not stated by its authors in a form known here"),
+    Repository("Kijai/WanVideo_comfy", "that of each file's original model"),
+    Repository("Wan-AI/Wan2.1-T2V-14B", APACHE, "a064a6c71f5be440641209c07bf2a5ce7a2ff5e4"),
+)
+
+
+def repositories() -> tuple[Repository, ...]:
+    """Every known repository, once."""
+    listed = (entry.repository for entry in DOWNLOADS.values())
+    return tuple(dict.fromkeys((*listed, *_LICENCE_ONLY)))
+
+
+def recognise(source: str, notes: Mapping[str, Any]) -> Repository | None:
+    """The known repository a file came from, by its notes, its path or its file name."""
+    named = {entry.repo.lower(): entry for entry in repositories()}
+    stated = str(notes.get("repository", "")).lower()
+    if stated in named:
+        return named[stated]
+    path = PurePath(source.replace("\\", "/"))
+    text = str(path).lower()
+    for repo, entry in named.items():
+        owner, _, name = repo.partition("/")
+        if f"{owner}/{name}" in text or f"models--{owner}--{name}" in text:
+            return entry
+        if name in (part.lower() for part in path.parts[:-1]):
+            return entry
+    files = {PurePath(d.local).stem: d.repository for d in DOWNLOADS.values()} | {
+        PurePath(d.file).stem: d.repository
+        for d in DOWNLOADS.values()
+        if PurePath(d.file).stem not in ("model", "base", "diffusion_pytorch_model", "causal_model")
+    }
+    return files.get(path.stem)
