@@ -27,7 +27,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     if not any(argument.startswith("tests") for argument in for_pytest):
-        for_pytest.append("tests/core" if arguments.fast else "tests")
+        for_pytest += ["tests/core", "tests/scripts"] if arguments.fast else ["tests"]
     commands = (["-m", "ruff", "check", "."], ["-m", "pytest", "--durations=10", *for_pytest])
     for command in commands:
         done = subprocess.run(
@@ -44,7 +44,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         description="Run every test; arguments not listed here go to pytest."
     )
-    parser.add_argument("--fast", action="store_true", help="the core's tests, without ComfyUI")
+    parser.add_argument("--fast", action="store_true", help="only what needs no ComfyUI")
     parser.add_argument(
         "--torch-index-url", help="a further package index for torch, e.g. one with smaller builds"
     )

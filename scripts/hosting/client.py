@@ -41,6 +41,14 @@ class Preview:
     data: bytes
 
 
+@dataclass(frozen=True)
+class Notice:
+    """A line of text that a node shows while it works."""
+
+    node_id: str
+    text: str
+
+
 @dataclass
 class Run:
     """What happened to one prompt; filled while it runs.
@@ -55,6 +63,7 @@ class Run:
     error_node: str | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
     previews: list[Preview] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     cached: set[str] = field(default_factory=set)
     executed: list[str] = field(default_factory=list)
@@ -72,7 +81,8 @@ class Run:
         return [e for e in entries if isinstance(e, dict) and "filename" in e]
 
 
-Listener = Callable[[dict[str, Any] | Preview], None]
+Message = dict[str, Any] | Preview | Notice
+Listener = Callable[[Message], None]
 
 
 class Client:
@@ -123,8 +133,8 @@ class Client:
     ) -> Run:
         """Queues an API-format prompt and returns when it has ended.
 
-        `listener` gets every event and Preview as it arrives and may call `interrupt`. Raises
-        PromptRejected when the prompt does not validate and TimeoutError.
+        `listener` gets every event, Preview and Notice as it arrives and may call `interrupt`.
+        Raises PromptRejected when the prompt does not validate, and TimeoutError.
         """
         started = time.monotonic()
         client_id = uuid.uuid4().hex
@@ -171,13 +181,15 @@ class Client:
             connection.close()
 
 
-def _parse(message: str | bytes) -> dict[str, Any] | Preview | None:
-    """An event, a preview, or None for binary messages of other kinds."""
+def _parse(message: str | bytes) -> Message | None:
+    """An event, a preview, a notice, or None for binary messages of other kinds."""
     if isinstance(message, str):
         return json.loads(message)
     kind, second = struct.unpack(">II", message[:8])
     if kind == 1:
         return Preview(None, {1: "image/jpeg", 2: "image/png"}.get(second, ""), message[8:])
+    if kind == 3:
+        return Notice(message[8 : 8 + second].decode(), message[8 + second :].decode())
     if kind == 4:
         about = json.loads(message[8 : 8 + second])
         node = about.get("display_node_id") or about.get("node_id")
@@ -185,9 +197,12 @@ def _parse(message: str | bytes) -> dict[str, Any] | Preview | None:
     return None
 
 
-def _record(run: Run, message: dict[str, Any] | Preview) -> None:
+def _record(run: Run, message: Message) -> None:
     if isinstance(message, Preview):
         run.previews.append(message)
+        return
+    if isinstance(message, Notice):
+        run.notices.append(message)
         return
     run.events.append(message)
     kind, data = message["type"], message.get("data") or {}

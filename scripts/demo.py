@@ -1,0 +1,178 @@
+"""Renders a video with CausVid Mini in a real ComfyUI: `python scripts/demo.py`.
+
+The first run sets everything up in one folder, `.causvid` or what CAUSVID_HOME names. The video
+and a contact sheet of it are written to the folder `demo`.
+"""
+
+import argparse
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
+    sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
+
+from hosting.client import Message, PromptRejected
+from hosting.environment import ROOT, Environment, SetupError
+from hosting.graph import GraphError, Prompt, find_node
+from hosting.host import Host
+from hosting.pack import PACK_NAME
+from hosting.pins import HOST_RELEASES, NEWEST
+from hosting.server import ServerError
+
+TEMPLATE = "text_to_video_mini"
+STEPS_PER_BLOCK = 4  # of CausVid Mini's recipe; a fifth call of the model remembers the block
+BAR_WIDTH = 32
+
+
+class DemoError(RuntimeError):
+    """The video was not made; the message says why."""
+
+
+class Stopwatch:
+    """Prints how long each part took, and the whole."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[str, float]] = []
+        self._last = time.monotonic()
+
+    def lap(self, part: str) -> None:
+        now = time.monotonic()
+        self._parts.append((part, now - self._last))
+        self._last = now
+
+    def summary(self) -> str:
+        parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self._parts)
+        return f"{parts}; {sum(seconds for _, seconds in self._parts):.1f} s in all"
+
+
+class ProgressBar:
+    """Follows one node of a run and draws its blocks and steps on one line of the terminal."""
+
+    def __init__(self, node_id: str) -> None:
+        self._node_id = node_id
+        self._drawn = ""
+
+    def __call__(self, message: Message) -> None:
+        if not isinstance(message, dict) or message["type"] != "progress_state":
+            return
+        state = message["data"]["nodes"].get(self._node_id)
+        if state is not None and state["max"] > 1:
+            self._draw(int(state["value"]), int(state["max"]))
+
+    def finish(self) -> None:
+        if self._drawn:
+            print()
+
+    def _draw(self, done: int, total: int) -> None:
+        calls = STEPS_PER_BLOCK + 1
+        blocks = (total + 1) // calls
+        block, step = min(done // calls, blocks - 1), min(done % calls, STEPS_PER_BLOCK)
+        if done == total:
+            step = STEPS_PER_BLOCK
+        bar = ("#" * (BAR_WIDTH * done // total)).ljust(BAR_WIDTH, ".")
+        line = f"  [{bar}] block {block + 1}/{blocks}, step {step}/{STEPS_PER_BLOCK}"
+        if line != self._drawn and (sys.stdout.isatty() or done == total):
+            print(f"\r{line}", end="", flush=True)
+            self._drawn = line
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped too
+    try:
+        make(arguments)
+    except (SetupError, ServerError, DemoError, GraphError, PromptRejected) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def make(arguments: argparse.Namespace) -> None:
+    watch = Stopwatch()
+    environment = Environment(torch_index_url=arguments.torch_index_url)
+    environment.ensure([arguments.comfyui])
+    watch.lap("setup")
+    print(f"Starting ComfyUI {arguments.comfyui}")
+    with Host(environment, arguments.comfyui, "demo") as host:
+        watch.lap("server start")
+        prompt = host.prompt(TEMPLATE)
+        text = change(prompt, arguments)
+        print(f'Rendering "{text}"')
+        video = render(host, prompt)
+        watch.lap("render")
+        saved, sheet = keep(environment, video, text, arguments)
+        watch.lap("contact sheet")
+        print(f"Video:         {saved}\nContact sheet: {sheet}\nTime:          {watch.summary()}")
+        if arguments.ui:
+            print(f"ComfyUI is open at {host.address}/?template={TEMPLATE}&source={PACK_NAME}")
+            print("Ctrl-C ends it.")
+            host.server.wait()
+
+
+def change(prompt: Prompt, arguments: argparse.Namespace) -> str:
+    """Writes the command line's choices into the workflow's prompt; returns the text to render."""
+    encode = prompt[find_node(prompt, "CLIPTextEncode")]["inputs"]
+    sample = prompt[find_node(prompt, "CausVid_TextToVideo")]["inputs"]
+    if arguments.prompt is not None:
+        encode["text"] = arguments.prompt
+    if arguments.seconds is not None:
+        sample["seconds"] = arguments.seconds
+    if arguments.seed is not None:
+        sample["seed"] = arguments.seed
+    arguments.seed = sample["seed"]
+    return encode["text"]
+
+
+def render(host: Host, prompt: Prompt) -> Path:
+    """Runs the prompt under a progress bar and returns the video file in ComfyUI's folder."""
+    bar = ProgressBar(find_node(prompt, "CausVid_TextToVideo"))
+    run = host.run(prompt, bar, timeout=24 * 3600)
+    bar.finish()
+    if run.status != "success":
+        raise DemoError(run.error or f"The rendering was {run.status}.")
+    videos = [host.path(file) for file in run.files() if file["filename"].endswith(".mp4")]
+    if not videos:
+        raise DemoError(f"ComfyUI wrote no video; see {host.server.log}.")
+    return videos[0]
+
+
+def keep(
+    environment: Environment, video: Path, text: str, arguments: argparse.Namespace
+) -> tuple[Path, Path]:
+    """Copies the video to the output folder and makes its contact sheet; returns both paths."""
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].rstrip("-") or "video"
+    saved = arguments.output / f"{name}-{arguments.seed}.mp4"
+    shutil.copy(video, saved)
+    sheet = saved.with_suffix(".png")
+    command = [environment.python, ROOT / "scripts" / "contact_sheet.py", saved, sheet]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise DemoError(f"{saved} was written, its contact sheet was not: {done.stderr[-500:]}")
+    return saved, sheet
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Render a video with CausVid Mini in ComfyUI.")
+    parser.add_argument("--prompt", help="what happens in the video (default: the template's)")
+    parser.add_argument("--seconds", type=float, help="length of the video")
+    parser.add_argument("--seed", type=int, help="another seed, another video")
+    parser.add_argument("--ui", action="store_true", help="leave ComfyUI open afterwards")
+    parser.add_argument("--output", type=Path, default=ROOT / "demo", help="folder for the files")
+    parser.add_argument("--comfyui", choices=list(HOST_RELEASES), default=NEWEST)
+    parser.add_argument(
+        "--torch-index-url", help="a further package index for torch, e.g. one with smaller builds"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
