@@ -1,0 +1,29 @@
+"""The nodes an artist sees, one file each."""
+
+from comfy_api.latest import ComfyExtension, io
+
+from .download_checkpoint import DownloadCheckpoint
+from .host.folders import register_folder
+from .load_checkpoint import LoadCheckpoint
+from .load_mini import LoadMini
+from .recipe import RecipeNode
+from .text_to_video import TextToVideo
+
+NODES: list[type[io.ComfyNode]] = [
+    LoadMini,
+    LoadCheckpoint,
+    DownloadCheckpoint,
+    RecipeNode,
+    TextToVideo,
+]
+
+
+class CausVidExtension(ComfyExtension):
+    """The pack's nodes; makes the `models/causvid` folder known to the host."""
+
+    def __init__(self) -> None:
+        register_folder()
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        """Every node of the pack."""
+        return NODES

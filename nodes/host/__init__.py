@@ -1,0 +1,1 @@
+"""Everything that touches ComfyUI: the only modules that import it."""
