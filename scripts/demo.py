@@ -16,7 +16,7 @@ from pathlib import Path
 if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
     sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
 
-from hosting.client import Message, PromptRejected
+from hosting.client import Message, Notice, PromptRejected
 from hosting.environment import ROOT, Environment, SetupError
 from hosting.graph import GraphError, Prompt, find_node
 from hosting.host import Host
@@ -25,7 +25,6 @@ from hosting.pins import HOST_RELEASES, NEWEST
 from hosting.server import ServerError
 
 TEMPLATE = "text_to_video_mini"
-STEPS_PER_BLOCK = 4  # of CausVid Mini's recipe; a fifth call of the model remembers the block
 BAR_WIDTH = 32
 
 
@@ -51,34 +50,44 @@ class Stopwatch:
 
 
 class ProgressBar:
-    """Follows one node of a run and draws its blocks and steps on one line of the terminal."""
+    """Follows one node of a run and draws its blocks and steps on one line of the terminal.
+
+    The node says how many blocks it makes and counts calls of the model: the steps of each block,
+    then one that remembers the finished block; nothing follows the last block.
+    """
 
     def __init__(self, node_id: str) -> None:
         self._node_id = node_id
+        self._blocks = 0
         self._drawn = ""
 
     def __call__(self, message: Message) -> None:
-        if not isinstance(message, dict) or message["type"] != "progress_state":
-            return
-        state = message["data"]["nodes"].get(self._node_id)
-        if state is not None and state["max"] > 1:
-            self._draw(int(state["value"]), int(state["max"]))
+        if isinstance(message, Notice) and message.node_id == self._node_id:
+            announced = re.search(r"in (\d+) blocks?", message.text)
+            self._blocks = int(announced[1]) if announced else self._blocks
+            print(f"  {message.text}")
+        elif isinstance(message, dict) and message["type"] == "progress_state":
+            state = message["data"]["nodes"].get(self._node_id)
+            if state is not None and state["max"] > 1:
+                self._draw(int(state["value"]), int(state["max"]))
 
     def finish(self) -> None:
         if self._drawn:
             print()
 
     def _draw(self, done: int, total: int) -> None:
-        calls = STEPS_PER_BLOCK + 1
-        blocks = (total + 1) // calls
-        block, step = min(done // calls, blocks - 1), min(done % calls, STEPS_PER_BLOCK)
-        if done == total:
-            step = STEPS_PER_BLOCK
         bar = ("#" * (BAR_WIDTH * done // total)).ljust(BAR_WIDTH, ".")
-        line = f"  [{bar}] block {block + 1}/{blocks}, step {step}/{STEPS_PER_BLOCK}"
+        line = f"  [{bar}] {self._position(done, total)}"
         if line != self._drawn and (sys.stdout.isatty() or done == total):
             print(f"\r{line}", end="", flush=True)
             self._drawn = line
+
+    def _position(self, done: int, total: int) -> str:
+        if not self._blocks or (total + 1) % self._blocks:
+            return f"{done}/{total}"
+        calls = (total + 1) // self._blocks
+        block, step = divmod(max(done - 1, 0), calls)
+        return f"block {block + 1}/{self._blocks}, step {min(step + 1, calls - 1)}/{calls - 1}"
 
 
 def main() -> int:
@@ -121,7 +130,7 @@ def change(prompt: Prompt, arguments: argparse.Namespace) -> str:
     if arguments.prompt is not None:
         encode["text"] = arguments.prompt
     if arguments.seconds is not None:
-        sample["seconds"] = arguments.seconds
+        sample |= {"seconds": arguments.seconds, "px_frames": 0}
     if arguments.seed is not None:
         sample["seed"] = arguments.seed
     arguments.seed = sample["seed"]
