@@ -171,7 +171,8 @@ def count_blocks(state: StreamState, px_frames: int) -> int:
     made = px - (geometry.px_frames_from_latent(before) if before else 0)
     text = f"{made} frames ({geometry.seconds_from_px(made):.1f} s) in {blocks} blocks"
     if total > before + wanted:
-        text += f", rounded up from {px_frames} to whole blocks of {plan.frames_per_block} latent frames"
+        per_block = plan.frames_per_block
+        text += f", rounded up from {px_frames} to whole blocks of {per_block} latent frames"
     if before:
         text += f"; the stream is then {px} frames ({geometry.seconds_from_px(px):.1f} s) long"
     show(text)
