@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,14 @@ def convert(
     lora_strength: float = 1.0,
     causal: bool = True,
     repository: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
     """Write a checkpoint under bare Wan names, with a LoRA merged if given; returns the path.
 
     `dtype` None keeps every tensor as it is stored (scaled fp8 becomes bfloat16). A dtype of
     eight bits is used for matrices only. `causal=False` is for bidirectional models. The target
     appears only when it is complete and the largest tensor is all that is held in memory.
-    Raises CheckpointError.
+    `progress` is told the bytes written and in all. Raises CheckpointError.
     """
     target = Path(target)
     if target.suffix != ".safetensors":
@@ -55,7 +57,7 @@ def convert(
     }
     notes = _notes(checkpoint, lora, lora_strength, repository)
     metadata = host_metadata(checkpoint.config, causal) | {METADATA_KEY: json.dumps(notes)}
-    safetensors_file.write(target, tensors, metadata, dtypes)
+    safetensors_file.write(target, tensors, metadata, dtypes, progress)
     return target
 
 

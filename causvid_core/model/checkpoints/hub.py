@@ -74,7 +74,14 @@ def download(
             _write_record(final, record)
     if converts:
         lora = wanted[1][1] if entry.lora else None
-        convert(wanted[0][1], final, lora, causal=entry.causal, repository=entry.repository.repo)
+        convert(
+            wanted[0][1],
+            final,
+            lora,
+            causal=entry.causal,
+            repository=entry.repository.repo,
+            progress=progress,
+        )
         for _, path in () if keep_original else wanted:
             _discard(path)
     _write_record(final, record | {"bytes": final.stat().st_size})

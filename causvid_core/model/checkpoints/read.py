@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
-import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ from torch import Tensor
 from . import safetensors_file
 from .errors import CheckpointError
 from .lazy import LazyDict, LazyTensor
+from .pickled import foreign_object
 
 WEIGHT_KEYS = ("generator_ema", "generator", "ema_model", "ema", "model_ema", "model", "state_dict")
 """Entries that hold the weights to sample with, best first; averaged weights come first."""
@@ -168,17 +167,14 @@ def _load_pickled(path: Path, kind: str) -> Any:
             return torch.load(
                 path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
             )
-    except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL ([\w.]+)|class ([\w.]+)", str(error))
-        name = next((n for n in found.groups() if n), "unnamed") if found else None
-        if name is None and kind == "pickle" and "truncated" in str(error):
+    except Exception as error:  # the unpickler meets garbage with any exception there is
+        name = foreign_object(path, kind)
+        if name is None:
             raise _damaged(path) from error
         raise CheckpointError(
-            f"{path} contains code or Python objects ({name or 'beyond tensors'}) that would run "
-            "on loading, so it is refused; ask its author for a safetensors file"
+            f"{path} contains code or Python objects ({name}) that would run on loading, so it is "
+            "refused; ask its author for a safetensors file"
         ) from error
-    except Exception as error:  # the unpickler meets garbage with any exception there is
-        raise _damaged(path) from error
 
 
 def _damaged(path: Path) -> CheckpointError:

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -90,11 +90,13 @@ def write(
     tensors: LazyDict,
     metadata: Mapping[str, str],
     dtypes: Mapping[str, torch.dtype],
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write a safetensors file, one tensor in memory at a time.
 
     The file appears under its name only when it is complete. `dtypes` names the storage dtype
-    of tensors that are not written as they are.
+    of tensors that are not written as they are. `progress` is told the bytes written and in
+    all; it may raise to cancel.
     """
     header, offset = {"__metadata__": dict(metadata)}, 0
     # Widest types first keeps every tensor aligned without padding between them.
@@ -119,6 +121,8 @@ def write(
                 tensor = tensors[name].load().detach()
                 tensor = tensor.to("cpu", dtypes.get(name, tensors[name].dtype)).contiguous()
                 file.write(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+                if progress is not None:
+                    progress(header[name]["data_offsets"][1], offset)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
