@@ -1,0 +1,22 @@
+"""CausVid Mini: a model of Wan's format that is small enough to live in the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .text_encoder import TextEncoder
+
+__all__ = ["TextEncoder", "weights_path"]
+
+_FILES = {
+    "dit": "causvid_mini_dit.safetensors",
+    "vae": "causvid_mini_vae.safetensors",
+    "text": "causvid_mini_text.safetensors",
+}
+
+
+def weights_path(name: str) -> Path:
+    """Where the Mini's "dit", "vae" or "text" lies."""
+    if name not in _FILES:
+        raise ValueError(f"The Mini has no part {name!r}; it has {', '.join(_FILES)}.")
+    return Path(__file__).parent / "weights" / _FILES[name]

@@ -1,0 +1,85 @@
+"""The words of the Mini's world and what they look like.
+
+A prompt names one shape, its colour and size, what it does, and the background behind it:
+``a large red star moving left and turning over a teal gradient background``.
+Colours of shapes are bright and colours of backgrounds dark, and the two sets share no word, so
+that a sentence means one picture whatever the order of its words.
+"""
+
+from __future__ import annotations
+
+import re
+
+SHAPES = ("circle", "square", "triangle", "star", "ring", "cross")
+COLOURS = {
+    "red": (0.93, 0.20, 0.20),
+    "orange": (0.98, 0.56, 0.13),
+    "yellow": (0.98, 0.88, 0.22),
+    "green": (0.22, 0.86, 0.34),
+    "blue": (0.22, 0.44, 0.98),
+    "purple": (0.66, 0.30, 0.95),
+    "pink": (0.99, 0.55, 0.78),
+    "white": (0.96, 0.96, 0.96),
+}
+SIZES = {"small": 9.0, "medium": 12.0, "large": 15.0}  # radius in px on a canvas of 64 px
+DIRECTIONS = {"left": (-1.0, 0.0), "right": (1.0, 0.0), "up": (0.0, -1.0), "down": (0.0, 1.0)}
+SPEEDS = {"slowly": 0.5, "steadily": 1.0, "quickly": 1.75}  # px per px frame on 64 px
+ACTIONS = ("turning", "growing", "pulsing", "circling")
+SHADES = {
+    "black": (0.07, 0.07, 0.08),
+    "navy": (0.09, 0.13, 0.36),
+    "teal": (0.05, 0.30, 0.32),
+    "maroon": (0.34, 0.08, 0.14),
+    "grey": (0.29, 0.30, 0.32),
+    "olive": (0.25, 0.27, 0.08),
+}
+BACKGROUNDS = ("plain", "gradient", "striped", "dotted")
+
+VOCABULARY: tuple[str, ...] = (
+    *SHAPES, *COLOURS, *SIZES, "moving", *DIRECTIONS, *SPEEDS, *ACTIONS, *SHADES, *BACKGROUNDS,
+)
+
+# Words that carry no meaning of their own here and are passed over without a warning.
+SILENT = frozenset(
+    "a an the and over on in of to with is are it its at by while one single background "
+    "backdrop video clip wall surface shape coloured colored".split()
+)
+
+ALIASES = {
+    "ball": "circle", "disc": "circle", "disk": "circle", "dot": "circle", "box": "square",
+    "block": "square", "pyramid": "triangle", "donut": "ring", "doughnut": "ring", "hoop": "ring",
+    "plus": "cross", "violet": "purple", "magenta": "pink", "rose": "pink", "gold": "yellow",
+    "lime": "green", "crimson": "red", "big": "large", "huge": "large", "tiny": "small",
+    "little": "small", "leftwards": "left", "rightwards": "right", "upwards": "up",
+    "downwards": "down", "leftward": "left", "rightward": "right", "upward": "up",
+    "downward": "down", "rising": "up", "falling": "down", "moves": "moving", "move": "moving",
+    "drifting": "moving", "sliding": "moving", "gliding": "moving", "flying": "moving",
+    "floating": "moving", "going": "moving", "fast": "quickly", "quick": "quickly",
+    "rapidly": "quickly", "slow": "slowly", "spinning": "turning", "rotating": "turning",
+    "turns": "turning", "spins": "turning", "rotates": "turning", "grows": "growing",
+    "expanding": "growing", "breathing": "pulsing", "beating": "pulsing", "pulses": "pulsing",
+    "orbiting": "circling", "circles": "circling", "gray": "grey", "stripes": "striped",
+    "dots": "dotted", "spotted": "dotted", "flat": "plain", "solid": "plain", "dark": "black",
+}
+# Behind "over", "on" or "against" a colour of shapes can only mean the background.
+BACKGROUND_ALIASES = {
+    "red": "maroon", "orange": "maroon", "yellow": "olive", "green": "olive", "blue": "navy",
+    "purple": "navy", "pink": "maroon", "white": "grey", "cyan": "teal", "brown": "maroon",
+}
+
+
+def read_prompt(text: str) -> tuple[list[str], list[str]]:
+    """Split a prompt into the vocabulary's words, in order and once each, and the unknown ones."""
+    known: list[str] = []
+    unknown: list[str] = []
+    behind = False
+    for word in re.findall(r"[a-z]+", text.lower()):
+        behind = behind or word in ("over", "on", "against")
+        word = BACKGROUND_ALIASES.get(word, word) if behind else word
+        word = ALIASES.get(word, word)
+        if word in VOCABULARY:
+            if word not in known:
+                known.append(word)
+        elif word not in SILENT and word != "against" and word not in unknown:
+            unknown.append(word)
+    return known, unknown
