@@ -63,9 +63,7 @@ def encode_prompt(
         if image is not None:
             image_keys.append(bound.heads(cross.norm_k_img(cross.k_img(image))))
             image_values.append(bound.heads(cross.v_img(image)))
-    return EncodedPrompt(
-        tuple(keys), tuple(values), bias, tuple(image_keys), tuple(image_values)
-    )
+    return EncodedPrompt(tuple(keys), tuple(values), bias, tuple(image_keys), tuple(image_values))
 
 
 def check_context(bound: BoundWan, context: Tensor) -> None:

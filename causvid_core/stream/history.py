@@ -33,9 +33,10 @@ class History:
 
     def add(self, latents: Tensor, context: Tensor) -> None:
         """Append a finished block with latents on the device."""
-        self._newest = (len(self), latents)
         done = None
         if latents.device.type == "cuda":
+            # Kept for the clean pass; a copy, since the caller owns the latents it is given.
+            self._newest = (len(self), latents.clone())
             host = torch.empty(latents.shape, dtype=latents.dtype, pin_memory=True)
             host.copy_(latents, non_blocking=True)
             done = torch.cuda.Event()

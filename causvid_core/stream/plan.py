@@ -131,7 +131,11 @@ class Plan:
 
     def can_rewind(self, written: int, block: int) -> bool:
         """Whether a ring written up to latent frame `written` still holds what `block` sees."""
-        return self.window is None or written <= max(self.window, self.span(block).end)
+        if self.window is None:
+            return True
+        span, ring = self.span(block), self.window - self.sink
+        oldest = max(self.sink, span.end - ring)
+        return written - ring <= oldest or span.first <= oldest
 
     def _slot(self, frame: int) -> int:
         if self.window is None or frame < self.sink:

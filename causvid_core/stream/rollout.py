@@ -74,9 +74,7 @@ def start(
     bound.config.grid(height, width)
     if batch < 1:
         raise ValueError(f"batch is {batch}; it must be at least 1")
-    return StreamState(
-        recipe, height, width, batch, seed, bound.fingerprint(), live=LiveCache()
-    )
+    return StreamState(recipe, height, width, batch, seed, bound.fingerprint(), live=LiveCache())
 
 
 def prime(

@@ -108,7 +108,7 @@ class StreamState(NamedTuple):
             )
         from .session import Session
 
-        with Session(as_bound(model), self, 0) as session:
+        with torch.no_grad(), Session(as_bound(model), self, 0) as session:
             session.catch_up()
             return self._replace(snapshot=self._read(session.live, plan))
 

@@ -1,0 +1,83 @@
+"""The policy of the window, against a list that frames are appended to and dropped from."""
+
+import pytest
+
+from causvid_core.stream.plan import Plan, Span
+
+PLANS = [
+    Plan(3, 3, None, 0),
+    Plan(3, 1, None, 0),
+    Plan(3, 3, 9, 0),
+    Plan(3, 3, 9, 3),
+    Plan(3, 1, 9, 0),
+    Plan(3, 1, 10, 2),
+    Plan(3, 3, 11, 1),
+    Plan(1, 1, 6, 1),
+    Plan(3, 3, 3, 0),
+    Plan(3, 6, 12, 3),
+    Plan(2, 5, 7, 1),
+]
+
+
+def blocks_of(plan, count=40):
+    for block in range(count):
+        yield block, plan.span(block)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_slots_hold_what_a_window_keeps(plan):
+    window, slots = [], {}
+    for block, span in blocks_of(plan):
+        assert span.first == plan.frames_before(block)
+        for frame in range(span.first, span.end):
+            window.append(frame)
+            if plan.window is not None and len(window) > plan.window:
+                window.pop(plan.sink)
+        covered = []
+        for slot, offset, frames in plan.runs(span):
+            for step in range(frames):
+                slots[slot + step] = span.first + offset + step
+                covered.append(span.first + offset + step)
+        assert covered == list(range(span.first, span.end))
+        filled = plan.filled(span.end)
+        assert sorted(slots) == list(range(filled))
+        assert {slot: plan.frame_in(slot, span.end) for slot in range(filled)} == slots
+        assert sorted(slots.values()) == window == list(plan.visible(span.end))
+        assert plan.ranks(span.end) == [window.index(slots[slot]) for slot in range(filled)]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_ranks_never_exceed_the_window_and_equal_frames_until_it_is_full(plan):
+    for _, span in blocks_of(plan):
+        ranks = plan.ranks(span.end)
+        assert sorted(ranks) == list(range(len(ranks)))
+        if plan.window is None or span.end <= plan.window:
+            assert ranks == list(range(span.end))
+
+
+def test_a_block_is_one_run_unless_it_crosses_the_seam():
+    whole, odd = Plan(3, 3, 9, 3), Plan(3, 1, 9, 0)
+    assert all(len(whole.runs(span)) == 1 for _, span in blocks_of(whole))
+    assert max(len(odd.runs(span)) for _, span in blocks_of(odd)) == 2
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_rewinding_is_allowed_exactly_while_nothing_needed_is_overwritten(plan):
+    for block, span in blocks_of(plan, 12):
+        for later in range(block, 14):
+            written = plan.span(later).end
+            overwritten = set(range(written)) - set(plan.visible(written))
+            needed = set(plan.visible(span.end)) - set(range(span.first, span.end))
+            assert plan.can_rewind(written, block) == (not overwritten & needed)
+
+
+def test_blocks_of_given_frames():
+    plan = Plan(3, 1, None, 0)
+    assert plan.split(0, 7) == [1, 3, 3]
+    assert plan.split(2, 3) == [3]
+    assert plan.blocks_for(0, 1) == 1 and plan.blocks_for(0, 2) == 2 and plan.blocks_for(3, 3) == 1
+    assert plan.span(2) == Span(4, 3)
+    with pytest.raises(ValueError, match=r"8 latent frames do not fill.*give 10"):
+        plan.split(0, 8)
+    with pytest.raises(ValueError, match="give 1"):
+        plan.split(0, 0)

@@ -1,0 +1,67 @@
+"""Recipes: validated in the user's words, serialisable, and those of published checkpoints."""
+
+import json
+
+import pytest
+
+import causvid_core as cv
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"timesteps": ()}, "at least one"),
+        ({"timesteps": (1000, 500, 0)}, "leave out a final 0"),
+        ({"timesteps": (500, 1000)}, "must fall"),
+        ({"timesteps": (1200,)}, "up to 1000"),
+        ({"timesteps": "fast"}, "expected numbers"),
+        ({"window": 5, "sink": 3}, "make it at least 6"),
+        ({"window": 2}, "make it at least 3"),
+        ({"first_block_frames": 7, "window": 6}, "make it at least 7"),
+        ({"frames_per_block": 0}, "at least 1"),
+        ({"sink": -1}, "at least 0"),
+        ({"positions": "rotary"}, "choose 'absolute' or 'relative'"),
+        ({"shift": 0}, "positive"),
+        ({"context_timestep": -1}, "0 to 1000"),
+        ({"first_block_timesteps": (0,)}, "leave out a final 0"),
+    ],
+)
+def test_a_wrong_value_is_named(values, message):
+    with pytest.raises(ValueError, match=message):
+        cv.Recipe(**values)
+
+
+@pytest.mark.parametrize("name", sorted(cv.recipes))
+def test_presets_survive_json_and_have_a_line_of_text(name):
+    recipe = cv.recipes[name]
+    assert cv.Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+    preset = cv.presets[name]
+    assert preset.recipe is recipe and preset.description and "\n" not in preset.description
+    assert preset.width % 16 == 0 and preset.height % 16 == 0
+
+
+def test_an_unknown_value_is_refused():
+    with pytest.raises(ValueError, match="'cfg'"):
+        cv.Recipe.from_dict({"cfg": 7})
+
+
+def test_published_lists():
+    rounded = {
+        name: [round(t, 1) for t in cv.recipes[name].schedule(0).timesteps]
+        for name in ("causvid", "causvid-4step", "self-forcing")
+    }
+    assert rounded["causvid"] == [1000, 757, 522]
+    assert rounded["causvid-4step"] == [1000, 960, 888.9, 727.3]
+    assert rounded["self-forcing"] == [1000, 937.5, 833.3, 625]
+    assert cv.recipes["causvid"].schedule(0).sigmas[0] == 1
+
+
+def test_the_first_block_may_have_steps_of_its_own():
+    recipe = cv.recipes["causal-forcing++-1step"]
+    assert len(recipe.schedule(0).timesteps) == 4
+    assert len(recipe.schedule(1).timesteps) == 1
+
+
+def test_strength_skips_the_steps_above_it():
+    schedule = cv.Recipe(timesteps=(1000, 757, 522)).schedule(0)
+    assert [schedule.first_step(s) for s in (1.0, 0.9, 0.757, 0.6, 0.1)] == [0, 1, 1, 2, 2]
