@@ -107,7 +107,8 @@ def make(arguments: argparse.Namespace) -> None:
     environment.ensure([arguments.comfyui])
     watch.lap("setup")
     print(f"Starting ComfyUI {arguments.comfyui}")
-    with Host(environment, arguments.comfyui, "demo") as host:
+    base = environment.home / "bases" / arguments.comfyui
+    with Host(environment, arguments.comfyui, base) as host:
         watch.lap("server start")
         prompt = host.prompt(TEMPLATE)
         text = change(prompt, arguments)

@@ -85,18 +85,21 @@ def environment() -> Environment:
 
 
 @pytest.fixture(scope="session")
-def start_host(environment: Environment) -> Iterator[Callable[..., Host]]:
-    """start_host(release, name, **arguments of Host) -> a running Host, stopped at the end."""
+def start_host(
+    environment: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Host]]:
+    """start_host(release, **arguments of Host) -> a running Host, stopped at the end."""
     started: list[Host] = []
 
-    def start(release: str, name: str, **arguments: Any) -> Host:
+    def start(release: str, **arguments: Any) -> Host:
         if not environment.has(release):
             required = os.environ.get("CAUSVID_REQUIRE_HOST")
             give_up = pytest.fail if required else pytest.skip
             give_up(f"ComfyUI {release} is not set up; python scripts/test.py does that.")
         packs = sorted(p for p in (ROOT / "tests/host/packs").iterdir() if p.is_dir())
         arguments.setdefault("variables", OFFLINE)
-        host = Host(environment, release, name, fresh=True, packs=packs, **arguments)
+        base = tmp_path_factory.mktemp(f"comfyui-{release}-")
+        host = Host(environment, release, base, packs=packs, **arguments)
         started.append(host.start())
         return host
 
@@ -108,6 +111,6 @@ def start_host(environment: Environment) -> Iterator[Callable[..., Host]]:
 @pytest.fixture(scope="session", params=list(HOST_RELEASES))
 def host(request: pytest.FixtureRequest, start_host: Callable[..., Host]) -> Iterator[Host]:
     """A server of each ComfyUI release in turn, shared by all tests."""
-    running = start_host(request.param, "test")
+    running = start_host(request.param)
     yield running
     running.stop()

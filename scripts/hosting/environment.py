@@ -3,7 +3,7 @@
     <home>/venv              torch, what ComfyUI imports, and the test tools
     <home>/ComfyUI-<v>       ComfyUI as released
     <home>/packages-<v>      its front end and other packages that only this release uses
-    <home>/bases/<name>      a base directory: custom nodes, models, inputs and outputs
+    <home>/bases/<v>         the demo's base directory: custom nodes, models, inputs and outputs
     <home>/setup.log         what pip said
     <home>/installed.json    a fingerprint of every finished step
 
@@ -67,9 +67,6 @@ class Environment:
 
     def packages(self, release: str) -> Path:
         return self.home / f"packages-{release}"
-
-    def base(self, name: str) -> Path:
-        return self.home / "bases" / name
 
     def has(self, release: str) -> bool:
         """Whether this ComfyUI release was set up completely."""

@@ -1,7 +1,6 @@
 """A running ComfyUI with this pack in it, and everything one asks of it."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -18,26 +17,23 @@ from .server import Server
 class Host:
     """Starts on entering a `with` block, or by `start`, and stops on leaving it.
 
-    name: of the base directory below the environment's folder; fresh: empty it first.
-    packs: folders of further custom nodes. extra_arguments, variables: see Server.
+    base: the base directory, made or refreshed; packs: folders of further custom nodes.
+    extra_arguments, variables: see Server.
     """
 
     def __init__(
         self,
         environment: Environment,
         release: str,
-        name: str,
-        fresh: bool = False,
+        base: Path,
         packs: Sequence[Path] = (),
         extra_arguments: Sequence[str] = (),
         variables: dict[str, str] | None = None,
     ) -> None:
         self.release = release
-        self.base = environment.base(f"{name}-{release}")
-        if fresh:
-            shutil.rmtree(self.base, ignore_errors=True)
-        self.pack = prepare_base(self.base, tuple(packs))
-        self.server = Server(environment, release, self.base, extra_arguments, variables)
+        self.base = base
+        self.pack = prepare_base(base, tuple(packs))
+        self.server = Server(environment, release, base, extra_arguments, variables)
         self.client = Client(self.server.address)
 
     @property

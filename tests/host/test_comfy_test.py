@@ -25,7 +25,7 @@ def test_every_level_passes(
     browser = find_browser()
     if browser is None:
         pytest.skip("No Chromium or Chrome was found; CAUSVID_CHROMIUM may name one.")
-    host = start_host(release, "comfy-test")
+    host = start_host(release)
     logs = host.base / "comfy-test"
     logs.mkdir()
     shutil.copy(host.server.log, logs / "server.log")  # where it looks for import errors
