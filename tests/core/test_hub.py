@@ -155,6 +155,7 @@ def test_missing_files_repositories_and_names(hub, tmp_path):
 
 def test_an_unreachable_hub(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(CheckpointError, match="could not be downloaded"):
         download("self-forcing", tmp_path)
 

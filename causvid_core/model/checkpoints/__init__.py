@@ -11,6 +11,7 @@ from .hub import download
 from .lora import merge_lora, read_lora
 from .names import normalise
 from .repositories import DOWNLOADS
+from .summary import summarise
 
 __all__ = [
     "DOWNLOADS",
@@ -26,4 +27,5 @@ __all__ = [
     "open_checkpoint",
     "read_lora",
     "read_state_dict",
+    "summarise",
 ]

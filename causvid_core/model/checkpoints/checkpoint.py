@@ -49,9 +49,12 @@ class Checkpoint:
     scaled: bool
 
 
-def open_checkpoint(source: Source, config: WanConfig | None = None) -> Checkpoint:
+def open_checkpoint(
+    source: Source, config: WanConfig | None = None, num_heads: int | None = None
+) -> Checkpoint:
     """Describe a checkpoint of any published layout; no tensor is read.
 
+    Without a `config` it is inferred; `num_heads` then overrules the file's notes.
     Logs which entry was taken, what was ignored and the licence of a known repository.
     Raises CheckpointError, in one sentence, for anything but a complete plain Wan T2V or I2V.
     """
@@ -61,7 +64,9 @@ def open_checkpoint(source: Source, config: WanConfig | None = None) -> Checkpoi
         foreign = describe_foreign(tensors)
         if foreign:
             raise CheckpointError(f"{stored.source} {foreign}")
-        config = config or infer_config(tensors, stored.metadata)
+        if config is None:
+            heads = {"num_heads": str(num_heads)} if num_heads else {}
+            config = infer_config(tensors, stored.metadata | heads)
         verify(tensors, config)
     except ValueError as error:
         text = str(error)
@@ -124,7 +129,7 @@ def infer_config(
     """
     metadata = metadata or {}
     notes = _own_notes(metadata).get("config", {})
-    heads = notes.get("num_heads") or metadata.get("num_heads") or _host_heads(metadata)
+    heads = metadata.get("num_heads") or notes.get("num_heads") or _host_heads(metadata)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     config = WanConfig.from_shapes(
         shapes, num_heads=int(heads) if heads else None, text_len=notes.get("text_len")

@@ -27,6 +27,7 @@ def convert(
     dtype: torch.dtype | None = None,
     *,
     config: WanConfig | None = None,
+    num_heads: int | None = None,
     lora_strength: float = 1.0,
     causal: bool = True,
     repository: str | None = None,
@@ -44,7 +45,7 @@ def convert(
         raise CheckpointError(f"{target} must end in .safetensors, the format that is written")
     if dtype is not None and dtype not in _STORABLE:
         raise CheckpointError(f"cannot store weights as {dtype}; use float32, float16 or bfloat16")
-    checkpoint = open_checkpoint(source, config)
+    checkpoint = open_checkpoint(source, config, num_heads)
     tensors = checkpoint.tensors
     if lora is not None:
         tensors = apply_lora(tensors, lora, strength=lora_strength)

@@ -92,9 +92,13 @@ DOWNLOADS: dict[str, Download] = {
         _CAUSAL_FORCING, "framewise/causal_forcing.pt", "causal-forcing-framewise.pt",
         about="Causal Forcing 1.3B, blocks of 1",
     ),
-    "causal-forcing-2step": Download(
-        _CAUSAL_FORCING, "causal-forcing++/framewise-2step.pt", "causal-forcing-2step.pt",
+    "causal-forcing++-2step": Download(
+        _CAUSAL_FORCING, "causal-forcing++/framewise-2step.pt", "causal-forcing++-2step.pt",
         about="Causal Forcing++ 1.3B, blocks of 1, 2 steps",
+    ),
+    "causal-forcing++-1step": Download(
+        _CAUSAL_FORCING, "causal-forcing++/framewise-1step.pt", "causal-forcing++-1step.pt",
+        about="Causal Forcing++ 1.3B, blocks of 1, 1 step",
     ),
     "causal-forcing-framewise-comfy": Download(
         _CAUSAL_FORCING_COMFY,
