@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..media.vae import LATENT_MEAN, LATENT_STD, CausalConv3d, TimeConv, WanVAE
+from ..media.vae import LATENT_MEAN, LATENT_STD, Z_DIM, CausalConv3d, TimeConv, WanVAE
 from .trainer import TrainSettings, step_generator, train
 from .world import render, sample_spec
 
@@ -34,7 +34,7 @@ LATENT_NOISE = 0.1  # of the latents' unit scale: the decoder forgives what samp
 class VAESettings:
     dim: int = 16
     frame_steps: int = 2000  # on single frames
-    clip_steps: int = 4000  # on clips
+    clip_steps: int = 2600  # on clips
     frame_batch: int = 8
     clip_batch: int = 2
     clip_px_frames: int = 9
@@ -91,7 +91,7 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
         vae.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
     )
 
-    running = LatentScale()
+    scale = LatentScale()
 
     def loss_of_step(step: int, generator: torch.Generator):
         single = step < settings.frame_steps
@@ -99,7 +99,7 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
         px = _clips(batch, 1 if single else settings.clip_px_frames, generator)
         with torch.autocast("cpu", torch.bfloat16):
             latents, _ = vae.conv1(vae.encoder(px * 2 - 1)).chunk(2, dim=1)
-            latents = running.normalise(latents.float(), of_batch=single)
+            latents = scale(latents.float(), of_batch=single)
             noise = torch.randn(latents.shape, generator=generator)
             out = vae.decoder(vae.conv2(latents + LATENT_NOISE * noise)).float() / 2 + 0.5
         error = out - px
@@ -108,18 +108,18 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
         return 4 * square + absolute, {k: float(v.detach()) for k, v in figures.items()}
 
     average = train(
-        vae,
+        nn.ModuleDict({"vae": vae, "scale": scale}),
         [optimizer],
         loss_of_step,
         TrainSettings(settings.steps, settings.seed, clip_norm=1.0),
         folder / "vae.pt",
     )
-    vae.load_state_dict(average)
+    vae.load_state_dict({k[4:]: v for k, v in average.items() if k.startswith("vae.")})
     normalise_latents(vae.eval())
     return {k: v.half().contiguous() for k, v in vae.state_dict().items()}
 
 
-class LatentScale:
+class LatentScale(nn.Module):
     """Keeps latents at unit scale while they are learned: without it they shrink to nothing.
 
     Single frames give a batch many unlike pixels, its own statistics serve; clips are too alike
@@ -127,18 +127,17 @@ class LatentScale:
     """
 
     def __init__(self) -> None:
-        self.mean: Tensor | None = None
-        self.std: Tensor | None = None
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1, Z_DIM, 1, 1, 1))
+        self.register_buffer("std", torch.ones(1, Z_DIM, 1, 1, 1))
 
-    def normalise(self, latents: Tensor, of_batch: bool) -> Tensor:
+    def forward(self, latents: Tensor, of_batch: bool) -> Tensor:
         """`[B, 16, T, h, w]` to about zero mean and unit deviation. Mutates the averages."""
         std, mean = torch.std_mean(latents, dim=(0, 2, 3, 4), keepdim=True)
-        if self.mean is None:
-            self.mean, self.std = mean.detach(), std.detach()
-        self.mean = torch.lerp(self.mean, mean.detach(), 0.02)
-        self.std = torch.lerp(self.std, std.detach(), 0.02)
+        self.mean.lerp_(mean.detach(), 0.02)
+        self.std.lerp_(std.detach(), 0.02)
         if not of_batch:
-            mean, std = self.mean, self.std
+            mean, std = self.mean.clone(), self.std.clone()
         return (latents - mean) / (std + 1e-4)
 
 

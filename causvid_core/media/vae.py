@@ -106,9 +106,7 @@ class Downsample(nn.Module):
 
     def __init__(self, dim: int, time: bool) -> None:
         super().__init__()
-        self.resample = nn.Sequential(
-            nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(dim, dim, 3, stride=2)
-        )
+        self.resample = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(dim, dim, 3, stride=2))
         if time:
             self.time_conv = TimeConv(dim, dim, stride=2)
 

@@ -1,0 +1,121 @@
+"""Commands that make the Mini and judge it: `train-mini` and `evaluate-mini`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ..media.vae import WanVAE
+from ..mini import weights_path
+from ..mini.text_encoder import TextEncoder, new_table
+from ..mini.vocabulary import VOCABULARY
+from ..model.checkpoints import load_model
+from ..stream.presets import recipes
+from .evaluate import evaluate_mini
+from .latents import encode_world
+from .train_dit import DiTSettings, train_dit
+from .train_vae import VAESettings, train_vae
+
+log = logging.getLogger("causvid")
+
+RECIPE = "causvid-mini"
+CLIPS = 3000
+CLIP_PX_FRAMES = 45  # 12 latent frames: four blocks, one more than the window holds
+PARTS = ("text", "vae", "latents", "dit")
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the commands to a parser's subcommands."""
+    train = subparsers.add_parser(
+        "train-mini", help="train CausVid Mini from nothing; resumes where it was stopped"
+    )
+    train.add_argument("--folder", type=Path, default=Path("mini-training"))
+    train.add_argument("--part", choices=(*PARTS, "all"), default="all")
+    train.add_argument("--threads", type=int, default=os.cpu_count())
+    train.set_defaults(run=_train)
+    evaluate = subparsers.add_parser(
+        "evaluate-mini", help="measure CausVid Mini on prompts that training never saw"
+    )
+    evaluate.add_argument("--folder", type=Path, help="weights to judge; the pack's by default")
+    evaluate.add_argument("--prompts", type=int, default=64)
+    evaluate.add_argument("--long-prompts", type=int, default=16)
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    torch.set_num_threads(arguments.threads)
+    folder = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS if arguments.part == "all" else (arguments.part,):
+        log.info("training %s in %s", part, folder)
+        _TRAIN[part](folder)
+    return 0
+
+
+def _train_text(folder: Path) -> None:
+    _write(folder, "text", {"words": new_table()}, {"words": " ".join(VOCABULARY)})
+
+
+def _train_vae(folder: Path) -> None:
+    _write(folder, "vae", train_vae(VAESettings(), folder), {})
+
+
+def _encode_latents(folder: Path) -> None:
+    vae = WanVAE.from_state_dict(load_file(_file(folder, "vae")))
+    encode_world(vae, CLIPS, CLIP_PX_FRAMES, seed=2, path=folder / "latents.safetensors")
+
+
+def _train_dit(folder: Path) -> None:
+    recipe = recipes[RECIPE]
+    settings = DiTSettings(
+        timesteps=tuple(float(t) for t in recipe.schedule(0).timesteps),
+        shift=recipe.shift,
+        frames_per_block=recipe.frames_per_block,
+        window_blocks=recipe.window // recipe.frames_per_block,
+    )
+    text = TextEncoder.load(_file(folder, "text"))
+    average = train_dit(settings, folder / "latents.safetensors", folder, text)
+    header = {
+        "config": json.dumps({"transformer": {"causal_ar": True}}),
+        "causvid_recipe": RECIPE,
+        "trained_latent_frames": str(1 + (CLIP_PX_FRAMES - 1) // 4),
+    }
+    _write(folder, "dit", {k: v.half() for k, v in average.items()}, header)
+
+
+_TRAIN = {"text": _train_text, "vae": _train_vae, "latents": _encode_latents, "dit": _train_dit}
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    folder = arguments.folder
+    figures = evaluate_mini(
+        load_model(str(_file(folder, "dit"))),
+        WanVAE.from_state_dict(load_file(_file(folder, "vae"))),
+        TextEncoder.load(_file(folder, "text")),
+        recipes[RECIPE],
+        trained_latent_frames=1 + (CLIP_PX_FRAMES - 1) // 4,
+        prompts=arguments.prompts,
+        long_prompts=arguments.long_prompts,
+    )
+    print(json.dumps({name: round(value, 4) for name, value in figures.items()}, indent=2))
+    return 0
+
+
+def _file(folder: Path | None, name: str) -> Path:
+    return weights_path(name) if folder is None else folder / weights_path(name).name
+
+
+def _write(folder: Path, name: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    """Write a part of the Mini whole or not at all."""
+    target = _file(folder, name)
+    part = target.with_suffix(".part")
+    save_file({k: v.contiguous() for k, v in tensors.items()}, part, {"format": "pt", **header})
+    os.replace(part, target)
+    log.info("wrote %s, %.1f MB", target, target.stat().st_size / 1e6)

@@ -1,0 +1,105 @@
+"""Training: resumed equals uninterrupted, and teacher forcing equals a masked forward."""
+
+import json
+import logging
+
+import pytest
+import torch
+
+from causvid_core.distill.train_dit import TeacherForced
+from causvid_core.distill.train_vae import LatentScale, new_vae, normalise_latents
+from causvid_core.distill.trainer import TrainSettings, train
+from causvid_core.distill.world import held_out_specs, render
+from causvid_core.mini.text_encoder import TEXT_LEN, TextEncoder, new_table
+from causvid_core.model.rope import Rotary, rotate
+
+
+def _train(path, stop_after=None):
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
+
+    def loss_of_step(step, generator):
+        if step == stop_after:
+            raise KeyboardInterrupt
+        x = torch.randn(8, 3, generator=generator)
+        loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
+        return loss, {"loss": float(loss.detach())}
+
+    settings = TrainSettings(steps=20, warmup_steps=2, checkpoint_every=4, log_every=10)
+    return train(model, [optimizer], loss_of_step, settings, path)
+
+
+def test_a_killed_training_resumes_to_the_same_weights(tmp_path):
+    whole = _train(tmp_path / "whole.pt")
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path / "cut.pt", stop_after=11)
+    resumed = _train(tmp_path / "cut.pt")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    last = json.loads((tmp_path / "cut.pt.jsonl").read_text().splitlines()[-1])
+    assert last["step"] == 20 and last["loss"] > 0
+
+
+def test_teacher_forcing_is_attention_under_its_mask():
+    """Against one attention over everything with the mask written out."""
+    blocks, frames, window, grid, heads, width = 4, 2, 2, (1, 2), 2, 12
+    rotary = Rotary(width, grid, torch.device("cpu"))
+    attend = TeacherForced(rotary, blocks, frames, window)
+    tokens = frames * grid[0] * grid[1]
+    count = (2 * blocks - 1) * tokens
+    q, k, v = (torch.randn(2, count, heads, width) for _ in range(3))
+
+    clean = blocks - 1
+    block = torch.arange(2 * blocks - 1).repeat_interleave(tokens)
+    is_clean, place = block < clean, torch.where(block < clean, block, block - clean)
+    mask = torch.zeros(count, count, dtype=torch.bool)
+    for i in range(count):
+        for j in range(count):
+            near = place[i] - window < place[j]
+            if is_clean[j]:
+                ahead = place[j] <= place[i] if is_clean[i] else place[j] < place[i]
+                mask[i, j] = ahead and near
+            else:
+                mask[i, j] = not is_clean[i] and place[j] == place[i]
+    positions = [*range(clean * frames), *range(blocks * frames)]
+    table = rotary.table(positions)
+    logits = torch.einsum("bihd,bjhd->bhij", rotate(q, table), rotate(k, table)) / width**0.5
+    weights = logits.masked_fill(~mask, -torch.inf).softmax(-1)
+    expected = torch.einsum("bhij,bjhd->bihd", weights, v)
+    torch.testing.assert_close(attend(0, q, k, v), expected, atol=1e-5, rtol=0)
+
+
+def test_folding_the_latent_scale_changes_no_picture():
+    torch.manual_seed(0)
+    vae = new_vae(4).eval()
+    px = render(held_out_specs(2), 9)
+    with torch.no_grad():
+        before = vae.decoder(vae.conv2(vae.conv1(vae.encoder(px * 2 - 1))[:, :16]))
+        normalise_latents(vae, clips=8)
+        latents = vae.encode(px)
+        after = vae.decode(latents)
+    torch.testing.assert_close((before / 2 + 0.5).clamp(0, 1), after, atol=1e-3, rtol=0)
+    assert 0.5 < latents.std() < 1.5 and latents.mean().abs() < 0.5
+
+
+def test_latent_scale_normalises_and_remembers():
+    scale = LatentScale()
+    latents = 5 + 3 * torch.randn(4, 16, 1, 8, 8)
+    for _ in range(300):
+        out = scale(latents, of_batch=True)
+    assert out.std().sub(1).abs() < 0.05 and out.mean().abs() < 0.05
+    torch.testing.assert_close(scale(latents, of_batch=False), out, atol=0.1, rtol=0)
+
+
+def test_text_encoder_pads_and_warns(caplog):
+    encoder = TextEncoder(new_table())
+    with caplog.at_level(logging.WARNING, logger="causvid"):
+        context = encoder.encode("a red dragon moving up")
+    assert context.shape == (1, TEXT_LEN, 4096)
+    assert (context[0].abs().sum(1) > 0).sum() == 3
+    assert "'dragon'" in caplog.text and "circle" in caplog.text
+
+
+def test_text_encoder_refuses_a_table_of_another_vocabulary():
+    with pytest.raises(ValueError, match="were expected"):
+        TextEncoder(torch.zeros(3, 4096))
