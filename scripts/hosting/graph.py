@@ -6,7 +6,7 @@ name. Which inputs are widgets, and in which order, is known from the server's `
 
 from typing import Any
 
-WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
 CONTROL_VALUES = {"fixed", "increment", "decrement", "randomize"}
 COMMENTS = {"Note", "MarkdownNote"}
 MUTED, BYPASSED = 2, 4

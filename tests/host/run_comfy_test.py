@@ -18,8 +18,8 @@ import comfy_test.orchestration.levels.instantiation as instantiation
 import comfy_test.orchestration.levels.syntax as syntax
 import comfy_test.orchestration.levels.validation as validation_level
 from comfy_test.cli import main
-from comfy_test.comfyui.validator import ValidationError, WorkflowValidation
-from hosting.graph import widget_values, widgets
+from comfy_test.comfyui.validator import ValidationError, ValidationResult, WorkflowValidation
+from hosting.graph import COMMENTS, widget_values, widgets
 from playwright.sync_api import BrowserType
 
 LIST_OF_MAPPINGS = 'mappings = getattr(module, "NODE_CLASS_MAPPINGS", {{}})'
@@ -31,8 +31,16 @@ LIST_OF_NODES = """import asyncio
 WITHOUT_CUDA = "import comfy.cli_args\ncomfy.cli_args.args.cpu = True\nimport folder_paths"
 
 
+# A template should neither download unasked nor change what its checkpoint was made for.
+NOT_IN_TEMPLATES = {"CausVid_DownloadCheckpoint", "CausVid_Recipe"}
+
+
 class Validation(WorkflowValidation):
-    """Compares saved values with the widgets that the editor really shows."""
+    """Compares saved values with the widgets that the editor really shows; skips its comments."""
+
+    def validate(self, workflow: dict) -> ValidationResult:
+        nodes = [node for node in workflow["nodes"] if node["type"] not in COMMENTS]
+        return super().validate(workflow | {"nodes": nodes})
 
     def _validate_widgets(self, node: dict, schema: dict) -> list[ValidationError]:
         values = widget_values(node, schema)
@@ -48,14 +56,14 @@ class Validation(WorkflowValidation):
 
 
 def registered_nodes(pack: Path) -> tuple[set[str], list[str]]:
-    """Every node id that a schema in the pack's `nodes` folder names, and no warnings."""
+    """Every node id in the pack's `nodes` folder that templates should use, and no warnings."""
     found = set()
     for file in (pack / "nodes").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.keyword) and node.arg == "node_id":
                 if isinstance(node.value, ast.Constant):
                     found.add(node.value.value)
-    return found, []
+    return found - NOT_IN_TEMPLATES, []
 
 
 def adapt() -> None:
