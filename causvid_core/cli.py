@@ -1,8 +1,8 @@
 """`python -m causvid_core`: checkpoints, rendering, and what other modules register.
 
-A command is a function `register(subparsers)` which adds a parser and sets its default `run`, a
-function of the parsed arguments that returns an exit status or None. Errors meant for people are printed in one sentence; the exit
-status is then 2.
+A command is a function `register(subparsers)` which adds a parser and sets its default `run`: a
+function of the parsed arguments that returns an exit status, or None for success. Errors meant
+for people are printed in one sentence; the exit status is then 2.
 """
 
 from __future__ import annotations

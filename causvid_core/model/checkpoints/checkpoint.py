@@ -61,7 +61,7 @@ def open_checkpoint(
     stored = read_stored(source)
     try:
         tensors = normalise(stored.tensors)
-        foreign = describe_foreign(tensors)
+        foreign = describe_foreign(tensors or stored.tensors)
         if foreign:
             raise CheckpointError(f"{stored.source} {foreign}")
         if config is None:

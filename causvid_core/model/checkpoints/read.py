@@ -165,7 +165,7 @@ def _load_pickled(path: Path, kind: str) -> Any:
     try:
         with path.open("rb") as file:
             return torch.load(
-                path if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
+                str(path) if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
             )
     except Exception as error:  # the unpickler meets garbage with any exception there is
         name = foreign_object(path, kind)

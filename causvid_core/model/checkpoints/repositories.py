@@ -13,6 +13,7 @@ from typing import Any
 
 NON_COMMERCIAL = "CC BY-NC-SA 4.0 (non-commercial use only)"
 APACHE = "Apache-2.0"
+APACHE_CODE = "Apache-2.0 for its code; the terms of the weights are on their model page"
 ACADEMIC = "Tencent licence (academic use only)"
 
 
@@ -49,17 +50,17 @@ class Download:
 
 _CAUSVID = Repository("tianweiy/CausVid", NON_COMMERCIAL)
 _SELF_FORCING = Repository(
-    "gdhe17/Self-Forcing", APACHE, "2f8b779212da279d212c22a509b66ad6552f350e"
+    "gdhe17/Self-Forcing", APACHE_CODE, "2f8b779212da279d212c22a509b66ad6552f350e"
 )
 _CAUSAL_FORCING = Repository(
     "zhuhz22/Causal-Forcing", APACHE, "2f8eb8bb6eeb1238da9d13e5420d342a74d634a6"
 )
 _CAUSAL_FORCING_COMFY = Repository("Comfy-Org/causal_forcing_framewise_ComfyUI_repackaged", APACHE)
-_LONGLIVE = Repository("Efficient-Large-Model/LongLive-1.3B", APACHE)
+_LONGLIVE = Repository("Efficient-Large-Model/LongLive-1.3B", APACHE_CODE)
 _KREA = Repository("krea/krea-realtime-video", NON_COMMERCIAL)
 _ROLLING = Repository("TencentARC/RollingForcing", ACADEMIC)
-_REWARD = Repository("JaydenLu666/Reward-Forcing-T2V-1.3B", APACHE)
-_MEMFLOW = Repository("KlingTeam/MemFlow", APACHE)
+_REWARD = Repository("JaydenLu666/Reward-Forcing-T2V-1.3B", APACHE_CODE)
+_MEMFLOW = Repository("KlingTeam/MemFlow", APACHE_CODE)
 _STREAM = Repository(
     "jerryfeng/StreamDiffusionV2",
     f"derived from CausVid, {NON_COMMERCIAL}",
@@ -154,7 +155,7 @@ DOWNLOADS: dict[str, Download] = {
 }  # fmt: skip
 
 _LICENCE_ONLY = (
-    Repository("SOTAMak1r/Infinite-Forcing", "not stated by its authors in a form known here"),
+    Repository("SOTAMak1r/Infinite-Forcing", "see its model page"),
     Repository("Kijai/WanVideo_comfy", "that of each file's original model"),
     Repository("Wan-AI/Wan2.1-T2V-14B", APACHE, "a064a6c71f5be440641209c07bf2a5ce7a2ff5e4"),
 )
