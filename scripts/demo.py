@@ -6,7 +6,6 @@ and a contact sheet of it are written to the folder `demo`.
 
 import argparse
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -115,9 +114,9 @@ def make(arguments: argparse.Namespace) -> None:
         print(f'Rendering "{text}"')
         video = render(host, prompt)
         watch.lap("render")
-        saved, sheet = keep(environment, video, text, arguments)
-        watch.lap("contact sheet")
-        print(f"Video:         {saved}\nContact sheet: {sheet}\nTime:          {watch.summary()}")
+        copy, sheet = keep(environment, video, text, arguments)
+        watch.lap("files")
+        print(f"Video:         {copy}\nContact sheet: {sheet}\nTime:          {watch.summary()}")
         if arguments.ui:
             print(f"ComfyUI is open at {host.address}/?template={TEMPLATE}&source={PACK_NAME}")
             print("Ctrl-C ends it.")
@@ -154,17 +153,16 @@ def render(host: Host, prompt: Prompt) -> Path:
 def keep(
     environment: Environment, video: Path, text: str, arguments: argparse.Namespace
 ) -> tuple[Path, Path]:
-    """Copies the video to the output folder and makes its contact sheet; returns both paths."""
+    """Writes a copy to look at and a contact sheet to the output folder; returns both paths."""
     arguments.output.mkdir(parents=True, exist_ok=True)
-    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60].rstrip("-") or "video"
-    saved = arguments.output / f"{name}-{arguments.seed}.mp4"
-    shutil.copy(video, saved)
-    sheet = saved.with_suffix(".png")
-    command = [environment.python, ROOT / "scripts" / "contact_sheet.py", saved, sheet]
+    words = re.findall(r"[a-z0-9]+", text.lower())[:8] or ["video"]
+    copy = arguments.output / f"{'-'.join(words)}-{arguments.seed}.mp4"
+    sheet = copy.with_suffix(".png")
+    command = [environment.python, ROOT / "scripts" / "present.py", video, copy, sheet]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise DemoError(f"{saved} was written, its contact sheet was not: {done.stderr[-500:]}")
-    return saved, sheet
+        raise DemoError(f"ComfyUI wrote {video}, but copying it failed: {done.stderr[-500:]}")
+    return copy, sheet
 
 
 def parse_arguments() -> argparse.Namespace:

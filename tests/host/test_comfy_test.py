@@ -45,7 +45,7 @@ def test_every_level_passes(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=600,
+            timeout=1200,
         )
     host.stop()
     artifacts = ROOT / "artifacts"
