@@ -70,7 +70,7 @@ def slow_rollout(model, recipe, context, noise, batch, height, width, blocks):
         sizes.append(size)
         attend = Recompute(recipe, bound.config, sizes, grid)
         schedule = recipe.schedule(index)
-        x = noise(index, 0, shape)
+        x = x0 = noise(index, 0, shape)
         for step, (timestep, sigma) in enumerate(zip(*schedule, strict=True)):
             if step:
                 x = (1 - sigma) * x0 + sigma * noise(index, step, shape)

@@ -1,4 +1,4 @@
-"""What a stream promises: cut anywhere, continue any state any number of times, in constant memory."""
+"""What a stream promises: cut anywhere, continued any number of times, in constant memory."""
 
 import copy
 import pickle
