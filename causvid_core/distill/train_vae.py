@@ -27,6 +27,7 @@ TEMPORAL = (
     "decoder.conv1", "decoder.middle.",
     "decoder.upsamples.0.", "decoder.upsamples.1.", "decoder.upsamples.2.",
 )  # fmt: skip
+EPSILON = 1e-4
 LATENT_NOISE = 0.1  # of the latents' unit scale: the decoder forgives what sampling leaves
 
 
@@ -115,6 +116,8 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
         folder / "vae.pt",
     )
     vae.load_state_dict({k[4:]: v for k, v in average.items() if k.startswith("vae.")})
+    scale.load_state_dict({k[6:]: v for k, v in average.items() if k.startswith("scale.")})
+    scale.fold_into(vae)
     normalise_latents(vae.eval())
     return {k: v.half().contiguous() for k, v in vae.state_dict().items()}
 
@@ -138,7 +141,14 @@ class LatentScale(nn.Module):
         self.std.lerp_(std.detach(), 0.02)
         if not of_batch:
             mean, std = self.mean.clone(), self.std.clone()
-        return (latents - mean) / (std + 1e-4)
+        return (latents - mean) / (std + EPSILON)
+
+    @torch.no_grad()
+    def fold_into(self, vae: WanVAE) -> None:
+        """Let the encoder's last convolution do what this did. Mutates `conv1`."""
+        gain = 1 / (self.std + EPSILON)
+        vae.conv1.weight[:Z_DIM] *= gain.view(-1, 1, 1, 1, 1)
+        vae.conv1.bias[:Z_DIM] = (vae.conv1.bias[:Z_DIM] - self.mean.flatten()) * gain.flatten()
 
 
 def _clips(batch: int, px_frames: int, generator: torch.Generator) -> Tensor:
@@ -157,15 +167,14 @@ def normalise_latents(vae: WanVAE, clips: int = 64) -> None:
     generator = step_generator(1, 0)
     raw = torch.cat(
         [vae.conv1(vae.encoder(_clips(1, 17, generator) * 2 - 1)) for _ in range(clips)]
-    )[:, : len(LATENT_MEAN)]
+    )[:, :Z_DIM]
     std, mean = torch.std_mean(raw, dim=(0, 2, 3, 4))
     log.info("latents before folding: mean %.3f, std %.3f", float(mean.mean()), float(std.mean()))
     wanted_mean, wanted_std = torch.tensor(LATENT_MEAN), torch.tensor(LATENT_STD)
     gain = wanted_std / std
-    count = len(LATENT_MEAN)
     # z' = gain (z - mean) + wanted_mean, undone at the entrance of the decoder.
-    vae.conv1.weight[:count] *= gain.view(-1, 1, 1, 1, 1)
-    vae.conv1.bias[:count] = (vae.conv1.bias[:count] - mean) * gain + wanted_mean
+    vae.conv1.weight[:Z_DIM] *= gain.view(-1, 1, 1, 1, 1)
+    vae.conv1.bias[:Z_DIM] = (vae.conv1.bias[:Z_DIM] - mean) * gain + wanted_mean
     undone = vae.conv2.weight.clone()
     vae.conv2.weight.copy_(undone / gain.view(1, -1, 1, 1, 1))
     shift = mean - wanted_mean / gain

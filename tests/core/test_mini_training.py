@@ -82,6 +82,22 @@ def test_folding_the_latent_scale_changes_no_picture():
     assert 0.5 < latents.std() < 1.5 and latents.mean().abs() < 0.5
 
 
+def test_folding_the_scale_of_training_changes_no_picture():
+    """What the decoder learned to read is what the encoder of the published weights gives."""
+    torch.manual_seed(0)
+    vae, scale = new_vae(4).eval(), LatentScale()
+    px = render(held_out_specs(1), 5)
+    with torch.no_grad():
+        scale.mean.normal_()
+        scale.std.uniform_(0.5, 2)
+        raw = vae.conv1(vae.encoder(px * 2 - 1))[:, :16]
+        before = vae.decoder(vae.conv2((raw - scale.mean) / (scale.std + 1e-4)))
+        scale.fold_into(vae)
+        normalise_latents(vae, clips=4)
+        after = vae.decode(vae.encode(px))
+    torch.testing.assert_close((before / 2 + 0.5).clamp(0, 1), after, atol=1e-3, rtol=0)
+
+
 def test_latent_scale_normalises_and_remembers():
     scale = LatentScale()
     latents = 5 + 3 * torch.randn(4, 16, 1, 8, 8)
