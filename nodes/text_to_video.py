@@ -169,7 +169,8 @@ def count_blocks(state: StreamState, px_frames: int) -> int:
     total = plan.frames_before(state.blocks + blocks)
     px = geometry.px_frames_from_latent(total)
     made = px - (geometry.px_frames_from_latent(before) if before else 0)
-    text = f"{made} frames ({geometry.seconds_from_px(made):.1f} s) in {blocks} blocks"
+    counted = "1 block" if blocks == 1 else f"{blocks} blocks"
+    text = f"{made} frames ({geometry.seconds_from_px(made):.1f} s) in {counted}"
     if total > before + wanted:
         per_block = plan.frames_per_block
         text += f", rounded up from {px_frames} to whole blocks of {per_block} latent frames"

@@ -34,7 +34,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUND_IN = {"causvid_core": ROOT, "hosting": ROOT / "scripts"}
+FOUND_IN = {
+    "causvid_core": ROOT,
+    "hosting": ROOT / "scripts",
+    "prompts": ROOT / "tests" / "host",
+}
 SERVED_FOLDERS = {"host": "host", "workflows": "host", "browser": "browser"}
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 

@@ -1,0 +1,138 @@
+"""For tests only: nodes that look at what the pack's nodes made, inside the running host."""
+
+import hashlib
+import importlib
+import json
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import comfy.model_management
+import torch
+from comfy.model_patcher import ModelPatcher
+
+PACK_NAME = "causvid-stream"
+
+
+def pack_module(path: str) -> ModuleType:
+    """A module of the pack as the host has loaded it, such as "nodes.host.sampling"."""
+    package = next(name for name in sys.modules if name.endswith(PACK_NAME))
+    return importlib.import_module(f"{package}.{path}")
+
+
+class Node:
+    """What all probes share."""
+
+    CATEGORY = "test"
+    FUNCTION = "run"
+    RETURN_TYPES: tuple[str, ...] = ()
+
+
+class Look(Node):
+    """Facts about a result, as JSON in the history."""
+
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {"latent": ("LATENT",)},
+            "optional": {"stream": ("CAUSVID_STREAM",)},
+        }
+
+    def run(self, latent: dict[str, Any], stream: Any = None) -> dict[str, Any]:
+        samples = latent["samples"].float().cpu().contiguous()
+        facts = {
+            "shape": list(samples.shape),
+            "digest": hashlib.sha256(samples.numpy().tobytes()).hexdigest(),
+            "finite": bool(samples.isfinite().all()),
+            "values": samples.flatten().tolist(),
+        }
+        if stream is not None:
+            tensors = [block.latents for block in stream.history]
+            tensors += [*stream.snapshot.keys] if stream.snapshot else []
+            facts |= {
+                "seed": stream.seed,
+                "model": stream.model,
+                "blocks": stream.blocks,
+                "ring": stream.live.ring is not None,
+                "devices": sorted({tensor.device.type for tensor in tensors}),
+            }
+        return {"ui": {"text": [json.dumps(facts)]}}
+
+
+class CompareForwards(Node):
+    """The largest difference between the host's forward and the pack's on the same MODEL."""
+
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"model": ("MODEL",), "positive": ("CONDITIONING",)}}
+
+    def run(self, model: ModelPatcher, positive: list) -> dict[str, Any]:
+        sampling, core = pack_module("nodes.host.sampling"), pack_module("causvid_core")
+        dtype = sampling.compute_dtype(model)
+        generator = torch.Generator().manual_seed(0)
+        noisy = torch.randn(1, 16, 3, 8, 12, generator=generator).to(model.load_device, dtype)
+        time = torch.full((1,), 700.0, device=model.load_device)
+        context = positive[0][0].to(model.load_device, dtype)
+        with sampling.placed(model, 0):
+            theirs = model.model.diffusion_model(noisy, time, context, transformer_options={})
+            bound = sampling.bind_model(model)
+            ours = core.forward_all(bound, noisy, time[:, None], context, causal=False)
+        facts = {
+            "difference": (ours.float() - theirs.float()).abs().max().item(),
+            "size": theirs.float().abs().max().item(),
+        }
+        return {"ui": {"text": [json.dumps(facts)]}}
+
+
+class MakeConditioning(Node):
+    """A CONDITIONING of any shape, with any options."""
+
+    RETURN_TYPES = ("CONDITIONING",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {
+            "required": {
+                "batch": ("INT", {"default": 1}),
+                "width": ("INT", {"default": 4096, "max": 99999}),
+                "options": ("STRING", {"default": "{}"}),
+            }
+        }
+
+    def run(self, batch: int, width: int, options: str) -> tuple[list]:
+        generator = torch.Generator().manual_seed(1)
+        embedding = torch.randn(batch, 6, width, generator=generator)
+        return ([[embedding, json.loads(options)]],)
+
+
+class OtherModel(Node):
+    """A MODEL that is no Wan model."""
+
+    RETURN_TYPES = ("MODEL",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {}}
+
+    def run(self) -> tuple[ModelPatcher]:
+        class Painter(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.diffusion_model = torch.nn.Sequential(torch.nn.Linear(4, 4))
+                self.manual_cast_dtype = torch.float32
+                self.model_config = SimpleNamespace()
+
+        device = comfy.model_management.get_torch_device()
+        return (ModelPatcher(Painter(), device, torch.device("cpu")),)
+
+
+NODE_CLASS_MAPPINGS = {
+    "Probe_Look": Look,
+    "Probe_CompareForwards": CompareForwards,
+    "Probe_MakeConditioning": MakeConditioning,
+    "Probe_OtherModel": OtherModel,
+}
