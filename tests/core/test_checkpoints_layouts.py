@@ -126,6 +126,7 @@ def test_diffusers_folder_in_shards(inside, tmp_path):
         fuse(STATE),
         fuse(STATE, "self_attn.to_qkv", "cross_attn.to_kv"),
         to_diffusers(fuse(STATE, "attn1.to_qkv", "attn2.to_kv")),
+        to_diffusers(fuse(STATE, "attn1.to_qkv", "attn2.to_kv")) | to_diffusers(STATE),
     ],
 )
 def test_fused_projections(fused):

@@ -99,8 +99,12 @@ def test_peft_folder_with_its_config(tmp_path):
     config = {"r": RANK, "lora_alpha": 2, "peft_type": "LORA"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(config))
     assert_close(merge_lora(STATE, tmp_path), expected(0.5))
+    assert_close(merge_lora(STATE, tmp_path / "adapter_model.safetensors"), expected(0.5))
     (tmp_path / "adapter_config.json").write_text(json.dumps(config | {"use_rslora": True}))
     assert_close(merge_lora(STATE, tmp_path), expected(1.0))
+    (tmp_path / "adapter_config.json").write_text("{broken")
+    with pytest.raises(CheckpointError, match="is not JSON"):
+        merge_lora(STATE, tmp_path)
 
 
 def test_strength_alpha_and_untouched_tensors():

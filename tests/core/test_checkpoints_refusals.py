@@ -51,6 +51,10 @@ FOREIGN = {
         "base_model.model.blocks.0.self_attn.q.lora_A.weight",
         "base_model.model.blocks.0.self_attn.q.lora_B.weight",
     ),
+    "LoRA that was not merged": names(
+        "base_model.model.blocks.0.self_attn.q.base_layer.weight",
+        "base_model.model.blocks.0.self_attn.q.lora_A.default.weight",
+    ),
     "first-and-last-frame": STATE | names("img_emb.emb_pos"),
     "speech-to-video": STATE | names("casual_audio_encoder.encoder.final_linear.weight"),
     "no Wan model.*foo": names("foo.weight", "bar.weight"),

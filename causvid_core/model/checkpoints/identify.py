@@ -59,6 +59,11 @@ def describe_foreign(tensors: LazyDict) -> str | None:
 
     `tensors` carry names as `normalise` leaves them, or as they were written.
     """
+    if any(".base_layer." in name for name in tensors):
+        return (
+            "holds a model with a LoRA that was not merged (PEFT's base_layer names); save it "
+            "after merge_and_unload, or give the base model and the LoRA as two files"
+        )
     if is_lora(tensors):
         return (
             f"is a LoRA of {sum('lora_A' in n or 'lora_down' in n for n in tensors)} layers, not a "

@@ -7,7 +7,7 @@ Pure renaming and slicing of descriptions. Names of the diffusers layout are tho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor
 
@@ -92,17 +92,21 @@ def normalise(tensors: Mapping[str, Tensor | LazyTensor]) -> LazyDict:
     """
     chosen = dequantise(_choose_group(lazily(tensors)))
     result: LazyDict = {}
+    fused: LazyDict = {}
     for name, tensor in chosen.items():
         canonical = canonical_name(name)
         if _LEFTOVERS.search(canonical):
             continue
-        for target, part in split_fused(canonical, tensor):
-            if target in result:
+        parts = split_fused(canonical, tensor)
+        home = result if parts[0][0] == canonical else fused
+        for target, part in parts:
+            if target in home:
                 raise CheckpointError(
                     f"the file holds {target} twice (once as {name}); expected one model in it"
                 )
-            result[target] = part
-    return result
+            home[target] = part
+    # diffusers keeps the separate projections beside a fused copy of them.
+    return fused | result
 
 
 def canonical_name(name: str) -> str:
@@ -121,7 +125,7 @@ def strip_prefixes(name: str) -> str:
     return name
 
 
-def split_fused(name: str, tensor: LazyTensor) -> Iterable[tuple[str, LazyTensor]]:
+def split_fused(name: str, tensor: LazyTensor) -> list[tuple[str, LazyTensor]]:
     """The separate projections of a fused one; anything else passes through."""
     match = re.match(r"^(blocks\.\d+\.)(.+)\.([^.]+)$", name)
     targets = FUSED.get(match.group(2)) if match else None

@@ -59,7 +59,8 @@ def read_stored(
     kind = _sniff(path)
     if kind == "safetensors":
         tensors, metadata = safetensors_file.describe(path)
-        return Stored(tensors, metadata, str(path), "", ())
+        beside = _beside(path.parent) if path.name in (*_SINGLE_NAMES, *_LORA_NAMES) else {}
+        return Stored(tensors, beside | metadata, str(path), "", ())
     return _from_mapping(_load_pickled(path, kind), {}, str(path), keys)
 
 
@@ -79,7 +80,7 @@ def _from_folder(folder: Path) -> Stored:
 
 
 def _from_shards(index: Path) -> Stored:
-    weight_map = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {})
+    weight_map = _json(index).get("weight_map", {})
     tensors: LazyDict = {}
     metadata = _beside(index.parent)
     for shard in sorted(set(weight_map.values())):
@@ -106,11 +107,19 @@ def _beside(folder: Path) -> dict[str, str]:
     facts: dict[str, str] = {}
     for name in ("config.json", "adapter_config.json"):
         if (folder / name).is_file():
-            config = json.loads((folder / name).read_text(encoding="utf-8"))
+            config = _json(folder / name)
             heads = config.get("num_attention_heads", config.get("num_heads"))
             facts |= {"num_heads": str(heads)} if heads else {}
             facts |= {k: json.dumps(config[k]) for k in ("lora_alpha", "use_rslora") if k in config}
     return facts
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: it is not JSON; download it again") from error
+    return content if isinstance(content, dict) else {}
 
 
 def _sniff(path: Path) -> str:
