@@ -1,7 +1,7 @@
 """One file of a repository at one commit: resumed, checked, and moved into place when complete.
 
-`huggingface_hub.hf_hub_download` would do, but since its version 2 it deletes what an interrupted
-call has fetched. Its addresses, headers, tokens and retries are used all the same.
+`huggingface_hub.hf_hub_download` would do, but its newer versions delete what an interrupted call
+has fetched. The library's addresses, headers, tokens and retries are used all the same.
 """
 
 from __future__ import annotations
