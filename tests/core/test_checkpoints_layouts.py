@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 import causvid_core as cv
 from causvid_core.model.checkpoints import infer_config, normalise, open_checkpoint, read_state_dict
+from causvid_core.model.checkpoints.repositories import recognise
 
 from .checkpoint_layouts import (
     assert_same,
@@ -194,6 +195,25 @@ def test_the_log_says_what_was_taken_and_the_licence(tmp_path, caplog):
     assert "took 'generator'" in caplog.text
     assert "ignored critic" in caplog.text
     assert "non-commercial" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("path", "repo"),
+    [
+        ("models/causvid/mine.pt", None),
+        ("models/diffusion_models/causvid.safetensors", "tianweiy/CausVid"),
+        ("tianweiy/CausVid/autoregressive_checkpoint/model.pt", "tianweiy/CausVid"),
+        ("checkpoints/Self-Forcing/any.pt", "gdhe17/Self-Forcing"),
+        ("C:\\models\\self_forcing_dmd.pt", "gdhe17/Self-Forcing"),
+        ("hub/models--krea--krea-realtime-video/snapshots/0/x.safetensors",
+         "krea/krea-realtime-video"),
+        ("models/model.pt", None),
+    ],
+)  # fmt: skip
+def test_known_repositories_are_recognised(path, repo):
+    found = recognise(path, {})
+    assert (found.repo if found else None) == repo
+    assert recognise("x.safetensors", {"repository": "TencentARC/RollingForcing"}) is not None
 
 
 def test_pure_dicts_and_lazy_reading(tmp_path):

@@ -161,6 +161,10 @@ _LICENCE_ONLY = (
 )
 
 
+_PLAIN_WORDS = ("causvid", "autoencoders")
+"""Names of repositories that are names of other folders too, such as this pack's own."""
+
+
 def repositories() -> tuple[Repository, ...]:
     """Every known repository, once."""
     listed = (entry.repository for entry in DOWNLOADS.values())
@@ -179,7 +183,7 @@ def recognise(source: str, notes: Mapping[str, Any]) -> Repository | None:
         owner, _, name = repo.partition("/")
         if f"{owner}/{name}" in text or f"models--{owner}--{name}" in text:
             return entry
-        if name in (part.lower() for part in path.parts[:-1]):
+        if name not in _PLAIN_WORDS and name in (part.lower() for part in path.parts[:-1]):
             return entry
     files = {PurePath(d.local).stem: d.repository for d in DOWNLOADS.values()} | {
         PurePath(d.file).stem: d.repository
