@@ -8,7 +8,6 @@ import logging
 import os
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -20,13 +19,14 @@ from ..model.checkpoints import load_model
 from ..stream.presets import recipes
 from .evaluate import evaluate_mini
 from .latents import encode_world
+from .parallel import is_first, run_workers
 from .train_dit import DiTSettings, train_dit
 from .train_vae import VAESettings, train_vae
 
 log = logging.getLogger("causvid")
 
 RECIPE = "causvid-mini"
-CLIPS = 3000
+CLIPS = 2000
 CLIP_PX_FRAMES = 45  # 12 latent frames: four blocks, one more than the window holds
 PARTS = ("text", "vae", "latents", "dit")
 
@@ -38,7 +38,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     train.add_argument("--folder", type=Path, default=Path("mini-training"))
     train.add_argument("--part", choices=(*PARTS, "all"), default="all")
-    train.add_argument("--threads", type=int, default=os.cpu_count())
+    train.add_argument("--workers", type=int, default=2, help="processes of the transformer")
     train.set_defaults(run=_train)
     evaluate = subparsers.add_parser(
         "evaluate-mini", help="measure CausVid Mini on prompts that training never saw"
@@ -50,12 +50,14 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    torch.set_num_threads(arguments.threads)
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS if arguments.part == "all" else (arguments.part,):
         log.info("training %s in %s", part, folder)
-        _TRAIN[part](folder)
+        if part == "dit":
+            run_workers(_train_dit, arguments.workers, folder)
+        else:
+            _TRAIN[part](folder)
     return 0
 
 
@@ -69,10 +71,11 @@ def _train_vae(folder: Path) -> None:
 
 def _encode_latents(folder: Path) -> None:
     vae = WanVAE.from_state_dict(load_file(_file(folder, "vae")))
-    encode_world(vae, CLIPS, CLIP_PX_FRAMES, seed=2, path=folder / "latents.safetensors")
+    encode_world(vae, CLIPS, CLIP_PX_FRAMES, seed=2, folder=folder / "latents")
 
 
 def _train_dit(folder: Path) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe = recipes[RECIPE]
     settings = DiTSettings(
         timesteps=tuple(float(t) for t in recipe.schedule(0).timesteps),
@@ -81,7 +84,9 @@ def _train_dit(folder: Path) -> None:
         window_blocks=recipe.window // recipe.frames_per_block,
     )
     text = TextEncoder.load(_file(folder, "text"))
-    average = train_dit(settings, folder / "latents.safetensors", folder, text)
+    average = train_dit(settings, folder / "latents", folder, text)
+    if not is_first():
+        return
     header = {
         "config": json.dumps({"transformer": {"causal_ar": True}}),
         "causvid_recipe": RECIPE,
@@ -90,7 +95,7 @@ def _train_dit(folder: Path) -> None:
     _write(folder, "dit", {k: v.half() for k, v in average.items()}, header)
 
 
-_TRAIN = {"text": _train_text, "vae": _train_vae, "latents": _encode_latents, "dit": _train_dit}
+_TRAIN = {"text": _train_text, "vae": _train_vae, "latents": _encode_latents}
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

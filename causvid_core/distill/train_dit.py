@@ -24,6 +24,7 @@ from ..model.prompt import encode_prompt
 from ..model.rope import Rotary, rotate
 from ..model.transformer import CausalWan
 from .latents import read_world
+from .parallel import own_part
 from .trainer import TrainSettings, train
 
 log = logging.getLogger("causvid")
@@ -102,17 +103,19 @@ def train_dit(settings: DiTSettings, data: Path, folder: Path, text: TextEncoder
     )
 
     def loss_of_step(step: int, generator: torch.Generator):
-        chosen = torch.randint(len(specs), (settings.batch,), generator=generator)
-        x0 = latents[chosen].float()
+        shape = (settings.batch, *latents.shape[1:])
+        chosen = torch.randint(len(specs), shape[:1], generator=generator)
         timesteps = _timesteps(settings, blocks, generator)
-        frame_timesteps = timesteps.repeat_interleave(settings.frames_per_block, dim=1)
-        sigma = (frame_timesteps / 1000)[:, None, :, None, None]
-        noise = torch.randn(x0.shape, generator=generator)
-        noisy = (1 - sigma) * x0 + sigma * noise
+        noise = own_part(torch.randn(shape, generator=generator))
+        dirt = own_part(torch.randn(shape, generator=generator))
+        dirt *= own_part(CONTEXT_NOISE * torch.rand(shape[0], 1, 1, 1, 1, generator=generator))
+        chosen = own_part(chosen)
+        frame_timesteps = own_part(timesteps).repeat_interleave(settings.frames_per_block, dim=1)
 
-        clean = x0[:, :, : -settings.frames_per_block]
-        blur = CONTEXT_NOISE * torch.rand(settings.batch, 1, 1, 1, 1, generator=generator)
-        clean = clean + blur * torch.randn(clean.shape, generator=generator)
+        x0 = latents[chosen].float()
+        sigma = (frame_timesteps / 1000)[:, None, :, None, None]
+        noisy = (1 - sigma) * x0 + sigma * noise
+        clean = (x0 + dirt)[:, :, : -settings.frames_per_block]
         all_timesteps = torch.cat([torch.zeros(clean.shape[0], clean.shape[2]), frame_timesteps], 1)
         with torch.autocast("cpu", torch.bfloat16):
             prompt = encode_prompt(bound, contexts[chosen].float(), lengths[chosen])

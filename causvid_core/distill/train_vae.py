@@ -15,7 +15,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..media.vae import LATENT_MEAN, LATENT_STD, Z_DIM, CausalConv3d, TimeConv, WanVAE
+from ..media.vae import (
+    LATENT_MEAN,
+    LATENT_STD,
+    Z_DIM,
+    CausalConv3d,
+    TimeConv,
+    WanVAE,
+    channels_last,
+)
 from .trainer import TrainSettings, step_generator, train
 from .world import render, sample_spec
 
@@ -62,14 +70,6 @@ def new_vae(dim: int) -> WanVAE:
                 module.weight.mul_(0.5)
                 nn.init.zeros_(module.bias)
     return vae
-
-
-def channels_last(vae: WanVAE) -> None:
-    """Lay out the weights of convolutions as CPUs like them. Mutates the VAE."""
-    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
-    for parameter in vae.parameters():
-        if parameter.dim() in layouts:
-            parameter.data = parameter.data.contiguous(memory_format=layouts[parameter.dim()])
 
 
 def _start_as_copy(conv: TimeConv) -> None:

@@ -18,6 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .parallel import average_gradients, is_first
+
 log = logging.getLogger("causvid")
 
 Loss = Callable[[int, torch.Generator], tuple[Tensor, dict[str, float]]]
@@ -79,6 +81,7 @@ def train(
                 group["lr"] = rate * share
         loss, figures = loss_of_step(step, step_generator(settings.seed, step))
         loss.backward()
+        average_gradients(model)
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         for optimizer in optimizers:
             optimizer.step()
@@ -89,6 +92,8 @@ def train(
             sums[name] = sums.get(name, 0.0) + value
         count += 1
         done = step + 1
+        if not is_first():
+            continue
         if done % settings.log_every == 0 or done == settings.steps:
             seconds = (time.monotonic() - started) / (done - first)
             line = {"step": done, "seconds_per_step": round(seconds, 4)}

@@ -216,6 +216,7 @@ class WanVAE(nn.Module):
         for module in vae.modules():
             if isinstance(module, CausalConv3d) and module.kernel_size[0] > 1:
                 module.spatial = not bool(module.weight[:, :, :-1].any())
+        channels_last(vae)
         return vae.eval().requires_grad_(False)
 
     def encode(self, px: Tensor, memory: Memory | None = None) -> Tensor:
@@ -223,13 +224,23 @@ class WanVAE(nn.Module):
 
         With `memory` (mutated) the frames continue those encoded with it before: then `4 n`.
         """
+        px = px.contiguous(memory_format=torch.channels_last_3d)
         mean, _ = self.conv1(self.encoder(px * 2 - 1, memory)).chunk(2, dim=1)
         return (mean - _channels(LATENT_MEAN, mean)) / _channels(LATENT_STD, mean)
 
     def decode(self, latents: Tensor, memory: Memory | None = None) -> Tensor:
         """Normalised latents `[B, 16, T, h, w]` to px frames in 0..1, the inverse of `encode`."""
         raw = latents * _channels(LATENT_STD, latents) + _channels(LATENT_MEAN, latents)
+        raw = raw.contiguous(memory_format=torch.channels_last_3d)
         return (self.decoder(self.conv2(raw), memory) / 2 + 0.5).clamp(0, 1)
+
+
+def channels_last(vae: nn.Module) -> None:
+    """Lay out the weights of convolutions as CPUs like them: up to twice as fast. Mutates it."""
+    layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+    for parameter in vae.parameters():
+        if parameter.dim() in layouts:
+            parameter.data = parameter.data.contiguous(memory_format=layouts[parameter.dim()])
 
 
 class StreamDecoder:
