@@ -28,7 +28,11 @@ LIST_OF_NODES = """import asyncio
     classes = asyncio.run(extension.get_node_list())
     mappings = {{cls.GET_SCHEMA().node_id: cls for cls in classes}}
     assert mappings"""
-WITHOUT_CUDA = "import comfy.cli_args\ncomfy.cli_args.args.cpu = True\nimport folder_paths"
+# What main.py does first: ComfyUI's nodes.py later hides the package `utils` behind comfy/utils.py.
+START = """import utils.extra_config
+import comfy.cli_args
+comfy.cli_args.args.cpu = True
+import folder_paths"""
 
 
 # A template should neither download unasked nor change what its checkpoint was made for.
@@ -71,7 +75,7 @@ def adapt() -> None:
     coverage.discover_registered_nodes = registered_nodes
 
     script = instantiation.INSTANTIATION_SCRIPT
-    for old, new in ((LIST_OF_MAPPINGS, LIST_OF_NODES), ("import folder_paths", WITHOUT_CUDA)):
+    for old, new in ((LIST_OF_MAPPINGS, LIST_OF_NODES), ("import folder_paths", START)):
         if script.count(old) != 1:
             raise SystemExit("This version of comfy-test is not the one that scripts/hosting pins.")
         script = script.replace(old, new)
