@@ -63,6 +63,11 @@ class KVRing:
                 tensors[layer] = self._allocate(tokens)
                 tensors[layer][:, : old.shape[1]].copy_(old)
 
+    def zero(self) -> None:
+        """Fill the cache with zeros, for a start with slots that stay unwritten."""
+        for tensor in (*self.keys, *self.values):
+            tensor.zero_()
+
     def scratch(self, tokens: int) -> Tensor:
         """Memory [B, tokens, h, d] that all layers share, one after the other."""
         if self._scratch is None or self._scratch.shape[1] < tokens:

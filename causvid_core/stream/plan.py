@@ -137,6 +137,29 @@ class Plan:
         oldest = max(self.sink, span.end - ring)
         return written - ring <= oldest or span.first <= oldest
 
+    def replay(self, blocks: int, layers: int) -> list[int]:
+        """Blocks to recompute, in order, so that block `blocks` finds an exact window.
+
+        A layer's keys depend on one window of the layer below, so exactness reaches back one
+        window a layer. Blocks before that are left out, except those that hold the sinks, which
+        depend on nothing older.
+        """
+        first = max(blocks - 1, 0)
+        for _ in range(layers):
+            first = self._oldest_visible(first)
+        sinks = 0
+        while sinks < first and self.frames_before(sinks) < self.sink:
+            sinks += 1
+        return [*range(sinks), *range(first, blocks)]
+
+    def _oldest_visible(self, block: int) -> int:
+        """First block, sinks aside, that block `block` sees a latent frame of."""
+        end = self.span(block).end
+        if self.window is None or end <= self.window:
+            return 0
+        frame = end - (self.window - self.sink)
+        return max(0, 1 + (frame - self.first_block_frames) // self.frames_per_block)
+
     def _slot(self, frame: int) -> int:
         if self.window is None or frame < self.sink:
             return frame

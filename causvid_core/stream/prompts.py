@@ -21,12 +21,15 @@ class PromptPlan(Protocol):
 
 
 class Prompts:
-    """The prompts of one rollout: a context tensor for all blocks, or a `PromptPlan`.
+    """The prompts of one rollout: a context tensor for all blocks, or a `PromptPlan`; None for
+    a replay, whose blocks bring their contexts.
 
     Raises ValueError when a context does not fit the model or the batch.
     """
 
-    def __init__(self, bound: BoundWan, batch: int, context: Tensor | PromptPlan) -> None:
+    def __init__(
+        self, bound: BoundWan, batch: int, context: Tensor | PromptPlan | None = None
+    ) -> None:
         self._bound, self._batch = bound, batch
         self._plan = _Constant(context) if isinstance(context, Tensor) else context
         self._trimmed: list[tuple[Tensor, Tensor]] = []

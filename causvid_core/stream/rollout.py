@@ -134,26 +134,26 @@ def rollout(
     bound = as_bound(model)
     if blocks < 1:
         raise ValueError(f"{blocks} blocks are no video; ask for at least 1")
-    Prompts(bound, state.batch, context)
+    prompts = Prompts(bound, state.batch, context)
     opening: Opening = from_noise
     if source is not None:
         opening = from_source(source, strength, Plan.of(state.recipe), state.blocks, blocks)
     noise = noise or seeded_noise(state.seed)
-    return _generate(bound, state, context, blocks, opening, noise, on_step or _ignore)
+    return _generate(bound, state, prompts, blocks, opening, noise, on_step or _ignore)
 
 
 @torch.no_grad()
 def _generate(
     bound: BoundWan,
     state: StreamState,
-    context: Tensor | PromptPlan,
+    prompts: Prompts,
     blocks: int,
     opening: Opening,
     noise: Noise,
     on_step: Callable[[StepRecord], object],
 ) -> Iterator[Block]:
     last = state.blocks + blocks - 1
-    with Session(bound, state, blocks, context) as session:
+    with Session(bound, state, blocks, prompts) as session:
         for index in range(state.blocks, last + 1):
             session.catch_up()
             span = session.plan.span(index)
@@ -163,8 +163,8 @@ def _generate(
             if begun is None:
                 return
             x, first_step = begun
-            context_now = session.prompts.context(index)
-            prompt = session.prompts.encode(context_now)
+            context = prompts.context(index)
+            prompt = prompts.encode(context)
             attend = session.attend(index)
             timesteps = session.constants(schedule.timesteps)
             steps = len(timesteps)
@@ -175,7 +175,7 @@ def _generate(
                 if step + 1 < steps:
                     sigma = schedule.sigmas[step + 1]
                     x = (1 - sigma) * x0 + sigma * fresh(step + 1)
-            session.history.add(x0, context_now)
+            session.history.add(x0, context)
             if index == last:
                 session.close()
             yield Block(x0, index, span.first, lambda count=index + 1: session.state_after(count))

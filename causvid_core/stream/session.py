@@ -15,7 +15,7 @@ from ..model.rope import Rotary
 from .cache import claim
 from .history import History
 from .plan import Plan
-from .prompts import PromptPlan, Prompts
+from .prompts import Prompts
 from .state import StreamState
 
 
@@ -31,11 +31,11 @@ class Session:
         bound: BoundWan,
         state: StreamState,
         blocks: int,
-        context: Tensor | PromptPlan | None = None,
+        prompts: Prompts | None = None,
     ) -> None:
         self.bound, self.state = bound, state
         self.plan = Plan.of(state.recipe)
-        self.prompts = Prompts(bound, state.batch, context)
+        self.prompts = prompts or Prompts(bound, state.batch)
         self.history = History(state.history, bound.device)
         grid = bound.config.grid(state.height, state.width)
         self._frame_tokens = grid[0] * grid[1]
@@ -67,13 +67,28 @@ class Session:
         self.live.leased = False
 
     def catch_up(self) -> None:
-        """Clean passes of the blocks that have had none: the last one's, or a replay."""
-        for index in range(len(self.live.keys), len(self.history)):
-            key, latents, context = self.history.block(index)
-            timestep = self.constant(self.state.recipe.context_timestep)
-            attend = self.attend(index)
-            write_cache(self.bound, latents, timestep, attend, self.prompts.encode(context))
-            self.live.keys.append(key)
+        """Clean passes of the blocks that have had none: the last one's, or a replay.
+
+        A replay of a long stream leaves out the blocks that no longer bear on the window.
+        """
+        done, total = self.live.keys, len(self.history)
+        needed = self.plan.replay(total, self.bound.config.num_layers)
+        if done or len(needed) == total:
+            for index in range(len(done), total):
+                done.append(self._clean_pass(index))
+            return
+        self.live.ring.zero()
+        for index in needed:
+            self._clean_pass(index)
+        done.extend(self.state.keys)
+
+    def _clean_pass(self, index: int) -> str:
+        """Write a finished block's final keys and values; returns the block's key."""
+        key, latents, context = self.history.block(index)
+        timestep = self.constant(self.state.recipe.context_timestep)
+        prompt = self.prompts.encode(context)
+        write_cache(self.bound, latents, timestep, self.attend(index), prompt)
+        return key
 
     def attend(self, block: int) -> CachedAttention:
         """Self-attention of a block, whose slots count as overwritten from now on."""

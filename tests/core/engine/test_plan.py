@@ -81,3 +81,19 @@ def test_blocks_of_given_frames():
         plan.split(0, 8)
     with pytest.raises(ValueError, match="give 1"):
         plan.split(0, 0)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_a_replay_reaches_as_far_back_as_the_layers_look(plan, layers):
+    """Against the definition: follow what each layer's keys were computed from."""
+    block_of = {f: block for block, span in blocks_of(plan) for f in range(span.first, span.end)}
+    for block, span in blocks_of(plan, 30):
+        seen = set(plan.visible(span.end)) - set(range(span.first, span.end))
+        for _ in range(layers - 1):
+            seen |= {f for other in seen for f in plan.visible(plan.span(block_of[other]).end)}
+        replayed = plan.replay(block, layers)
+        assert {block_of[frame] for frame in seen} <= set(replayed) <= set(range(block))
+        assert replayed == sorted(set(replayed))
+    if plan.window is not None:
+        assert len(plan.replay(1000, layers)) < 100

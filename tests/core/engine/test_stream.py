@@ -9,6 +9,8 @@ import torch
 
 import causvid_core as cv
 from causvid_core.model import kv_cache, rope
+from causvid_core.model.attention import torch_attention
+from causvid_core.stream import session
 from causvid_core.stream.noise import seeded_noise
 
 SIZE = {"height": 4, "width": 6}
@@ -167,6 +169,38 @@ def test_long_streams_stay_finite_and_flat(wan, context, monkeypatch):
     assert len(rings) == 1
     early, late = (sorted(part)[len(part) // 2] for part in (seconds[5:35], seconds[70:]))
     assert late < 2 * early
+
+
+def test_replaying_a_long_stream_is_exact_and_short(model, context, recipe, monkeypatch):
+    blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 26)
+    passes = []
+    write = session.write_cache
+    monkeypatch.setattr(session, "write_cache", lambda *a: passes.append(1) or write(*a))
+    tail = make(model, blocks[23].state.light(), context, 2)
+    assert torch.equal(latents(tail), latents(blocks[24:]))
+    assert len(passes) == 25 if recipe.window is None else len(passes) < 16
+    state = blocks[23].state.light().exact(model)
+    assert torch.equal(latents(make(model, state, context, 2)), latents(blocks[24:]))
+
+
+def test_an_interrupted_replay_is_not_mistaken_for_a_whole_one(model, context, recipe):
+    """The host's Cancel is raised from within the attention function."""
+    blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 26)
+    state = blocks[23].state.light()
+
+    def attention(q, k, v, bias=None):
+        attention.calls += 1
+        if attention.calls == attention.limit:
+            raise Stop
+        return torch_attention(q, k, v, bias)
+
+    bound = cv.bind(model, attention=attention)
+    for attention.limit in (3, 9, 20):
+        attention.calls = 0
+        with pytest.raises(Stop):
+            make(bound, state, context, 2)
+        attention.limit = 0
+        assert torch.equal(latents(make(bound, state, context, 2)), latents(blocks[24:]))
 
 
 class Stop(Exception):
