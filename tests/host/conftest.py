@@ -48,15 +48,15 @@ def models(host: Host) -> Path:
 
 
 def make_lora(weights: dict[str, torch.Tensor], rank: int = 4) -> dict[str, torch.Tensor]:
-    """A random LoRA on every attention projection, strong enough to be seen."""
+    """A random LoRA on every matrix of the blocks, strong enough to be seen."""
     generator = torch.Generator().manual_seed(2)
     lora = {}
     for name, weight in weights.items():
-        if "_attn." not in name or weight.ndim != 2:
+        if not name.startswith("blocks.") or not name.endswith(".weight") or weight.ndim != 2:
             continue
         stem = f"diffusion_model.{name.removesuffix('.weight')}"
         down = torch.randn(rank, weight.shape[1], generator=generator) / weight.shape[1] ** 0.5
         up = torch.randn(weight.shape[0], rank, generator=generator)
-        size = weight.float().std() * 0.5
+        size = 2 * weight.float().std()
         lora |= {f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": up * size}
     return lora

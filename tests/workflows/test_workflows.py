@@ -66,7 +66,7 @@ def test_stored_values_fit_the_widgets_by_place(host: Host, workflow: dict[str, 
 
 def check_value(name: str, value: Any, spec: list[Any]) -> None:
     kind, options = spec[0], spec[1] if len(spec) > 1 else {}
-    if kind in PYTHON_TYPES:
+    if isinstance(kind, str) and kind in PYTHON_TYPES:
         assert isinstance(value, PYTHON_TYPES[kind]), f"{name} is {value!r}"
         if "min" in options:
             assert options["min"] <= value <= options["max"], f"{name} is {value}"
@@ -103,20 +103,6 @@ def test_nodes_do_not_overlap(workflow: dict[str, Any]) -> None:
         for b in boxes[index + 1 :]:
             apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
             assert apart, f"{a[4]} and {b[4]} overlap"
-
-
-def test_the_server_accepts_it_once_its_files_are_there(
-    host: Host, workflow: dict[str, Any]
-) -> None:
-    for node in workflow["nodes"]:
-        for model in node["properties"].get("models", []):
-            file = host.base / "models" / model["directory"] / model["name"]
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
-    host.client.object_info()  # lists the folders again
-    prompt = host.prompt(workflow)
-    status, answer = host.client.post("/validate", {"prompt": prompt})
-    assert status == 200, answer
 
 
 def test_the_mini_template_renders_a_video(host: Host) -> None:

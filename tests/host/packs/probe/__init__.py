@@ -1,5 +1,6 @@
 """For tests only: nodes that look at what the pack's nodes made, inside the running host."""
 
+import gc
 import hashlib
 import importlib
 import json
@@ -109,6 +110,27 @@ class MakeConditioning(Node):
         return ([[embedding, json.loads(options)]],)
 
 
+class CountTensors(Node):
+    """Bytes of all tensors that are alive in the server, on any device; never cached."""
+
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {}}
+
+    @classmethod
+    def IS_CHANGED(cls) -> float:
+        return float("nan")
+
+    def run(self) -> dict[str, Any]:
+        gc.collect()
+        alive = [found for found in gc.get_objects() if issubclass(type(found), torch.Tensor)]
+        storages = [t.untyped_storage() for t in alive if t.device.type != "meta"]
+        sizes = {storage.data_ptr(): storage.nbytes() for storage in storages}
+        return {"ui": {"text": [json.dumps({"bytes": sum(sizes.values())})]}}
+
+
 class OtherModel(Node):
     """A MODEL that is no Wan model."""
 
@@ -134,5 +156,6 @@ NODE_CLASS_MAPPINGS = {
     "Probe_Look": Look,
     "Probe_CompareForwards": CompareForwards,
     "Probe_MakeConditioning": MakeConditioning,
+    "Probe_CountTensors": CountTensors,
     "Probe_OtherModel": OtherModel,
 }
