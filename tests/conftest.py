@@ -1,10 +1,11 @@
 """Imports, marks and the running ComfyUI that tests share.
 
 The repository root must never be on `sys.path`: it holds a folder `nodes`, which would shadow
-ComfyUI's module of that name. Instead a finder answers for three names:
+ComfyUI's module of that name. Instead a finder answers for these names:
 
 * `causvid_core`, as if the package were installed;
-* `hosting`, the project's own code around a real ComfyUI (scripts/hosting);
+* `hosting`, the project's own code around a real ComfyUI (scripts/hosting), and `benchmarks`
+  (scripts/benchmarks);
 * `causvid_pack`, the repository root itself, so that tests may import `causvid_pack.nodes`.
 
 Tests in tests/host, tests/workflows and tests/browser get the marks of the same meaning and use:
@@ -37,6 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOUND_IN = {
     "causvid_core": ROOT,
     "hosting": ROOT / "scripts",
+    "benchmarks": ROOT / "scripts",
     "prompts": ROOT / "tests" / "host",
 }
 SERVED_FOLDERS = {"host": "host", "workflows": "host", "browser": "browser"}

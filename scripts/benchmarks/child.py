@@ -1,0 +1,77 @@
+"""A measuring process: arguments as JSON on its command line, its result as its last line."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+POLL_SECONDS = 0.02
+
+
+class MeasuringFailed(RuntimeError):
+    """A measuring process ended with an error; the message is the end of what it wrote."""
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Environment variables that fix the number of threads of everything torch calls."""
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return dict.fromkeys(names, str(threads))
+
+
+def measure(python: Path, part: str, threads: int, **arguments: Any) -> dict[str, Any]:
+    """Run `benchmarks.<part>` in a process of its own and return its result.
+
+    Raises MeasuringFailed.
+    """
+    variables = os.environ | thread_variables(threads)
+    variables["PYTHONPATH"] = os.pathsep.join((str(SCRIPTS.parent), str(SCRIPTS)))
+    command = [str(python), "-m", f"benchmarks.{part}", json.dumps(arguments)]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
+    if done.returncode:
+        raise MeasuringFailed(f"benchmarks.{part} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def answer(parts: dict[str, Callable[..., dict[str, Any]]]) -> None:
+    """The other end of `measure`: calls the part that the arguments name and prints its result."""
+    arguments = json.loads(sys.argv[1])
+    result = parts[arguments.pop("job")](**arguments)
+    print(json.dumps(result), flush=True)
+
+
+class PeakMemory:
+    """The most resident bytes that a process takes while this is open, beyond what it took before.
+
+    A context manager around work in this process or another one; needs psutil.
+    """
+
+    def __init__(self, pid: int | None = None) -> None:
+        import psutil  # only measuring processes have it
+
+        self._process = psutil.Process(pid)
+        self._before = self._peak = self._process.memory_info().rss
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    @property
+    def bytes(self) -> int:
+        """The peak so far."""
+        self._peak = max(self._peak, self._process.memory_info().rss)
+        return self._peak - self._before
+
+    def __enter__(self) -> "PeakMemory":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(POLL_SECONDS):
+            self._peak = max(self._peak, self._process.memory_info().rss)

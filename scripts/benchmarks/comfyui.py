@@ -1,0 +1,192 @@
+"""ComfyUI's own autoregressive sampler against this pack's nodes, in ComfyUI.
+
+Same weights, prompt, size and noise levels; the runs alternate. What counts is the time from the
+sampling node's start to its end, so that loading, decoding and saving do not. Run by
+`child.measure`.
+"""
+
+import json
+import shutil
+import statistics
+import struct
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from hosting.client import Message
+from hosting.environment import Environment
+from hosting.graph import Prompt
+from hosting.host import Host
+from hosting.pins import NEWEST
+
+from .child import PeakMemory, answer
+from .sizes import FRAMES_PER_BLOCK, PRESET, SHIFT, SIZES, SPACE_SCALE, TIMESTEPS, Size
+
+ARGUMENTS = ("--use-pytorch-cross-attention",)
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+SAMPLER = "sampler"  # id of the node that is timed, in both graphs
+MODEL_FILE = "benchmark.safetensors"
+WARM_UP_LATENT_FRAMES = 2 * FRAMES_PER_BLOCK
+
+
+class NodeTimer:
+    """A listener of a run: how long one node was at work."""
+
+    def __init__(self, node: str) -> None:
+        self._node, self._started, self.seconds = node, 0.0, 0.0
+
+    def __call__(self, message: Message) -> None:
+        if not isinstance(message, dict) or message["type"] != "executing":
+            return
+        now = time.perf_counter()
+        if message["data"].get("node") == self._node:
+            self._started = now
+        elif self._started and not self.seconds:
+            self.seconds = now - self._started
+
+
+def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
+    """Seconds of both samplers in every round, their ratios, and the peak memory of each.
+
+    weights: a file as `convert` writes it. home: folder of the environment. Each sampler has a
+    server of its own, equal in everything, that rests while the other works; memory counts from
+    the moment before the model is loaded.
+    """
+    sizes, names = SIZES[size], ("theirs", "ours")
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        hosts = {
+            name: stack.enter_context(_host(Path(home), Path(folder) / name, weights))
+            for name in names
+        }
+        peaks = {
+            name: stack.enter_context(PeakMemory(host.server.pid)) for name, host in hosts.items()
+        }
+        for name in names:
+            _run(hosts[name], sizes, name, WARM_UP_LATENT_FRAMES, seed=0)
+        for turn in range(rounds):
+            for name in names if turn % 2 == 0 else names[::-1]:
+                spent = _run(hosts[name], sizes, name, sizes.latent_frames, seed=turn + 1)
+                seconds[name].append(spent)
+        memory = {f"{name}_peak_bytes": peak.bytes for name, peak in peaks.items()}
+    ratios = [a / b for a, b in zip(seconds["theirs"], seconds["ours"], strict=True)]
+    return {
+        "release": NEWEST,
+        "arguments": ARGUMENTS,
+        **seconds,
+        **memory,
+        "ratios": ratios,
+        "median_ratio": statistics.median(ratios),
+    }
+
+
+def _host(home: Path, base: Path, weights: str) -> Host:
+    """A server whose models folder holds the weights; threads are as in this process."""
+    models = base / "models" / "diffusion_models"
+    models.mkdir(parents=True)
+    shutil.copy(weights, models / MODEL_FILE)
+    packs = [Path(__file__).with_name("random_prompt")]
+    return Host(Environment(home, say=lambda line: None), NEWEST, base, packs, ARGUMENTS, OFFLINE)
+
+
+def _run(host: Host, size: Size, name: str, latent_frames: int, seed: int) -> float:
+    """Seconds of the sampling node. Raises RuntimeError when it fails or its latents are wrong."""
+    graph = {"theirs": own_sampler, "ours": pack_nodes}[name]
+    timer = NodeTimer(SAMPLER)
+    run = host.run(graph(host.object_info, size, latent_frames, seed), timer, timeout=3600)
+    if run.status != "success" or not timer.seconds:
+        raise RuntimeError(run.error or f"the run was {run.status}")
+    saved = run.outputs["save"]["latents"][0]
+    shape = _latent_shape(host.path(saved))
+    wanted = [1, 16, latent_frames, size.height, size.width]
+    if shape != wanted:
+        raise RuntimeError(f"the latents have shape {shape}, expected {wanted}")
+    return timer.seconds
+
+
+def own_sampler(info: dict[str, Any], size: Size, latent_frames: int, seed: int) -> Prompt:
+    """The graph of ComfyUI's own autoregressive sampler."""
+    sigmas = ", ".join(f"{sigma:.8f}" for sigma in (*_sigmas(), 0.0))
+    nodes = {
+        "noise": ("RandomNoise", {"noise_seed": seed}),
+        "guider": ("BasicGuider", {"model": ["model", 0], "conditioning": ["prompt", 0]}),
+        "method": ("SamplerARVideo", {"num_frame_per_block": FRAMES_PER_BLOCK}),
+        "sigmas": ("ManualSigmas", {"sigmas": sigmas}),
+        "empty": ("EmptyARVideoLatent", {
+            "width": size.width * SPACE_SCALE,
+            "height": size.height * SPACE_SCALE,
+            "length": 4 * (latent_frames - 1) + 1,
+        }),
+        SAMPLER: ("SamplerCustomAdvanced", {
+            "noise": ["noise", 0], "guider": ["guider", 0], "sampler": ["method", 0],
+            "sigmas": ["sigmas", 0], "latent_image": ["empty", 0],
+        }),
+        "save": ("SaveLatent", {"samples": [SAMPLER, 0]}),
+    }  # fmt: skip
+    return _prompt(info, size, nodes)
+
+
+def pack_nodes(info: dict[str, Any], size: Size, latent_frames: int, seed: int) -> Prompt:
+    """The graph of this pack's nodes."""
+    nodes = {
+        "recipe": ("CausVid_Recipe", {
+            "preset": PRESET, "timesteps": ", ".join(map(str, TIMESTEPS)), "shift": SHIFT,
+            "frames_per_block": FRAMES_PER_BLOCK,
+        }),
+        SAMPLER: ("CausVid_TextToVideo", {
+            "model": ["model", 0], "positive": ["prompt", 0], "recipe": ["recipe", 0],
+            "width": size.width * SPACE_SCALE, "height": size.height * SPACE_SCALE,
+            "px_frames": 4 * (latent_frames - 1) + 1, "seed": seed,
+        }),
+        "save": ("SaveLatent", {"samples": [SAMPLER, 1]}),
+    }  # fmt: skip
+    return _prompt(info, size, nodes)
+
+
+def _prompt(
+    info: dict[str, Any], size: Size, nodes: dict[str, tuple[str, dict[str, Any]]]
+) -> Prompt:
+    """The nodes with what both graphs share, every other widget at its default."""
+    nodes = {
+        "model": ("UNETLoader", {"unet_name": MODEL_FILE}),
+        "prompt": ("Benchmark_RandomPrompt", {
+            "tokens": size.prompt_tokens, "length": size.text_len, "width": size.text_dim,
+        }),
+    } | nodes  # fmt: skip
+    return {
+        node: {"class_type": kind, "inputs": _defaults(info[kind]) | inputs}
+        for node, (kind, inputs) in nodes.items()
+    }
+
+
+def _defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """The values that the editor puts into a node's required widgets."""
+    values = {}
+    for name, (kind, *options) in schema["input"].get("required", {}).items():
+        settings = options[0] if options else {}
+        choices = kind if isinstance(kind, list) else settings.get("options")
+        if "default" in settings:
+            values[name] = settings["default"]
+        elif choices:
+            values[name] = choices[0]
+    return values
+
+
+def _sigmas() -> list[float]:
+    """The noise levels of the recipe: its timesteps, shifted."""
+    uniform = (timestep / 1000 for timestep in TIMESTEPS)
+    return [SHIFT * u / (1 + (SHIFT - 1) * u) for u in uniform]
+
+
+def _latent_shape(file: Path) -> list[int]:
+    """Shape of the latents in a safetensors file."""
+    with file.open("rb") as opened:
+        (length,) = struct.unpack("<Q", opened.read(8))
+        return json.loads(opened.read(length))["latent_tensor"]["shape"]
+
+
+if __name__ == "__main__":
+    answer({"compare": compare})
