@@ -51,7 +51,8 @@ def from_source(
             )
         step = schedule.first_step(strength)
         clean = part.to(noise.device, torch.float32, non_blocking=True)
-        return noise.mul_(schedule.sigmas[step]).add_(clean, alpha=1 - schedule.sigmas[step]), step
+        sigma = schedule.sigmas[step]
+        return sigma * noise + (1 - sigma) * clean, step
 
     return opening
 
