@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from torch import Tensor
 
 from ..model.binding import BoundWan
 from ..model.prompt import EncodedPrompt, check_context, encode_prompt, real_rows
+
+T = TypeVar("T")
 
 _KEPT = 3
 """Embedded prompts to keep: the one in use, the one before and the one of a replayed block."""
@@ -68,7 +71,7 @@ class _Constant:
         return self._context
 
 
-def _remembered(known: list, tensor: Tensor, make) -> Tensor | EncodedPrompt:
+def _remembered(known: list[tuple[Tensor, T]], tensor: Tensor, make: Callable[[Tensor], T]) -> T:
     """make(tensor), looked up among the latest tensors by identity."""
     for source, made in known:
         if source is tensor:

@@ -10,6 +10,8 @@ from safetensors.torch import load_file
 
 import causvid_core as cv
 
+from .streams import RECIPES, SIZE, latents, make
+
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 
 
@@ -95,3 +97,19 @@ SHORT = {"timesteps": (1000, 600), "shift": 5.0}
 def windowed():
     """Recipe of a short window with a sink, two steps."""
     return cv.Recipe(**SHORT, window=9, sink=3)
+
+
+@pytest.fixture(params=sorted(RECIPES))
+def recipe(request):
+    return RECIPES[request.param]
+
+
+@pytest.fixture
+def model(wan):
+    return wan()
+
+
+@pytest.fixture
+def whole(model, context, recipe):
+    """Eight blocks without interruption."""
+    return latents(make(model, cv.start(recipe, model, **SIZE, seed=7), context, 8))

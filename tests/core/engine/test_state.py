@@ -1,0 +1,129 @@
+"""States stay valid: after errors, replays, other models, and within a budget."""
+
+import pytest
+import torch
+
+import causvid_core as cv
+from causvid_core.model.attention import torch_attention
+from causvid_core.stream import session
+
+from .streams import RECIPES, SIZE, Stop, latents, make, raise_stop
+
+
+def test_replaying_a_long_stream_is_exact_and_short(model, context, recipe, monkeypatch):
+    blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 26)
+    passes = []
+    write = session.write_cache
+    monkeypatch.setattr(session, "write_cache", lambda *a: passes.append(1) or write(*a))
+    tail = make(model, blocks[23].state.light(), context, 2)
+    assert torch.equal(latents(tail), latents(blocks[24:]))
+    assert len(passes) == 25 if recipe.window is None else len(passes) < 16
+    state = blocks[23].state.light().exact(model)
+    assert torch.equal(latents(make(model, state, context, 2)), latents(blocks[24:]))
+
+
+def test_an_interrupted_replay_is_not_mistaken_for_a_whole_one(model, context, recipe):
+    """The host's Cancel is raised from within the attention function."""
+    blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 26)
+    state = blocks[23].state.light()
+
+    def attention(q, k, v, bias=None):
+        attention.calls += 1
+        if attention.calls == attention.limit:
+            raise Stop
+        return torch_attention(q, k, v, bias)
+
+    bound = cv.bind(model, attention=attention)
+    for attention.limit in (3, 9, 20):
+        attention.calls = 0
+        with pytest.raises(Stop):
+            make(bound, state, context, 2)
+        attention.limit = 0
+        assert torch.equal(latents(make(bound, state, context, 2)), latents(blocks[24:]))
+
+
+def test_an_error_or_a_closed_rollout_leaves_every_state_valid(model, context, recipe, whole):
+    state = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 4)[-1].state
+    rest = whole[:, :, state.frames :]
+
+    def stop(record):
+        if (record.block, record.step) == stop.at:
+            raise Stop
+
+    for stop.at in ((4, 0), (4, 1), (5, 1)):
+        seen = []
+        with pytest.raises(Stop):
+            seen.extend(cv.rollout(model, state, context, 3, on_step=stop))
+        assert torch.equal(latents(make(model, state, context, 4)), rest)
+    rollout = cv.rollout(model, state, context, 3)
+    middle = next(rollout).state
+    rollout.close()
+    assert torch.equal(latents(make(model, middle, context, 3)), rest[:, :, 3:])
+    assert torch.equal(latents(make(model, state, context, 4)), rest)
+
+
+def test_an_interrupted_block_needs_no_recomputing(model, context, recipe, caplog):
+    state = make(model, cv.start(recipe, model, **SIZE), context, 4)[-1].state
+    with pytest.raises(Stop):
+        make(model, state, context, 1, on_step=raise_stop)
+    assert make(model, state, context, 1)[-1].state.live is state.live
+
+
+def test_a_yielded_block_may_be_changed_by_its_owner(model, context, recipe, whole):
+    parts = []
+    for block in cv.rollout(model, cv.start(recipe, model, **SIZE, seed=7), context, 8):
+        parts.append(block.latents.clone())
+        block.state.latents.zero_()
+        block.latents.zero_()
+    assert torch.equal(torch.cat(parts, dim=2), whole)
+
+
+def test_rollout_leaves_no_trace_outside(model, context, recipe):
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    state = cv.start(recipe, model, **SIZE)
+    for _ in cv.rollout(model, state, context, 2):
+        assert torch.is_grad_enabled()
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert state.blocks == 0 and state.history == ()
+
+
+def test_another_model_never_reads_the_first_ones_cache(wan, context, recipe):
+    first, second = wan(seed=0), wan(seed=1)
+    state = make(first, cv.start(recipe, first, **SIZE), context, 3)[-1].state
+    live = latents(make(second, state, context, 2))
+    light = latents(make(second, state.light(), context, 2))
+    assert torch.equal(live, light)
+    exact = make(first, cv.start(recipe, first, **SIZE), context, 3)[-1].state.exact()
+    assert torch.equal(latents(make(second, exact, context, 2)), light)
+
+
+def test_states_made_in_inference_mode_go_on_outside(model, context, recipe, whole):
+    with torch.inference_mode():
+        state = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 5)[-1].state
+    assert torch.equal(latents(make(model, state, context, 3)), whole[:, :, state.frames :])
+
+
+def test_a_budget_decides_between_exact_and_light(model, context, recipe):
+    state = make(model, cv.start(recipe, model, **SIZE), context, 2)[-1].state
+    size = state.exact().snapshot.nbytes
+    assert state.within(size).snapshot.nbytes == size
+    assert state.within(size - 1).snapshot is None
+    assert state.exact().within(size - 1).snapshot is None
+    state.release()
+    assert state.within(size).snapshot is None
+    with pytest.raises(ValueError, match="pass the model"):
+        state.exact()
+
+
+def test_only_tensors_in_tuples_hold_memory(model, context):
+    """The host counts what it finds in tensors, lists and tuples."""
+    state = make(model, cv.start(RECIPES["window"], model, **SIZE), context, 2)[-1].state.exact()
+
+    def count(value):
+        if isinstance(value, torch.Tensor):
+            assert value.device.type == "cpu"
+            return value.nbytes
+        return sum(map(count, value)) if isinstance(value, tuple) else 0
+
+    assert count(state) >= state.snapshot.nbytes + state.latents.nbytes
