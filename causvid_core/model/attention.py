@@ -8,17 +8,14 @@ normalised, unturned q and k and its v, and returns what the layer's output proj
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from . import bfloat16_attention
 from .rope import rotate
-
-_CHUNK = 256
-_WORTHWHILE_KEYS = 512
 
 
 class Attention(Protocol):
@@ -36,48 +33,13 @@ class SelfAttend(Protocol):
 
 
 def torch_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """PyTorch's fused attention; the views it is given are not copied."""
-    if bias is None and _products_pay_off(q, k):
-        return _attention_by_products(q, k, v)
+    """PyTorch's fused attention, or what is quicker on this device; views are not copied."""
+    if bias is None and bfloat16_attention.suits(q, k):
+        return bfloat16_attention.tiled_attention(q, k, v)
     out = functional.scaled_dot_product_attention(
         q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=bias
     )
     return out.transpose(1, 2)
-
-
-def _products_pay_off(q: Tensor, k: Tensor) -> bool:
-    """Whether matrix products beat the fused kernel: for bfloat16 on a CPU that multiplies it
-    natively but has no tile unit, the kernel runs at float32's speed and products at twice that.
-    """
-    return (
-        q.dtype == k.dtype == torch.bfloat16
-        and q.device.type == "cpu"
-        and k.shape[1] >= _WORTHWHILE_KEYS
-        and not torch.is_grad_enabled()
-        and _multiplies_bfloat16()
-    )
-
-
-def _attention_by_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention head by head, in chunks of queries whose scores stay in the processor's cache."""
-    batch, queries, heads, width = q.shape
-    out = torch.empty_like(q)
-    for sample in range(batch):
-        for head in range(heads):
-            keys, values = k[sample, :, head].t(), v[sample, :, head]
-            for start in range(0, queries, _CHUNK):
-                chunk = q[sample, start : start + _CHUNK, head]
-                scores = torch.addmm(chunk.new_zeros(()), chunk, keys, beta=0, alpha=width**-0.5)
-                out[sample, start : start + _CHUNK, head] = scores.softmax(dim=-1) @ values
-    return out
-
-
-@cache
-def _multiplies_bfloat16() -> bool:
-    def has(feature: str) -> bool:
-        return getattr(torch.cpu, feature, lambda: False)()
-
-    return has("_is_avx512_bf16_supported") and not has("_is_amx_tile_supported")
 
 
 class Everything:
