@@ -110,8 +110,11 @@ class TextToVideo(io.ComfyNode):
             )
         else:
             state = continuable(stream, bound, recipe, size, context.shape[0])
-        blocks = count_blocks(state, px_frames or geometry.px_frames_from_seconds(seconds))
+        px_frames = px_frames or geometry.px_frames_from_seconds(seconds)
+        blocks, text = count_blocks(state, px_frames)
+        show(text)
         state = continue_stream(model, bound, state, context, blocks)
+        show(f"{text}. {cache_note(state)}")
         return io.NodeOutput(state, to_latent(model, state))
 
 
@@ -159,8 +162,15 @@ def continuable(
     return stream
 
 
-def count_blocks(state: StreamState, px_frames: int) -> int:
-    """Blocks that add at least `px_frames` px frames to a stream; says what that comes to."""
+def cache_note(state: StreamState) -> str:
+    """What a node that continues the stream will find of its keys and values."""
+    if state.snapshot is None:
+        return "STREAM carries latents; its cache is recomputed when it goes on"
+    return f"STREAM carries its cache ({state.snapshot.nbytes / 1e6:.1f} MB)"
+
+
+def count_blocks(state: StreamState, px_frames: int) -> tuple[int, str]:
+    """Blocks that add at least `px_frames` px frames to a stream, and what that comes to."""
     plan = Plan.of(state.recipe)
     before = state.frames
     continued = int(before > 0)  # only the very first px frame has a latent frame of its own
@@ -176,5 +186,4 @@ def count_blocks(state: StreamState, px_frames: int) -> int:
         text += f", rounded up from {px_frames} to whole blocks of {per_block} latent frames"
     if before:
         text += f"; the stream is then {px} frames ({geometry.seconds_from_px(px):.1f} s) long"
-    show(text)
-    return blocks
+    return blocks, text

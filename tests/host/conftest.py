@@ -8,10 +8,11 @@ import pytest
 import torch
 from hosting.graph import Prompt
 from hosting.host import Host
-from prompts import DIT, LORA, Result, facts
 from safetensors.torch import load_file, save_file
 
 from causvid_core.mini import weights_path
+
+from .prompts import DIT, LORA, Result, facts
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 from hosting.host import Host
-from prompts import DIT, LORA, facts, mini_prompt, node, recipe_node
 from safetensors.torch import load_file, save_file
 
 import causvid_core as cv
 from causvid_core.mini import weights_path
+
+from .prompts import DIT, LORA, facts, mini_prompt, node, recipe_node
 
 SEED = 5
 
@@ -58,6 +59,25 @@ def test_a_lora_changes_the_video_and_strength_0_does_not(
     assert seen[1.0]["finite"] and likeness(plain, seen[1.0]) < 0.9999
     assert seen[1.0]["model"] != plain["model"]
     assert look(with_model(unet(weight_dtype)))["digest"] == plain["digest"]
+
+
+def test_an_attention_override_is_honoured(look: Any) -> None:
+    prompt = mini_prompt(model=["silent", 0], seed=SEED)
+    prompt["silent"] = node("Probe_SilenceAttention", model=["mini", 0])
+    assert look(prompt)["digest"] != look(mini_prompt(seed=SEED))["digest"]
+
+
+@pytest.mark.parametrize("weight_dtype", ["bf16", "fp16", "fp8_e5m2"])
+def test_our_loader_stores_weights_as_asked(
+    models: Path, look: Any, host: Host, weight_dtype: str
+) -> None:
+    (models / "causvid").mkdir(exist_ok=True)
+    shutil.copy(weights_path("dit"), models / "causvid" / "mini_stored.safetensors")
+    host.client.object_info()  # lists the folder again
+    prompt = mini_prompt(model=["loader", 0], seed=SEED)
+    prompt["loader"] = checkpoint("mini_stored.safetensors", weight_dtype)
+    seen = look(prompt)
+    assert seen["finite"] and likeness(seen, look(mini_prompt(seed=SEED))) > 0.8
 
 
 @pytest.mark.parametrize("weight_dtype", ["default", "fp8_e4m3fn", "fp8_e5m2"])

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from hosting.client import PromptRejected
 from hosting.host import Host
-from prompts import mini_prompt, node, recipe_node
+
+from .prompts import mini_prompt, node, recipe_node
 
 
 @pytest.mark.parametrize("name", ["width", "height"])

@@ -6,7 +6,8 @@ from typing import Any
 
 from hosting.host import Host
 from PIL import Image
-from prompts import facts, mini_prompt, node, recipe_node
+
+from .prompts import facts, mini_prompt, node, recipe_node
 
 
 def test_a_prompt_becomes_a_latent_of_whole_blocks(look: Any) -> None:
@@ -57,9 +58,9 @@ def test_a_stream_goes_on_as_if_never_cut(host: Host, look: Any) -> None:
 def test_a_length_between_blocks_is_rounded_up_and_said(host: Host) -> None:
     run = host.run(mini_prompt(px_frames=14))
     assert facts(run)["shape"][2] == 6
-    assert [notice.text for notice in run.notices if notice.node_id == "video"] == [
-        "21 frames (1.3 s) in 2 blocks, rounded up from 14 to whole blocks of 3 latent frames"
-    ]
+    text = "21 frames (1.3 s) in 2 blocks, rounded up from 14 to whole blocks of 3 latent frames"
+    first, last = (notice.text for notice in run.notices if notice.node_id == "video")
+    assert first == text and last.startswith(f"{text}. STREAM carries its cache (")
 
 
 def test_a_connected_recipe_decides(host: Host) -> None:
@@ -146,4 +147,4 @@ def test_cancelled_runs_leave_nothing(host: Host) -> None:
     for _ in range(3):
         long["video"]["inputs"]["seed"] += 1
         assert host.run(long, press_cancel).status == "interrupted"
-    assert alive() == before
+    assert alive() <= before

@@ -131,6 +131,24 @@ class CountTensors(Node):
         return {"ui": {"text": [json.dumps({"bytes": sum(sizes.values())})]}}
 
 
+class SilenceAttention(Node):
+    """A MODEL whose attention is overridden, as other packs do it: here to give zeros."""
+
+    RETURN_TYPES = ("MODEL",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"model": ("MODEL",)}}
+
+    def run(self, model: ModelPatcher) -> tuple[ModelPatcher]:
+        def override(attention: Any, q: torch.Tensor, *others: Any, **options: Any) -> Any:
+            return torch.zeros_like(attention(q, *others, **options))
+
+        silent = model.clone()
+        silent.model_options["transformer_options"]["optimized_attention_override"] = override
+        return (silent,)
+
+
 class OtherModel(Node):
     """A MODEL that is no Wan model."""
 
@@ -158,4 +176,5 @@ NODE_CLASS_MAPPINGS = {
     "Probe_MakeConditioning": MakeConditioning,
     "Probe_CountTensors": CountTensors,
     "Probe_OtherModel": OtherModel,
+    "Probe_SilenceAttention": SilenceAttention,
 }
