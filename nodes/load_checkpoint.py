@@ -43,8 +43,9 @@ class LoadCheckpoint(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def fingerprint_inputs(cls, checkpoint: str, **others: str) -> str:
-        return file_identity(checkpoint_path(checkpoint))
+    def fingerprint_inputs(cls, checkpoint: str | None, **others: str | None) -> str:
+        """Changes when the file does; a linked name arrives as None and speaks for itself."""
+        return file_identity(checkpoint_path(checkpoint)) if checkpoint else ""
 
     @classmethod
     def execute(cls, checkpoint: str, weight_dtype: str, sampled_by: str) -> io.NodeOutput:

@@ -29,7 +29,7 @@ NOT_TEXT = {
 
 
 def text_context(conditioning: list[list[Any]], text_dim: int) -> Tensor:
-    """The prompt embedding `[B, l, text_dim]` without padding that no sample needs.
+    """The prompt embedding `[B, l, text_dim]`.
 
     Raises ValueError when the conditioning is not one plain text prompt of that width.
     """
@@ -55,6 +55,4 @@ def text_context(conditioning: list[list[Any]], text_dim: int) -> Tensor:
             "encode it with the text encoder that belongs to the MODEL (umt5_xxl with type wan "
             "for Wan 2.1, the CLIP of Load CausVid Mini for the Mini)."
         )
-    used = (embedding != 0).any(dim=-1).any(dim=0).nonzero()
-    length = int(used[-1]) + 1 if len(used) else 0
-    return embedding[:, :length]
+    return embedding

@@ -32,11 +32,13 @@ def continue_stream(
     )  # fmt: skip
     with placed(model, needed):
         with closing(rollout(bound, state, context, blocks, on_step=progress)) as run:
-            for block in run:
-                finished = block.state
-        kept = finished.within(EXACT_BUDGET)
-        finished.release()
-    return kept
+            for last in run:
+                pass
+        finished = last.state
+        try:
+            return finished.within(EXACT_BUDGET)
+        finally:
+            finished.release()
 
 
 def to_latent(model: ModelPatcher, state: StreamState) -> dict[str, Tensor]:

@@ -57,7 +57,8 @@ def placed(model: ModelPatcher, needed_bytes: int) -> Iterator[None]:
     device = model.load_device
     _refuse_too_large(needed_bytes, device)
     together = [model, *model.get_nested_additional_models()]
-    management.load_models_gpu(together, memory_required=needed_bytes)
+    margin = management.minimum_inference_memory()
+    management.load_models_gpu(together, memory_required=needed_bytes + margin)
     context = getattr(management, "cuda_device_context", lambda _: nullcontext())
     model.pre_run()
     try:

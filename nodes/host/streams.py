@@ -1,0 +1,83 @@
+"""What nodes that start or continue a stream have in common."""
+
+from comfy.model_patcher import ModelPatcher
+
+from ...causvid_core import BoundWan, Recipe, recipes
+from ...causvid_core.stream import geometry
+from ...causvid_core.stream.plan import Plan
+from ...causvid_core.stream.state import StreamState
+from .models import recipe_name
+from .notice import show
+
+DEFAULT_RECIPE = "causvid"
+
+
+def default_recipe(model: ModelPatcher) -> Recipe:
+    """The recipe noted on a MODEL by its loader, or CausVid's with a word about it."""
+    name = recipe_name(model)
+    if name is None:
+        name = DEFAULT_RECIPE
+        show(f"This MODEL does not say how it is sampled: using {name}. Connect a CausVid Recipe.")
+    return recipes[name]
+
+
+def continuable(
+    stream: StreamState,
+    bound: BoundWan,
+    recipe: Recipe | None,
+    size: tuple[int, int],
+    batch: int,
+) -> StreamState:
+    """The stream, if it can go on with this model, recipe, latent size and number of prompts.
+
+    Raises ValueError saying what differs.
+    """
+    if size != (stream.height, stream.width):
+        scale = geometry.SPACE_SCALE
+        raise ValueError(
+            f"The stream is {stream.width * scale}x{stream.height * scale} px, but width and "
+            f"height say {size[1] * scale}x{size[0] * scale}; set them to the stream's."
+        )
+    if recipe is not None and recipe != stream.recipe:
+        raise ValueError(
+            "The stream was started with another recipe than the one connected; disconnect the "
+            "recipe, and the stream's own is used."
+        )
+    if stream.model != bound.fingerprint():
+        raise ValueError(
+            "The stream was made with another MODEL (or other LoRA strengths, or another weight "
+            "dtype); connect the MODEL that started it."
+        )
+    if batch not in (1, stream.batch):
+        raise ValueError(
+            f"The conditioning holds {batch} prompts, but the stream {stream.batch} videos; give "
+            f"one prompt, or {stream.batch}."
+        )
+    return stream
+
+
+def cache_note(state: StreamState) -> str:
+    """What a node that continues the stream will find of its keys and values."""
+    if state.snapshot is None:
+        return "STREAM carries latents; its cache is recomputed when it goes on"
+    return f"STREAM carries its cache ({state.snapshot.nbytes / 1e6:.1f} MB)"
+
+
+def count_blocks(state: StreamState, px_frames: int) -> tuple[int, str]:
+    """Blocks that add at least `px_frames` px frames to a stream, and what that comes to."""
+    plan = Plan.of(state.recipe)
+    before = state.frames
+    continued = int(before > 0)  # only the very first px frame has a latent frame of its own
+    wanted = geometry.latent_frames_from_px(px_frames + continued) - continued
+    blocks = plan.blocks_for(state.blocks, wanted)
+    total = plan.frames_before(state.blocks + blocks)
+    px = geometry.px_frames_from_latent(total)
+    made = px - (geometry.px_frames_from_latent(before) if before else 0)
+    counted = "1 block" if blocks == 1 else f"{blocks} blocks"
+    text = f"{made} frames ({geometry.seconds_from_px(made):.1f} s) in {counted}"
+    if total > before + wanted:
+        per_block = plan.frames_per_block
+        text += f", rounded up from {px_frames} to whole blocks of {per_block} latent frames"
+    if before:
+        text += f"; the stream is then {px} frames ({geometry.seconds_from_px(px):.1f} s) long"
+    return blocks, text
