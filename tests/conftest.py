@@ -39,7 +39,6 @@ FOUND_IN = {
     "causvid_core": ROOT,
     "hosting": ROOT / "scripts",
     "benchmarks": ROOT / "scripts",
-    "prompts": ROOT / "tests" / "host",
 }
 SERVED_FOLDERS = {"host": "host", "workflows": "host", "browser": "browser"}
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
