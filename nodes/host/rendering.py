@@ -1,5 +1,6 @@
 """One rollout of the core inside the host: memory, progress and tidying up around it."""
 
+from collections import deque
 from contextlib import closing
 
 import comfy.model_management
@@ -32,8 +33,7 @@ def continue_stream(
     )  # fmt: skip
     with placed(model, needed):
         with closing(rollout(bound, state, context, blocks, on_step=progress)) as run:
-            for last in run:
-                pass
+            (last,) = deque(run, maxlen=1)
         finished = last.state
         try:
             return finished.within(EXACT_BUDGET)
