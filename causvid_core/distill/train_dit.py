@@ -9,7 +9,7 @@ steps only, most of the training happens at the noise levels of those four.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ log = logging.getLogger("causvid")
 
 MINI = WanConfig(dim=256, ffn_dim=768, num_heads=2, num_layers=6)
 ANY_TIMESTEP_SHARE = 0.2  # of blocks, for sampling at other steps than the recipe's
+OWN_INPUT_SHARE = 0.75  # of the blocks at the third step and later, see `DiTSettings`
 CONTEXT_NOISE = 0.1  # at most; the clean blocks that sampling sees are not perfect either
 
 
@@ -40,7 +41,8 @@ class DiTSettings:
     shift: float
     frames_per_block: int
     window_blocks: int
-    steps: int = 3000
+    steps: int = 2700
+    own_inputs_from: int = 1500  # training step; see `_own_inputs`
     batch: int = 12
     matrix_rate: float = 2e-3  # Muon, for the blocks' matrices
     other_rate: float = 1.5e-3  # AdamW, for the rest
@@ -104,26 +106,38 @@ def train_dit(settings: DiTSettings, data: Path, folder: Path, text: TextEncoder
 
     def loss_of_step(step: int, generator: torch.Generator):
         shape = (settings.batch, *latents.shape[1:])
-        chosen = torch.randint(len(specs), shape[:1], generator=generator)
-        timesteps = _timesteps(settings, blocks, generator)
-        noise = own_part(torch.randn(shape, generator=generator))
-        dirt = own_part(torch.randn(shape, generator=generator))
+        chosen = own_part(torch.randint(len(specs), shape[:1], generator=generator))
+        timesteps, before = (
+            own_part(t).repeat_interleave(settings.frames_per_block, dim=1)
+            for t in _timesteps(settings, blocks, generator)
+        )
+        noise, dirt, earlier = (
+            own_part(torch.randn(shape, generator=generator)) for _ in range(3)
+        )
         dirt *= own_part(CONTEXT_NOISE * torch.rand(shape[0], 1, 1, 1, 1, generator=generator))
-        chosen = own_part(chosen)
-        frame_timesteps = own_part(timesteps).repeat_interleave(settings.frames_per_block, dim=1)
 
         x0 = latents[chosen].float()
-        sigma = (frame_timesteps / 1000)[:, None, :, None, None]
-        noisy = (1 - sigma) * x0 + sigma * noise
         clean = (x0 + dirt)[:, :, : -settings.frames_per_block]
-        all_timesteps = torch.cat([torch.zeros(clean.shape[0], clean.shape[2]), frame_timesteps], 1)
+        at_zero = torch.zeros(clean.shape[0], clean.shape[2])
+
+        def flow_of(noisy: Tensor, frame_timesteps: Tensor) -> Tensor:
+            every = torch.cat([at_zero, frame_timesteps], dim=1)
+            out = denoise(bound, torch.cat([clean, noisy], dim=2), every, attend, prompt)
+            return out[:, :, clean.shape[2] :].float()
+
         with torch.autocast("cpu", torch.bfloat16):
             prompt = encode_prompt(bound, contexts[chosen].float(), lengths[chosen])
-            flow = denoise(bound, torch.cat([clean, noisy], 2), all_timesteps, attend, prompt)
-        error = (flow[:, :, clean.shape[2] :].float() - (noise - x0)).square()
+            x0_in = x0
+            if step >= settings.own_inputs_from:
+                x0_in = _own_inputs(flow_of, x0, before, earlier)
+            sigma = _sigma(timesteps)
+            flow = flow_of((1 - sigma) * x0_in + sigma * noise, timesteps)
+        # The flow from this input to the true latents; noise - x0 where the input is true too.
+        wanted = noise + (1 - sigma) / sigma.clamp(min=1e-3) * (x0_in - x0) - x0
+        error = (flow - wanted).square()
         by_sigma = (error.detach() * sigma.square()).mean(dim=(1, 3, 4))
         figures = {"flow_mse": float(error.detach().mean()), "x0_mse": float(by_sigma.mean())}
-        last = frame_timesteps == settings.timesteps[-1]
+        last = timesteps == settings.timesteps[-1]
         if last.any():
             figures["x0_mse_last_step"] = float(by_sigma[last].mean())
         return error.mean(), figures
@@ -137,15 +151,44 @@ def train_dit(settings: DiTSettings, data: Path, folder: Path, text: TextEncoder
     )
 
 
-def _timesteps(settings: DiTSettings, blocks: int, generator: torch.Generator) -> Tensor:
-    """One timestep a block `[batch, blocks]`: mostly the recipe's, some from anywhere."""
+def _timesteps(
+    settings: DiTSettings, blocks: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """One timestep a block `[batch, blocks]`: mostly the recipe's, some from anywhere.
+
+    And the one before it, where the block's input is to come from the model's own prediction
+    there; else 0.
+    """
     shape = (settings.batch, blocks)
     own = torch.tensor(settings.timesteps)
-    fixed = own[torch.randint(len(own), shape, generator=generator)]
+    index = torch.randint(len(own), shape, generator=generator)
     u = torch.rand(shape, generator=generator)
     anywhere = 1000 * settings.shift * u / (1 + (settings.shift - 1) * u)
     free = torch.rand(shape, generator=generator) < ANY_TIMESTEP_SHARE
-    return torch.where(free, anywhere, fixed)
+    chained = torch.rand(shape, generator=generator) < OWN_INPUT_SHARE
+    chained &= ~free & (index >= 2)
+    before = torch.where(chained, own[(index - 1).clamp(min=0)], 0.0)
+    return torch.where(free, anywhere, own[index]), before
+
+
+def _sigma(timesteps: Tensor) -> Tensor:
+    """Noise levels that broadcast over latents, from timesteps `[B, T]`."""
+    return (timesteps / 1000)[:, None, :, None, None]
+
+
+@torch.no_grad()
+def _own_inputs(
+    flow_of: Callable[[Tensor, Tensor], Tensor], x0: Tensor, before: Tensor, noise: Tensor
+) -> Tensor:
+    """Clean latents as sampling would know them: predicted at the step before, where there is one.
+
+    Sampling noises the model's own prediction, not the truth. Learning from it, a later step
+    mends what an earlier one left vague (the rollout of Self-Forcing, arXiv 2506.08009, by one
+    step and with the true latents as the target).
+    """
+    sigma = _sigma(before)
+    noisy = (1 - sigma) * x0 + sigma * noise
+    return noisy - sigma * flow_of(noisy, before)
 
 
 def _optimizers(model: CausalWan, settings: DiTSettings) -> list[torch.optim.Optimizer]:
