@@ -46,7 +46,8 @@ def main() -> int:
     arguments = parse_arguments()
     environment = Environment(torch_index_url=arguments.torch_index_url)
     try:
-        environment.ensure([NEWEST] if arguments.comfyui else [])
+        if arguments.python is None:
+            environment.ensure([NEWEST] if arguments.comfyui else [])
         result = run(environment, arguments)
     except (SetupError, MeasuringFailed) as error:
         print(error, file=sys.stderr)
@@ -60,11 +61,12 @@ def run(environment: Environment, arguments: argparse.Namespace) -> dict[str, An
     """Measures everything, one process after the other, and puts it together."""
     size, device, threads = arguments.size, arguments.device, arguments.threads
     clips = CUDA_CLIPS if device == "cuda" else CPU_CLIPS
+    python = arguments.python or environment.python
 
     def part(name: str, **values: Any) -> dict[str, Any]:
         print(f"Measuring {values.get('label', values['job'])}", flush=True)
         values.pop("label", None)
-        return measure(environment.python, name, threads, size=size, **values)
+        return measure(python, name, threads, size=size, **values)
 
     with tempfile.TemporaryDirectory() as folder:
         weights = None
@@ -122,6 +124,7 @@ def combine(
 
 
 def clip_row(name: str, clip: dict[str, Any], rate: float) -> dict[str, Any]:
+    """A row of the table; `rate` is that of large matrix products."""
     seconds = sum(clip["seconds_per_block"])
     return {
         "name": name,
@@ -130,7 +133,7 @@ def clip_row(name: str, clip: dict[str, Any], rate: float) -> dict[str, Any]:
         "seconds_per_block": clip["seconds_per_block"],
         "peak_bytes": clip["peak_bytes"],
         "fps": clip["px_frames"] / seconds,
-        "share": clip["flop"] / seconds / rate,
+        "share": None if clip["decoded"] else clip["flop"] / seconds / rate,
     }
 
 
@@ -141,6 +144,7 @@ def comfyui_row(
     costs: dict[str, dict[str, int]],
     products: dict[str, float],
 ) -> dict[str, Any]:
+    """The row of one of the two samplers, with its median time."""
     seconds = statistics.median(comfyui[key])
     return {
         "name": IN_COMFYUI[key],
@@ -183,6 +187,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: every core")
     parser.add_argument("--rounds", type=int, default=3, help="alternating runs in ComfyUI")
     parser.add_argument("--no-comfyui", dest="comfyui", action="store_false")
+    parser.add_argument(
+        "--python", type=Path, help="an interpreter with torch, instead of setting one up"
+    )
     parser.add_argument("--output", type=Path, default=ROOT / "bench.json")
     parser.add_argument(
         "--torch-index-url", help="a further package index for torch, e.g. one with smaller builds"
@@ -191,7 +198,7 @@ def parse_arguments() -> argparse.Namespace:
     arguments.size = "full" if arguments.device == "cpu" else "1.3B"
     if arguments.quick:
         arguments.size = "quick"
-    if arguments.device == "cuda":
+    if arguments.device == "cuda" or arguments.python is not None:
         arguments.comfyui = False
     return arguments
 

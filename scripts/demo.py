@@ -77,8 +77,9 @@ class ProgressBar:
     def _draw(self, done: int, total: int) -> None:
         bar = ("#" * (BAR_WIDTH * done // total)).ljust(BAR_WIDTH, ".")
         line = f"  [{bar}] {self._position(done, total)}"
-        if line != self._drawn and (sys.stdout.isatty() or done == total):
-            print(f"\r{line}", end="", flush=True)
+        terminal = sys.stdout.isatty()
+        if line != self._drawn and (terminal or done == total):
+            print(f"\r{line}" if terminal else line, end="", flush=True)
             self._drawn = line
 
     def _position(self, done: int, total: int) -> str:

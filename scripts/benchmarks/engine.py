@@ -74,6 +74,7 @@ def clip(
     return {
         "seconds_per_block": seconds,
         "peak_bytes": peak.bytes,
+        "decoded": decode,
         "flop": cost.flop,
         "bytes": cost.bytes,
         "px_frames": (latent_frames - 1) * TIME_SCALE + 1,

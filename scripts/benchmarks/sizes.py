@@ -41,7 +41,7 @@ class Size:
 SIZES = {
     "full": Size(
         dim=512, ffn_dim=2048, num_layers=8, num_heads=4, height=32, width=32, latent_frames=21,
-        window=6, windowed_latent_frames=30, products=2560, vae_dim=32,
+        window=6, windowed_latent_frames=27, products=2560, vae_dim=32,
     ),
     "quick": Size(
         dim=128, ffn_dim=256, num_layers=2, num_heads=1, height=8, width=8, latent_frames=9,
