@@ -63,32 +63,30 @@ def run(environment: Environment, arguments: argparse.Namespace) -> dict[str, An
     clips = CUDA_CLIPS if device == "cuda" else CPU_CLIPS
     python = arguments.python or environment.python
 
-    def part(name: str, **values: Any) -> dict[str, Any]:
-        print(f"Measuring {values.get('label', values['job'])}", flush=True)
-        values.pop("label", None)
-        return measure(python, name, threads, size=size, **values)
+    def part(label: str, module: str, **values: Any) -> dict[str, Any]:
+        print(label, flush=True)
+        return measure(python, module, threads, size=size, **values)
 
     with tempfile.TemporaryDirectory() as folder:
         weights = None
         if device == "cpu":
             weights = str(Path(folder) / "benchmark.safetensors")
-            part("engine", job="weights", label="nothing yet: making weights", target=weights)
+            part("Making random weights", "engine", job="weights", target=weights)
         products = {
-            dtype: part("engine", job="products", dtype=dtype, device=device)["flop_per_second"]
+            dtype: part(f"Measuring products, {dtype}", "engine",
+                        job="products", dtype=dtype, device=device)["flop_per_second"]
             for dtype in dict.fromkeys(dtype for _, dtype, _ in clips)
-        }
+        }  # fmt: skip
         measured = {
-            name: part(
-                "engine", job="clip", label=name, dtype=dtype, device=device, weights=weights, **how
-            )
+            name: part(f"Measuring {name}", "engine",
+                       job="clip", dtype=dtype, device=device, weights=weights, **how)
             for name, dtype, how in clips
-        }
+        }  # fmt: skip
         comfyui = None
         if arguments.comfyui:
-            comfyui = part(
-                "comfyui", job="compare", label="in ComfyUI", weights=weights,
-                home=str(environment.home), rounds=arguments.rounds,
-            )  # fmt: skip
+            comfyui = part("Measuring in ComfyUI", "comfyui",
+                           job="compare", weights=weights, home=str(environment.home),
+                           rounds=arguments.rounds)  # fmt: skip
     return combine(size, measured, products, comfyui)
 
 
