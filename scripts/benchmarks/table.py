@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .sizes import FRAMES_PER_BLOCK, TIMESTEPS
+
 MIB = 1024**2
 HEADINGS = ("", "s/clip", "s/block", "first", "last", "peak MiB", "FPS", "of the rate")
 
@@ -50,10 +52,19 @@ def _about(result: dict[str, Any]) -> str:
         (
             f"Machine: {machine['device']}, {machine['instructions']}, threads: "
             f"{machine['threads']}, torch {machine['torch']}",
-            f"Clip: {result['size_name']}, {result['size']}",
+            _clip(result["size"]),
             f"At the least: {costs}",
             f"Large matrix products: {rates}",
         )
+    )
+
+
+def _clip(size: dict[str, Any]) -> str:
+    return (
+        f"Model: dim {size['dim']}, {size['num_layers']} layers, feed-forward {size['ffn_dim']}. "
+        f"Clip: latents of {size['height']}x{size['width']}, {size['latent_frames']} latent "
+        f"frames in blocks of {FRAMES_PER_BLOCK}, {len(TIMESTEPS)} steps; window "
+        f"{size['window']} over {size['windowed_latent_frames']}"
     )
 
 
