@@ -49,7 +49,7 @@ def page(browser, host: Host):
     page.own_errors = []
 
     def remember(text: str) -> None:
-        if host.pack.name in text and ".js" in text:
+        if f"/extensions/{host.pack.name}/" in text:
             page.own_errors.append(text)
 
     page.on("pageerror", lambda error: remember(f"{error}\n{getattr(error, 'stack', '')}"))
