@@ -64,6 +64,7 @@ class ProgressBar:
         if isinstance(message, Notice) and message.node_id == self._node_id:
             announced = re.search(r"in (\d+) blocks?", message.text)
             self._blocks = int(announced[1]) if announced else self._blocks
+            self.finish()
             print(f"  {message.text}")
         elif isinstance(message, dict) and message["type"] == "progress_state":
             state = message["data"]["nodes"].get(self._node_id)
@@ -71,8 +72,10 @@ class ProgressBar:
                 self._draw(int(state["value"]), int(state["max"]))
 
     def finish(self) -> None:
+        """Go on below the bar."""
         if self._drawn:
             print()
+        self._drawn = ""
 
     def _draw(self, done: int, total: int) -> None:
         bar = ("#" * (BAR_WIDTH * done // total)).ljust(BAR_WIDTH, ".")
