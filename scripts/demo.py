@@ -59,6 +59,7 @@ class ProgressBar:
         self._node_id = node_id
         self._blocks = 0
         self._drawn = ""
+        self._open = False  # the cursor stands behind the bar
 
     def __call__(self, message: Message) -> None:
         if isinstance(message, Notice) and message.node_id == self._node_id:
@@ -73,9 +74,9 @@ class ProgressBar:
 
     def finish(self) -> None:
         """Go on below the bar."""
-        if self._drawn:
+        if self._open:
             print()
-        self._drawn = ""
+        self._open = False
 
     def _draw(self, done: int, total: int) -> None:
         bar = ("#" * (BAR_WIDTH * done // total)).ljust(BAR_WIDTH, ".")
@@ -83,7 +84,7 @@ class ProgressBar:
         terminal = sys.stdout.isatty()
         if line != self._drawn and (terminal or done == total):
             print(f"\r{line}" if terminal else line, end="", flush=True)
-            self._drawn = line
+            self._drawn, self._open = line, True
 
     def _position(self, done: int, total: int) -> str:
         if not self._blocks or (total + 1) % self._blocks:
