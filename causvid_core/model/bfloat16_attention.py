@@ -13,9 +13,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-_TILE_ROWS = 256  # queries at a time: their logits stay in the processor's cache
+_TILE_ROWS = 384  # queries at a time: their logits stay in the processor's cache
 _FEWEST_KEYS = 256  # below, the calls cost more than they save
-_SAMPLE_EVERY = 8  # of the keys, to guess the largest logit from
+_SAMPLE_EVERY = 16  # of the keys, to guess the largest logit from
 
 
 def suits(q: Tensor, k: Tensor) -> bool:
