@@ -38,14 +38,19 @@ def tiled_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """
     out = torch.empty_like(q)
     scale = q.shape[-1] ** -0.5
+    # One piece of memory for all tiles: large ones that come and go are fetched and zeroed by the
+    # system each time.
+    memory = q.new_empty(min(_TILE_ROWS, q.shape[1]), k.shape[1])
     for queries, keys, values, result in _heads(q, k, v, out):
         sample = torch.mm(queries, keys[::_SAMPLE_EVERY].t())
         shifts = sample.amax(dim=-1, keepdim=True).mul_(-scale)
         for rows, shift, target in zip(
             *(x.split(_TILE_ROWS) for x in (queries, shifts, result)), strict=True
         ):
-            logits = torch.addmm(shift, rows, keys.t(), alpha=scale)
-            target.copy_(torch.mm(logits.softmax(dim=-1), values))
+            logits = memory[: len(rows)]
+            torch.addmm(shift, rows, keys.t(), alpha=scale, out=logits)
+            torch.softmax(logits, dim=-1, out=logits)
+            target.copy_(torch.mm(logits, values))
     return out
 
 
