@@ -1,6 +1,6 @@
 """Measures speed and memory: `python scripts/bench.py`. One table, and one file of JSON.
 
-The engine with full cache and with a window, in float32 and bfloat16; the same clip without a
+The engine with full cache, in float32 and bfloat16, and with a window; the same clip without a
 cache; in ComfyUI, its own autoregressive sampler against this pack's nodes. Speed is also given
 as a share of the rate of large matrix products on the same machine. Everything is set up in the
 folder that scripts/demo.py uses. Nothing else should be running.
@@ -30,7 +30,6 @@ CPU_CLIPS = (
     ("engine, float32", "float32", {}),
     ("engine, bfloat16", "bfloat16", {}),
     ("engine, window, float32", "float32", {"windowed": True}),
-    ("engine, window, bfloat16", "bfloat16", {"windowed": True}),
     ("without cache, float32", "float32", {"cached": False}),
 )
 CUDA_CLIPS = (
@@ -39,6 +38,7 @@ CUDA_CLIPS = (
     ("engine, window, bfloat16", "bfloat16", {"windowed": True}),
     ("without cache, bfloat16", "bfloat16", {"cached": False}),
 )
+REPEATED = 2  # of the clips above: in every round, as they are compared with each other
 IN_COMFYUI = {"theirs": "ComfyUI's own sampler, float32", "ours": "our nodes, float32"}
 
 
@@ -72,77 +72,80 @@ def run(environment: Environment, arguments: argparse.Namespace) -> dict[str, An
         if device == "cpu":
             weights = str(Path(folder) / "benchmark.safetensors")
             part("Making random weights", "engine", job="weights", target=weights)
-        products = {
-            dtype: part(f"Measuring products, {dtype}", "engine",
-                        job="products", dtype=dtype, device=device)["flop_per_second"]
-            for dtype in dict.fromkeys(dtype for _, dtype, _ in clips)
-        }  # fmt: skip
-        measured = {
-            name: part(f"Measuring {name}", "engine",
-                       job="clip", dtype=dtype, device=device, weights=weights, **how)
-            for name, dtype, how in clips
-        }  # fmt: skip
+        measured: dict[str, list[dict[str, Any]]] = {name: [] for name, _, _ in clips}
+        for turn in range(arguments.rounds):
+            for name, dtype, how in clips if turn == 0 else clips[:REPEATED]:
+                clip = part(f"Measuring {name}", "engine",
+                            job="clip", dtype=dtype, device=device, weights=weights,
+                            **how)  # fmt: skip
+                measured[name].append(clip | {"dtype": dtype})
         comfyui = None
         if arguments.comfyui:
             comfyui = part("Measuring in ComfyUI", "comfyui",
                            job="compare", weights=weights, home=str(environment.home),
                            rounds=arguments.rounds)  # fmt: skip
-    return combine(size, measured, products, comfyui)
+    return combine(size, measured, comfyui)
 
 
 def combine(
     size_name: str,
-    measured: dict[str, dict[str, Any]],
-    products: dict[str, float],
+    measured: dict[str, list[dict[str, Any]]],
     comfyui: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """One result of all measurements: rows, ratios, and what they are measured against."""
-    size = SIZES[size_name]
-    dtypes = {name: name.rsplit(", ", 1)[1] for name in measured}
-    rows = [clip_row(name, clip, products[dtypes[name]]) for name, clip in measured.items()]
-    one = next(iter(measured.values()))
-    costs = {
-        dtypes[name]: {"flop": clip["flop"], "bytes": clip["bytes"]}
-        for name, clip in measured.items()
-        if name.startswith("engine, ") and "window" not in name
+    size, one = SIZES[size_name], next(iter(measured.values()))[0]
+    plain = [runs for name, runs in measured.items() if name.startswith("engine, ")]
+    full = {runs[0]["dtype"]: runs for runs in plain if not runs[0]["windowed"]}
+    rates = {
+        dtype: statistics.median(run["product_rate"] for run in runs)
+        for dtype, runs in full.items()
     }
+    costs = {
+        dtype: {"flop": runs[0]["flop"], "bytes": runs[0]["bytes"]} for dtype, runs in full.items()
+    }
+    rows = [clip_row(name, runs) for name, runs in measured.items()]
     result: dict[str, Any] = {
         "size_name": size_name,
         "size": asdict(size),
         "machine": {key: one[key] for key in ("device", "instructions", "threads", "torch")},
         "cost": costs,
-        "products": products,
+        "products": rates,
+        "runs": measured,
         "rows": rows,
+        "ratios": ratios(measured, size, comfyui),
     }
     if comfyui is not None:
         result["comfyui"] = comfyui
-        rows += [comfyui_row(key, comfyui, size, costs, products) for key in IN_COMFYUI]
-    result["ratios"] = ratios(rows, size, comfyui)
+        rate = costs["float32"]["flop"] / rates["float32"]
+        rows += [comfyui_row(key, comfyui, size, rate) for key in IN_COMFYUI]
     return result
 
 
-def clip_row(name: str, clip: dict[str, Any], rate: float) -> dict[str, Any]:
-    """A row of the table; `rate` is that of large matrix products."""
-    seconds = sum(clip["seconds_per_block"])
+def clip_row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """A row of the table: medians of the runs; the share is that of the rate within each run."""
+    seconds = statistics.median(map(clip_seconds, runs))
+    shares = [run["flop"] / clip_seconds(run) / run["product_rate"] for run in runs]
+    by_block = zip(*(run["seconds_per_block"] for run in runs), strict=True)
     return {
         "name": name,
         "seconds": seconds,
-        "blocks": len(clip["seconds_per_block"]),
-        "seconds_per_block": clip["seconds_per_block"],
-        "peak_bytes": clip["peak_bytes"],
-        "fps": clip["px_frames"] / seconds,
-        "share": None if clip["decoded"] else clip["flop"] / seconds / rate,
+        "blocks": len(runs[0]["seconds_per_block"]),
+        "seconds_per_block": list(map(statistics.median, by_block)),
+        "peak_bytes": max(run["peak_bytes"] for run in runs),
+        "fps": runs[0]["px_frames"] / seconds,
+        "share": None if runs[0]["decoded"] else statistics.median(shares),
     }
 
 
+def clip_seconds(run: dict[str, Any]) -> float:
+    """Seconds of a whole clip."""
+    return sum(run["seconds_per_block"])
+
+
 def comfyui_row(
-    key: str,
-    comfyui: dict[str, Any],
-    size: Size,
-    costs: dict[str, dict[str, int]],
-    products: dict[str, float],
+    key: str, comfyui: dict[str, Any], size: Size, least_seconds: float
 ) -> dict[str, Any]:
-    """The row of one of the two samplers, with its median time."""
+    """The row of one of the two samplers, with its median time; least_seconds: at the full rate."""
     seconds = statistics.median(comfyui[key])
     return {
         "name": IN_COMFYUI[key],
@@ -151,30 +154,30 @@ def comfyui_row(
         "seconds_per_block": [],
         "peak_bytes": comfyui[f"{key}_peak_bytes"],
         "fps": size.px_frames / seconds,
-        "share": costs["float32"]["flop"] / seconds / products["float32"],
+        "share": least_seconds / seconds,
     }
 
 
 def ratios(
-    rows: list[dict[str, Any]], size: Size, comfyui: dict[str, Any] | None
+    measured: dict[str, list[dict[str, Any]]], size: Size, comfyui: dict[str, Any] | None
 ) -> dict[str, float]:
-    """What was set out to be reached, as numbers."""
-    seconds = {row["name"]: row["seconds"] for row in rows}
+    """What was set out to be reached, as numbers: medians of runs that followed each other."""
     found: dict[str, float] = {}
+
+    def compare(label: str, slow: str, fast: str) -> None:
+        if slow in measured and fast in measured:
+            pairs = zip(measured[slow], measured[fast], strict=False)
+            found[label] = statistics.median(clip_seconds(a) / clip_seconds(b) for a, b in pairs)
+
     if comfyui is not None:
         found["ComfyUI's own sampler / our nodes"] = comfyui["median_ratio"]
-    if {"engine, float32", "engine, bfloat16"} <= set(seconds):
-        found["float32 / bfloat16"] = seconds["engine, float32"] / seconds["engine, bfloat16"]
+    compare("float32 / bfloat16", "engine, float32", "engine, bfloat16")
     for dtype in ("float32", "bfloat16"):
-        if f"without cache, {dtype}" in seconds:
-            found["without cache / engine"] = (
-                seconds[f"without cache, {dtype}"] / seconds[f"engine, {dtype}"]
-            )
-    for row in rows:
-        if "window" in row["name"]:
-            name = f"last block / first with a full window ({row['name'].rsplit(', ', 1)[1]})"
-            full = row["seconds_per_block"][size.window // FRAMES_PER_BLOCK :]
-            found[name] = full[-1] / full[0]
+        compare(f"without cache / engine, {dtype}", f"without cache, {dtype}", f"engine, {dtype}")
+    for runs in measured.values():
+        if runs[0]["windowed"]:
+            full = runs[0]["seconds_per_block"][size.window // FRAMES_PER_BLOCK :]
+            found[f"last block / first with a full window, {runs[0]['dtype']}"] = full[-1] / full[0]
     return found
 
 
@@ -183,7 +186,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a toy size, to see that it works")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: every core")
-    parser.add_argument("--rounds", type=int, default=3, help="alternating runs in ComfyUI")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating runs, default 3")
     parser.add_argument("--no-comfyui", dest="comfyui", action="store_false")
     parser.add_argument(
         "--python", type=Path, help="an interpreter with torch, instead of setting one up"

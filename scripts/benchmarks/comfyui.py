@@ -28,7 +28,7 @@ ARGUMENTS = ("--use-pytorch-cross-attention",)
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 SAMPLER = "sampler"  # id of the node that is timed, in both graphs
 MODEL_FILE = "benchmark.safetensors"
-WARM_UP_LATENT_FRAMES = 2 * FRAMES_PER_BLOCK
+WARM_UP_LATENT_FRAMES = FRAMES_PER_BLOCK
 
 
 class NodeTimer:

@@ -14,7 +14,7 @@ class Size:
     """A model and a clip. height, width, latent_frames and the windowed run's are of latents.
 
     prompt_tokens: rows of the prompt that are not padding. products: side of the square matrices
-    whose product is the machine's rate. vae_dim: width of the decoder where decoding is measured.
+    whose product gives the machine's rate. vae_dim: width of the decoder, where it is measured.
     """
 
     dim: int
@@ -41,7 +41,7 @@ class Size:
 SIZES = {
     "full": Size(
         dim=512, ffn_dim=2048, num_layers=8, num_heads=4, height=32, width=32, latent_frames=21,
-        window=6, windowed_latent_frames=27, products=2560, vae_dim=32,
+        window=6, windowed_latent_frames=21, products=2048, vae_dim=32,
     ),
     "quick": Size(
         dim=128, ffn_dim=256, num_layers=2, num_heads=1, height=8, width=8, latent_frames=9,
