@@ -16,6 +16,7 @@ from ..mini import weights_path
 from ..mini.text_encoder import TextEncoder, new_table
 from ..mini.vocabulary import VOCABULARY
 from ..model.checkpoints import load_model
+from ..stream.geometry import latent_frames_from_px
 from ..stream.presets import recipes
 from .evaluate import evaluate_mini
 from .latents import encode_world
@@ -90,7 +91,7 @@ def _train_dit(folder: Path) -> None:
     header = {
         "config": json.dumps({"transformer": {"causal_ar": True}}),
         "causvid_recipe": RECIPE,
-        "trained_latent_frames": str(1 + (CLIP_PX_FRAMES - 1) // 4),
+        "trained_latent_frames": str(latent_frames_from_px(CLIP_PX_FRAMES)),
     }
     _write(folder, "dit", {k: v.half() for k, v in average.items()}, header)
 
@@ -105,7 +106,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         WanVAE.from_state_dict(load_file(_file(folder, "vae"))),
         TextEncoder.load(_file(folder, "text")),
         recipes[RECIPE],
-        trained_latent_frames=1 + (CLIP_PX_FRAMES - 1) // 4,
+        trained_latent_frames=latent_frames_from_px(CLIP_PX_FRAMES),
         prompts=arguments.prompts,
         long_prompts=arguments.long_prompts,
     )

@@ -112,7 +112,7 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
         nn.ModuleDict({"vae": vae, "scale": scale}),
         [optimizer],
         loss_of_step,
-        TrainSettings(settings.steps, settings.seed, clip_norm=1.0),
+        TrainSettings(settings.steps, settings.seed),
         folder / "vae.pt",
     )
     vae.load_state_dict({k[4:]: v for k, v in average.items() if k.startswith("vae.")})
@@ -146,9 +146,13 @@ class LatentScale(nn.Module):
     @torch.no_grad()
     def fold_into(self, vae: WanVAE) -> None:
         """Let the encoder's last convolution do what this did. Mutates `conv1`."""
-        gain = 1 / (self.std + EPSILON)
-        vae.conv1.weight[:Z_DIM] *= gain.view(-1, 1, 1, 1, 1)
-        vae.conv1.bias[:Z_DIM] = (vae.conv1.bias[:Z_DIM] - self.mean.flatten()) * gain.flatten()
+        _rescale(vae.conv1, self.mean.flatten(), 1 / (self.std.flatten() + EPSILON))
+
+
+def _rescale(conv: CausalConv3d, mean: Tensor, gain: Tensor) -> None:
+    """Let a 1x1 convolution give `gain * (z - mean)` for its first channels z. Mutates it."""
+    conv.weight[:Z_DIM] *= gain.view(-1, 1, 1, 1, 1)
+    conv.bias[:Z_DIM] = (conv.bias[:Z_DIM] - mean) * gain
 
 
 def _clips(batch: int, px_frames: int, generator: torch.Generator) -> Tensor:
@@ -173,8 +177,8 @@ def normalise_latents(vae: WanVAE, clips: int = 64) -> None:
     wanted_mean, wanted_std = torch.tensor(LATENT_MEAN), torch.tensor(LATENT_STD)
     gain = wanted_std / std
     # z' = gain (z - mean) + wanted_mean, undone at the entrance of the decoder.
-    vae.conv1.weight[:Z_DIM] *= gain.view(-1, 1, 1, 1, 1)
-    vae.conv1.bias[:Z_DIM] = (vae.conv1.bias[:Z_DIM] - mean) * gain + wanted_mean
+    _rescale(vae.conv1, mean, gain)
+    vae.conv1.bias[:Z_DIM] += wanted_mean
     undone = vae.conv2.weight.clone()
     vae.conv2.weight.copy_(undone / gain.view(1, -1, 1, 1, 1))
     shift = mean - wanted_mean / gain

@@ -8,7 +8,9 @@ antialiasing; a clip is a pure function of its `ClipSpec`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -79,10 +81,7 @@ def held_out(spec: ClipSpec) -> bool:
 
 def sample_spec(generator: torch.Generator) -> ClipSpec:
     """Draw a clip of the training set."""
-
-    def pick(options):
-        options = list(options)
-        return options[int(torch.randint(len(options), (1,), generator=generator))]
+    pick = partial(_pick, generator)
 
     def uniform() -> float:
         return float(torch.rand(1, generator=generator))
@@ -111,6 +110,11 @@ def sample_spec(generator: torch.Generator) -> ClipSpec:
             return spec
 
 
+def _pick(generator: torch.Generator, options: Iterable[str]) -> str:
+    options = list(options)
+    return options[int(torch.randint(len(options), (1,), generator=generator))]
+
+
 def held_out_specs(count: int = 64, seed: int = 7) -> list[ClipSpec]:
     """The evaluation set: moving shapes whose combinations training never saw, all different."""
     generator = torch.Generator().manual_seed(seed)
@@ -123,11 +127,7 @@ def held_out_specs(count: int = 64, seed: int = 7) -> list[ClipSpec]:
     triples = [spec for spec in triples if held_out(spec)]
     order = torch.randperm(len(triples), generator=generator).tolist()
     chosen = [triples[order[i % len(order)]] for i in range(count)]
-
-    def pick(options):
-        options = list(options)
-        return options[int(torch.randint(len(options), (1,), generator=generator))]
-
+    pick = partial(_pick, generator)
     return [
         replace(spec, size=pick(SIZES), shade=pick(SHADES), background=pick(BACKGROUNDS))
         for spec in chosen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ..stream.geometry import (
     latent_size_from_px,
     px_frames_from_seconds,
 )
+from ..stream.plan import Plan
 from ..stream.presets import presets
 from ..stream.rollout import rollout, start
 from . import weights_path
@@ -88,14 +88,8 @@ def stream_frames(
     state = start(preset.recipe, model, height=height, width=width, seed=seed)
     decoder = StreamDecoder(vae)
     left = px_frames
-    for block in rollout(model, state, context, blocks=_blocks(preset.recipe, px_frames)):
+    blocks = Plan.of(preset.recipe).blocks_for(0, latent_frames_from_px(px_frames))
+    for block in rollout(model, state, context, blocks=blocks):
         frames = decoder.push(block.latents)[0].permute(1, 2, 3, 0).cpu()
         yield from frames[:left]
         left -= min(left, len(frames))
-
-
-def _blocks(recipe, px_frames: int) -> int:
-    """Blocks that hold so many px frames."""
-    first = recipe.first_block_frames or recipe.frames_per_block
-    rest = max(0, latent_frames_from_px(px_frames) - first)
-    return 1 + math.ceil(rest / recipe.frames_per_block)

@@ -44,8 +44,7 @@ class LiveCache:
 
     `keys` names the blocks that had their clean pass, `written` is the latent frame up to which
     slots have been overwritten, `frame_tokens` the tokens of one latent frame; `leased` says that
-    a generator is at work. Copies and pickles
-    are empty: what is on a device does not travel.
+    a generator is at work. Copies and pickles are empty: what is on a device does not travel.
     """
 
     def __init__(self) -> None:
