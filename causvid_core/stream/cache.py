@@ -18,7 +18,7 @@ from ..model.binding import BoundWan
 from ..model.kv_cache import KVRing
 from .plan import Plan
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("causvid")
 
 
 class KVSnapshot(NamedTuple):
