@@ -11,6 +11,7 @@ from comfy_api.latest import io
 CATEGORY = "CausVid"
 
 CausVidStream = io.Custom("CAUSVID_STREAM")
+CausVidPrompts = io.Custom("CAUSVID_PROMPTS")
 CausVidRecipe = io.Custom("CAUSVID_RECIPE")
 
 AnyInput = TypeVar("AnyInput")

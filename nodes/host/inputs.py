@@ -1,0 +1,116 @@
+"""The inputs that every node which makes a stream shares, and what their widgets come to."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from comfy_api.latest import io
+
+from .schema import CausVidPrompts, CausVidRecipe, CausVidStream, advanced
+
+PX_STEP = 16  # a latent is 8 px, the transformer's patch 2 latents
+SWITCHES = ("carry", "recache", "flush", "cut")
+
+
+class StreamOptions(NamedTuple):
+    """The widgets of `option_inputs`; a node passes its further keywords on to it.
+
+    switch: what happens to what the stream remembers when its prompt changes.
+    """
+
+    switch: str = SWITCHES[0]
+
+
+def prompt_inputs() -> list[Any]:
+    """`positive` and `prompts`, of which a stream needs one."""
+    return [
+        io.Conditioning.Input("positive", optional=True, tooltip=(
+            "The prompt, from CLIP Text Encode. There is no negative prompt: these models are "
+            "made to work without CFG."
+        )),
+        CausVidPrompts.Input("prompts", optional=True, tooltip=(
+            "Prompts that change on the way, from CausVid Prompt Schedule or Prompt Travel; "
+            "instead of positive."
+        )),
+    ]  # fmt: skip
+
+
+def size_inputs() -> list[Any]:
+    """`width` and `height` in px; see `check_size`."""
+    return [
+        io.Int.Input("width", default=832, min=PX_STEP, max=4096, step=PX_STEP, tooltip=(
+            "Px, a multiple of 16. 832x480 for the 1.3B models, 64x64 for the Mini."
+        )),
+        io.Int.Input("height", default=480, min=PX_STEP, max=4096, step=PX_STEP, tooltip=(
+            "Px, a multiple of 16."
+        )),
+    ]  # fmt: skip
+
+
+def seconds_input() -> Any:
+    """`seconds`, the length in the artist's unit."""
+    return io.Float.Input("seconds", default=5.0, min=0.1, max=3600.0, step=0.1, tooltip=(
+        "Length at 16 frames per second, rounded up to whole blocks. With a stream connected: "
+        "how much to add to it."
+    ))  # fmt: skip
+
+
+def seed_input() -> Any:
+    """`seed`."""
+    return io.Int.Input(
+        "seed", default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip=(
+            "Decides the noise, the same on every device. A connected stream keeps its own seed."
+        ),
+    )  # fmt: skip
+
+
+def px_frames_input() -> Any:
+    """`px_frames`, which replaces seconds unless it is 0."""
+    return advanced(io.Int.Input("px_frames", default=0, min=0, max=100000, tooltip=(
+        "Length in frames of video, rounded up to whole blocks. 0: from seconds."
+    )))  # fmt: skip
+
+
+def stream_inputs() -> list[Any]:
+    """`recipe` and `stream`, both optional."""
+    return [
+        CausVidRecipe.Input("recipe", optional=True, tooltip=(
+            "How the MODEL is sampled. Without one: the recipe of the loaded checkpoint."
+        )),
+        CausVidStream.Input("stream", optional=True, tooltip=(
+            "A stream to continue. Model, recipe and size must be those it was made with."
+        )),
+    ]  # fmt: skip
+
+
+def option_inputs() -> list[Any]:
+    """The widgets of `StreamOptions`, the last ones of a node; more are only ever appended."""
+    return [
+        io.Combo.Input("switch", options=list(SWITCHES), default=SWITCHES[0], optional=True,
+                       tooltip=(
+            "What happens to what the stream remembers when its prompt changes. carry: nothing, "
+            "the picture turns to the new prompt by itself. recache: the memory is rewritten "
+            "under the new prompt. flush: only the first and the last frames are kept. cut: a "
+            "new scene."
+        )),
+    ]  # fmt: skip
+
+
+def stream_outputs() -> Sequence[Any]:
+    """STREAM and LATENT, as `lengthen` returns them."""
+    return [
+        CausVidStream.Output("stream_out", display_name="STREAM", tooltip=(
+            "The stream up to here, to be continued by another node."
+        )),
+        io.Latent.Output("latent", display_name="LATENT", tooltip=(
+            "The whole stream up to here, for VAE Decode."
+        )),
+    ]  # fmt: skip
+
+
+def check_size(width: int | None, height: int | None) -> bool | str:
+    """True, or a sentence about a size that no Wan model takes; None is not yet known."""
+    for name, px in (("width", width), ("height", height)):
+        if px is not None and (px < PX_STEP or px % PX_STEP):
+            near = max(1, round(px / PX_STEP)) * PX_STEP
+            return f"{name} is {px} px; use a multiple of {PX_STEP}, such as {near}."
+    return True
