@@ -33,6 +33,16 @@ def text_context(conditioning: list[list[Any]], text_dim: int) -> Tensor:
 
     Raises ValueError when the conditioning is not one plain text prompt of that width.
     """
+    embedding = plain_prompt(conditioning)
+    check_width(embedding, text_dim)
+    return embedding
+
+
+def plain_prompt(conditioning: list[list[Any]]) -> Tensor | None:
+    """The embedding of a conditioning, of any width, or None where the encoder gave none.
+
+    Raises ValueError when the conditioning is more or other than one text prompt.
+    """
     if len(conditioning) != 1:
         raise ValueError(
             f"The conditioning has {len(conditioning)} entries; Text to Video takes one text "
@@ -48,6 +58,11 @@ def text_context(conditioning: list[list[Any]], text_dim: int) -> Tensor:
             f"The conditioning carries {found}, which has no meaning for a streamed video; "
             "connect CLIP Text Encode directly to positive."
         )
+    return embedding
+
+
+def check_width(embedding: Tensor | None, text_dim: int) -> None:
+    """Raise ValueError unless a prompt embedding is `[B, l, text_dim]`."""
     if embedding is None or embedding.ndim != 3 or embedding.shape[-1] != text_dim:
         shape = "nothing" if embedding is None else f"embeddings of width {embedding.shape[-1]}"
         raise ValueError(
@@ -55,4 +70,3 @@ def text_context(conditioning: list[list[Any]], text_dim: int) -> Tensor:
             "encode it with the text encoder that belongs to the MODEL (umt5_xxl with type wan "
             "for Wan 2.1, the CLIP of Load CausVid Mini for the Mini)."
         )
-    return embedding
