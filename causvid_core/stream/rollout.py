@@ -18,7 +18,7 @@ from .plan import Plan
 from .prompts import PromptPlan, Prompts
 from .recipe import Recipe
 from .session import Session
-from .source import Opening, from_noise, from_source
+from .source import Opening, Strength, from_noise, from_source
 from .state import StreamBlock, StreamState
 
 
@@ -116,17 +116,17 @@ def rollout(
     context: Tensor | PromptPlan,
     blocks: int,
     source: Tensor | Iterable[Tensor] | None = None,
-    strength: float = 1.0,
+    strength: Strength = 1.0,
     noise: Noise | None = None,
     on_step: Callable[[StepRecord], object] | None = None,
 ) -> Iterator[Block]:
     """Continue a stream by `blocks` blocks, yielding each as it is done.
 
     context: [B or 1, l, text_dim], or a plan that gives every block its own. source, strength:
-    an input video and how much of it to replace; see `from_source`. noise: noise(block_index,
-    step_index, shape), from the state's seed when None. on_step: called after every denoising
-    call; what it raises ends the rollout and leaves every state valid. Raises ValueError at
-    once, before any work, for arguments that do not fit.
+    an input video and how much of it to replace, also strength(block_index); see `from_source`.
+    noise: noise(block_index, step_index, shape), from the state's seed when None. on_step:
+    called after every denoising call; what it raises ends the rollout and leaves every state
+    valid. Raises ValueError at once, before any work, for arguments that do not fit.
 
     `state` is not changed and can be continued again. The cache on the device goes along with
     the newest continuation; nothing in the loop waits for the device.
@@ -155,14 +155,14 @@ def _generate(
     last = state.blocks + blocks - 1
     with Session(bound, state, blocks, prompts) as session:
         for index in range(state.blocks, last + 1):
-            session.catch_up()
             span = session.plan.span(index)
             fresh = _noise_of(bound, state, span.frames, index, noise)
-            schedule = state.recipe.schedule(index)
-            begun = opening(index, schedule, fresh)
+            begun = opening(index, state.recipe.schedule(index), fresh)
             if begun is None:
                 return
-            x, first_step = begun
+            session.catch_up()
+            x, first_step, schedule = begun
+            x0 = x
             context = prompts.context(index)
             prompt = prompts.encode(context)
             attend = session.attend(index)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 TABLE = 1000
+_SAME = 0.5  # timesteps apart that count as the same level
 
 
 class Schedule(NamedTuple):
@@ -20,11 +21,20 @@ class Schedule(NamedTuple):
     timesteps: tuple[float, ...]
     sigmas: tuple[float, ...]
 
-    def first_step(self, strength: float) -> int:
-        """First step whose timestep does not exceed `strength` of the range; else the last."""
-        limit = strength * TABLE
-        steps = (step for step, timestep in enumerate(self.timesteps) if timestep <= limit)
-        return next(steps, len(self.timesteps) - 1)
+    def begin_at(self, strength: float) -> tuple[int, Schedule]:
+        """The step to begin with at a noise level of `strength`, and its schedule.
+
+        A step of that very level is taken as it is. Otherwise the last step above it moves down
+        to it, so that every strength is a noise level of its own and steps keep their numbers.
+        """
+        level, steps = strength * TABLE, len(self.timesteps)
+        below = (n for n, timestep in enumerate(self.timesteps) if timestep <= level + _SAME)
+        step = next(below, steps)
+        if step < steps and (step == 0 or self.timesteps[step] >= level - _SAME):
+            return step, self
+        kept, step = slice(step, None), step - 1
+        timesteps = (*self.timesteps[:step], level, *self.timesteps[kept])
+        return step, Schedule(timesteps, (*self.sigmas[:step], strength, *self.sigmas[kept]))
 
 
 @lru_cache(maxsize=64)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,51 +11,76 @@ from torch import Tensor
 from .plan import Plan
 from .schedule import Schedule
 
-Shape = Sequence[int]
-Opening = Callable[[int, Schedule, Callable[[int], Tensor]], "tuple[Tensor, int] | None"]
-"""opening(block, schedule, fresh) -> noisy latents and the step to begin with, or None at the
-end of the input; fresh(step) gives the block's noise on the device."""
+Strength = float | Callable[[int], float]
+"""How much of the input is replaced, 0 to 1; for every block or strength(block_index)."""
 
 
-def from_noise(
-    block: int, schedule: Schedule, fresh: Callable[[int], Tensor]
-) -> tuple[Tensor, int]:
+class Begun(NamedTuple):
+    """A block about to be denoised: noisy latents, the first step to take and its schedule.
+
+    A first step after the last one of the schedule leaves the latents as they are.
+    """
+
+    latents: Tensor
+    step: int
+    schedule: Schedule
+
+
+Opening = Callable[[int, Schedule, Callable[[int], Tensor]], "Begun | None"]
+"""opening(block, schedule, fresh) -> how the block begins, or None at the end of the input;
+fresh(step) gives the block's noise on the device."""
+
+
+def from_noise(block: int, schedule: Schedule, fresh: Callable[[int], Tensor]) -> Begun:
     """Text to video: pure noise, all steps."""
-    return fresh(0), 0
+    return Begun(fresh(0), 0, schedule)
 
 
 def from_source(
-    source: Tensor | Iterable[Tensor], strength: float, plan: Plan, first: int, blocks: int
+    source: Tensor | Iterable[Tensor], strength: Strength, plan: Plan, first: int, blocks: int
 ) -> Opening:
     """Video to video (SDEdit, arXiv 2108.01073): the input's blocks, noised to `strength`.
 
-    source: latents [B, 16, T, H, W] whose first frame belongs to block `first`, or an iterable
-    of blocks. strength in (0, 1]: steps whose timestep exceeds strength * 1000 are skipped; at 1
-    nothing of the input remains. Raises ValueError for a strength out of range or a video that
-    is too short.
+    source: latents [B or 1, 16, T, H, W] whose first frame belongs to block `first`, or an
+    iterable of blocks, asked for the next one when its turn comes; where it ends, the rollout
+    ends. strength: the noise level that a block starts from, asked for after the block itself. At
+    0 the block is the input's, without a denoising step; at 1 nothing of the input remains.
+    Raises ValueError for a strength out of range or a video that is too short.
     """
-    if not 0 < strength <= 1:
-        raise ValueError(f"strength is {strength}; expected a value above 0 and up to 1")
+    strength_of = strength if callable(strength) else lambda block: strength
+    if not callable(strength):
+        _checked(strength)
     parts = _parts(source, plan, first, blocks)
 
-    def opening(
-        block: int, schedule: Schedule, fresh: Callable[[int], Tensor]
-    ) -> tuple[Tensor, int] | None:
+    def opening(block: int, schedule: Schedule, fresh: Callable[[int], Tensor]) -> Begun | None:
         part = next(parts, None)
         if part is None:
             return None
         noise = fresh(0)
+        if part.shape[:1] == (1,):
+            part = part.expand(noise.shape[0], *part.shape[1:])
         if part.shape != noise.shape:
             raise ValueError(
                 f"block {block} of the input video has shape {tuple(part.shape)}; expected "
                 f"{tuple(noise.shape)}: (batch, channels, latent frames, height, width)"
             )
-        step = schedule.first_step(strength)
+        level = _checked(strength_of(block))
+        if level == 1:
+            return from_noise(block, schedule, fresh)
         clean = part.to(noise.device, torch.float32, non_blocking=True)
+        if level == 0:
+            return Begun(clean, len(schedule.timesteps), schedule)
+        step, schedule = schedule.begin_at(level)
         sigma = schedule.sigmas[step]
-        return sigma * noise + (1 - sigma) * clean, step
+        return Begun(sigma * noise + (1 - sigma) * clean, step, schedule)
 
     return opening
+
+
+def _checked(strength: float) -> float:
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength is {strength}; expected a value from 0 to 1")
+    return strength
 
 
 def _parts(

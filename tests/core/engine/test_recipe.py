@@ -62,6 +62,17 @@ def test_the_first_block_may_have_steps_of_its_own():
     assert len(recipe.schedule(1).timesteps) == 1
 
 
-def test_strength_skips_the_steps_above_it():
+def test_a_strength_is_a_noise_level_of_its_own():
     schedule = cv.Recipe(timesteps=(1000, 757, 522)).schedule(0)
-    assert [schedule.first_step(s) for s in (1.0, 0.9, 0.757, 0.6, 0.1)] == [0, 1, 1, 2, 2]
+    begun = {s: schedule.begin_at(s) for s in (1.0, 0.9, 0.757, 0.6, 0.1)}
+    assert begun[1.0] == (0, schedule) and begun[0.757] == (1, schedule)
+    assert {s: (step, moved.timesteps[step:]) for s, (step, moved) in begun.items()} == {
+        1.0: (0, (1000, 757, 522)),
+        0.9: (0, (900, 757, 522)),
+        0.757: (1, (757, 522)),
+        0.6: (1, (600, 522)),
+        0.1: (2, (100,)),
+    }
+    assert all(
+        moved.sigmas[step] == pytest.approx(s, abs=2e-3) for s, (step, moved) in begun.items()
+    )
