@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -74,7 +74,7 @@ class KVRing:
             self._scratch = self._allocate(self.tokens)
         return self._scratch[:, :tokens]
 
-    def write_prefix(self, keys: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    def write_prefix(self, keys: Iterable[Tensor], values: Iterable[Tensor]) -> None:
         """Overwrite the first tokens of every layer."""
         for tensors, source in ((self.keys, keys), (self.values, values)):
             for own, given in zip(tensors, source, strict=True):

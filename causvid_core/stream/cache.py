@@ -17,6 +17,7 @@ from torch import Tensor
 from ..model.binding import BoundWan
 from ..model.kv_cache import KVRing
 from .plan import Plan
+from .quantise import restore
 
 log = logging.getLogger("causvid")
 
@@ -25,18 +26,29 @@ class KVSnapshot(NamedTuple):
     """Keys and values of the window on the CPU, one [B, tokens, h, d] of each a layer.
 
     They are final for the first `blocks` blocks of the stream and serve any model and recipe
-    with the same `signature`.
+    with the same `signature`. `scales` [B, tokens, h, 1], of all keys and then of all values,
+    are there when keys and values are int8 (see `quantise`), which is no longer exact.
     """
 
     keys: tuple[Tensor, ...]
     values: tuple[Tensor, ...]
     blocks: int
     signature: str
+    scales: tuple[Tensor, ...] = ()
 
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors."""
-        return sum(tensor.nbytes for tensor in (*self.keys, *self.values))
+        return sum(tensor.nbytes for tensor in (*self.keys, *self.values, *self.scales))
+
+    def write_to(self, ring: KVRing) -> None:
+        """Fill the first tokens of the ring."""
+        keys, values = self.keys, self.values
+        if self.scales:
+            layers = len(keys)
+            keys = restore(keys, self.scales[:layers], ring.device)
+            values = restore(values, self.scales[layers:], ring.device)
+        ring.write_prefix(keys, values)
 
 
 class LiveCache:
@@ -110,7 +122,7 @@ def claim(
         fresh.ring.write_prefix(live.ring.keys, live.ring.values)
         fresh.keys, fresh.written = live.keys[: len(history)], live.written
     elif snapshot is not None and snapshot.signature == signature:
-        fresh.ring.write_prefix(snapshot.keys, snapshot.values)
+        snapshot.write_to(fresh.ring)
         fresh.keys = list(history[: snapshot.blocks])
         fresh.written = plan.frames_before(len(history))
     elif history:
