@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..model.binding import BoundWan
 from ..model.prompt import EncodedPrompt, check_context, encode_prompt, real_rows
+from .scene import CARRY, checked_switch
 
 T = TypeVar("T")
 
@@ -17,7 +18,11 @@ _KEPT = 3
 
 
 class PromptPlan(Protocol):
-    """Gives every block its prompt; the same tensor for the same prompt spares work."""
+    """Gives every block its prompt; the same tensor for the same prompt spares work.
+
+    A plan may also have `switch(block_index) -> str`: the mode (see `scene`) to apply before a
+    block, whatever the blocks before it were made of. Without it every switch is "carry".
+    """
 
     def at(self, block_index: int) -> Tensor:
         """Context [B, l, text_dim] of a block."""
@@ -25,16 +30,22 @@ class PromptPlan(Protocol):
 
 class Prompts:
     """The prompts of one rollout: a context tensor for all blocks, or a `PromptPlan`; None for
-    a replay, whose blocks bring their contexts.
+    a replay, whose blocks bring their contexts. `switch` is the mode for a context tensor that
+    differs from the prompt of the block before.
 
-    Raises ValueError when a context does not fit the model or the batch.
+    Raises ValueError when a context does not fit the model or the batch, or for an unknown mode.
     """
 
     def __init__(
-        self, bound: BoundWan, batch: int, context: Tensor | PromptPlan | None = None
+        self,
+        bound: BoundWan,
+        batch: int,
+        context: Tensor | PromptPlan | None = None,
+        switch: str = CARRY,
     ) -> None:
         self._bound, self._batch = bound, batch
         self._plan = _Constant(context) if isinstance(context, Tensor) else context
+        self._switch = checked_switch(switch)
         self._trimmed: list[tuple[Tensor, Tensor]] = []
         self._encoded: list[tuple[Tensor, EncodedPrompt]] = []
         if isinstance(context, Tensor):
@@ -44,6 +55,15 @@ class Prompts:
         """Context of a block on the CPU, [B, l, text_dim] without common padding rows."""
         given = self._plan.at(block)
         return _remembered(self._trimmed, given, self._trim)
+
+    def switch(self, block: int, before: Tensor | None) -> str:
+        """Mode of the switch before a block; `before` is the context of the block before it."""
+        if before is None:
+            return CARRY
+        if isinstance(self._plan, _Constant):
+            return CARRY if _same(before, self.context(block)) else self._switch
+        planned = getattr(self._plan, "switch", None)
+        return CARRY if planned is None else checked_switch(planned(block))
 
     def encode(self, context: Tensor) -> EncodedPrompt:
         """Cross-attention keys and values of a context that `context` gave."""
@@ -69,6 +89,10 @@ class _Constant:
 
     def at(self, block_index: int) -> Tensor:
         return self._context
+
+
+def _same(context: Tensor, other: Tensor) -> bool:
+    return context is other or (context.shape == other.shape and bool((context == other).all()))
 
 
 def _remembered(known: list[tuple[Tensor, T]], tensor: Tensor, make: Callable[[Tensor], T]) -> T:

@@ -17,6 +17,7 @@ from .noise import Noise, seeded_noise
 from .plan import Plan
 from .prompts import PromptPlan, Prompts
 from .recipe import Recipe
+from .scene import CARRY
 from .session import Session
 from .source import Opening, Strength, from_noise, from_source
 from .state import StreamBlock, StreamState
@@ -119,6 +120,7 @@ def rollout(
     strength: Strength = 1.0,
     noise: Noise | None = None,
     on_step: Callable[[StepRecord], object] | None = None,
+    switch: str = CARRY,
 ) -> Iterator[Block]:
     """Continue a stream by `blocks` blocks, yielding each as it is done.
 
@@ -126,7 +128,9 @@ def rollout(
     an input video and how much of it to replace, also strength(block_index); see `from_source`.
     noise: noise(block_index, step_index, shape), from the state's seed when None. on_step:
     called after every denoising call; what it raises ends the rollout and leaves every state
-    valid. Raises ValueError at once, before any work, for arguments that do not fit.
+    valid. switch: what becomes of the window (carry, recache, flush or cut; see `scene`) when
+    `context` is a tensor and differs from the prompt of the block before; a plan names its own.
+    Raises ValueError at once, before any work, for arguments that do not fit.
 
     `state` is not changed and can be continued again. The cache on the device goes along with
     the newest continuation; nothing in the loop waits for the device.
@@ -134,7 +138,7 @@ def rollout(
     bound = as_bound(model)
     if blocks < 1:
         raise ValueError(f"{blocks} blocks are no video; ask for at least 1")
-    prompts = Prompts(bound, state.batch, context)
+    prompts = Prompts(bound, state.batch, context, switch)
     opening: Opening = from_noise
     if source is not None:
         opening = from_source(source, strength, Plan.of(state.recipe), state.blocks, blocks)

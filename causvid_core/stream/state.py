@@ -17,23 +17,26 @@ from ..model.binding import BoundWan, as_bound
 from .cache import KVSnapshot, LiveCache
 from .plan import Plan
 from .recipe import Recipe
+from .scene import CARRY
 
 
 class StreamBlock(NamedTuple):
     """A finished block on the CPU: clean latents [B, 16, t, H, W] and the prompt it was made of.
 
     `context` is [B, l, text_dim] without padding rows; blocks share the tensor of their prompt.
-    `key` is unique to this block of this stream.
+    `key` is unique to this block of this stream, `switch` the mode (see `scene`) that was applied
+    before it.
     """
 
     key: str
     latents: Tensor
     context: Tensor
+    switch: str = CARRY
 
     @classmethod
-    def new(cls, latents: Tensor, context: Tensor) -> StreamBlock:
+    def new(cls, latents: Tensor, context: Tensor, switch: str = CARRY) -> StreamBlock:
         """A block with a fresh key."""
-        return cls(secrets.token_hex(12), latents, context)
+        return cls(secrets.token_hex(12), latents, context, switch)
 
 
 class StreamState(NamedTuple):
@@ -42,7 +45,8 @@ class StreamState(NamedTuple):
     recipe, seed: how it is sampled. height, width: of a latent frame. batch: videos side by side.
     model: fingerprint of the weights it was made with. history: all blocks so far.
     snapshot: keys and values on the CPU, or None. decoder: tensors that a streaming decoder
-    needs to go on seamlessly. live: the ring on the device, if it is still there.
+    needs to go on seamlessly. live: the ring on the device, if it is still there. switch: mode
+    that is applied before the next block whatever its prompt.
     """
 
     recipe: Recipe
@@ -55,6 +59,7 @@ class StreamState(NamedTuple):
     snapshot: KVSnapshot | None = None
     decoder: tuple[Tensor, ...] = ()
     live: LiveCache = LiveCache()
+    switch: str = CARRY
 
     @property
     def blocks(self) -> int:
