@@ -16,6 +16,7 @@ from torch import Tensor
 from ..model.binding import BoundWan, as_bound
 from .cache import KVSnapshot, LiveCache
 from .plan import Plan
+from .quantise import quantised_token_bytes, read_quantised
 from .recipe import Recipe
 from .scene import CARRY
 
@@ -99,7 +100,7 @@ class StreamState(NamedTuple):
         """This state with its keys and values on the CPU.
 
         Copies them from the device while they are there. Otherwise `model` recomputes them;
-        without it, ValueError.
+        without it, ValueError. A snapshot that is there already stays as it is.
         """
         if self.snapshot is not None or not self.history:
             return self
@@ -117,23 +118,31 @@ class StreamState(NamedTuple):
             session.catch_up()
             return self._replace(snapshot=self._read(session.live, plan))
 
-    def within(self, budget: int) -> StreamState:
-        """`exact` if that takes at most `budget` bytes and no recomputing, else `light`."""
-        live = self.live
+    def within(self, budget: int, int8: bool = False) -> StreamState:
+        """`exact` if that takes at most `budget` bytes and no recomputing, else `light`.
+
+        int8: a new snapshot is taken in 8 bits, which takes half the room of 16 and is close to
+        exact.
+        """
+        live, plan = self.live, Plan.of(self.recipe)
         if self.snapshot is not None:
             return self if self.snapshot.nbytes <= budget else self.light()
-        if self.history and live.serves(live.signature, self.keys, Plan.of(self.recipe)):
-            tokens = Plan.of(self.recipe).filled(self.frames) * live.frame_tokens
-            if tokens * live.ring.token_bytes <= budget:
-                return self.exact()
+        if self.history and live.serves(live.signature, self.keys, plan):
+            tokens = plan.filled(self.frames) * live.frame_tokens
+            token_bytes = quantised_token_bytes(live.ring) if int8 else live.ring.token_bytes
+            if tokens * token_bytes <= budget:
+                return self._replace(snapshot=self._read(live, plan, int8))
         return self.light()
 
     def release(self) -> None:
         """Give back what the stream holds on the device; every state of it stays valid."""
         self.live.clear()
 
-    def _read(self, live: LiveCache, plan: Plan) -> KVSnapshot:
+    def _read(self, live: LiveCache, plan: Plan, int8: bool = False) -> KVSnapshot:
         blocks = min(len(live.keys), self.blocks)
         tokens = plan.filled(self.frames) * live.frame_tokens
+        if int8:
+            keys, values, scales = read_quantised(live.ring, tokens)
+            return KVSnapshot(keys, values, blocks, live.signature, scales)
         keys, values = live.ring.read_prefix(tokens, "cpu")
         return KVSnapshot(keys, values, blocks, live.signature)
