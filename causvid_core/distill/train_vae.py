@@ -15,15 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..media.vae import (
-    LATENT_MEAN,
-    LATENT_STD,
-    Z_DIM,
-    CausalConv3d,
-    TimeConv,
-    WanVAE,
-    channels_last,
-)
+from ..media.vae import LATENT_MEAN, LATENT_STD, Z_DIM, WanVAE, channels_last
+from ..media.vae_layers import CausalConv3d, TimeConv
 from .trainer import TrainSettings, step_generator, train
 from .world import render, sample_spec
 

@@ -1,8 +1,7 @@
 """Wan 2.1's causal video VAE, for whole clips and as a stream.
 
 Parameter names and shapes are Wan's, for any width: one latent frame stands for 4 px frames, the
-very first for 1, and 8x8 px. Every temporal convolution looks back only, so a stream that keeps
-the last two inputs of each of them gives the same frames as the whole clip at once.
+very first for 1, and 8x8 px.
 """
 
 from __future__ import annotations
@@ -10,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .vae_layers import (
+    AttentionBlock,
+    CausalConv3d,
+    Downsample,
+    Memory,
+    ResidualBlock,
+    RMSNorm,
+    Upsample,
+    run,
+)
+
 Z_DIM = 16
+TIME_SCALE, SPACE_SCALE = 4, 8  # px frames and px of a latent frame
 DIM_MULT = (1, 2, 4, 4)
 RES_BLOCKS = 2
 DOWN_IN_TIME = (False, True, True)
@@ -27,131 +37,6 @@ LATENT_STD = (
     2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
     3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160,
 )  # fmt: skip
-
-Memory = dict[nn.Module, Tensor]  # what each temporal convolution saw last
-
-
-class CausalConv3d(nn.Conv3d):
-    """A convolution that pads time on the left only.
-
-    `spatial` says that all but the last temporal tap are zero; it is then computed frame by frame,
-    at a third of the cost.
-    """
-
-    def __init__(self, in_dim: int, out_dim: int, kernel: int) -> None:
-        super().__init__(in_dim, out_dim, kernel)
-        self.spatial = kernel == 1
-
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        """`[B, C, T, H, W]`. Mutates memory, where given: the last two frames are kept."""
-        pad = self.kernel_size[1] // 2
-        if self.spatial:
-            return _per_frame(x, lambda y: F.conv2d(y, self.weight[:, :, -1], self.bias, 1, pad))
-        x = _with_past(self, x, memory)
-        return F.conv3d(x, self.weight, self.bias, 1, (0, pad, pad))
-
-
-class TimeConv(nn.Conv3d):
-    """Three taps in time, one in space: the heart of both changes of the frame rate."""
-
-    def __init__(self, in_dim: int, out_dim: int, stride: int) -> None:
-        super().__init__(in_dim, out_dim, (3, 1, 1), stride=(stride, 1, 1))
-
-
-class RMSNorm(nn.Module):
-    """Unit length over the channels, times `sqrt(C)`."""
-
-    def __init__(self, dim: int, axes: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(dim, *(1,) * axes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        scale = torch.rsqrt(x.float().square().sum(1, keepdim=True).clamp(min=1e-24))
-        return x * scale.to(x.dtype) * (self.gamma * self.gamma.shape[0] ** 0.5).to(x.dtype)
-
-
-class ResidualBlock(nn.Module):
-    def __init__(self, in_dim: int, out_dim: int) -> None:
-        super().__init__()
-        self.residual = nn.Sequential(
-            RMSNorm(in_dim, 3), nn.SiLU(), CausalConv3d(in_dim, out_dim, 3),
-            RMSNorm(out_dim, 3), nn.SiLU(), nn.Dropout(0.0), CausalConv3d(out_dim, out_dim, 3),
-        )  # fmt: skip
-        self.shortcut = CausalConv3d(in_dim, out_dim, 1) if in_dim != out_dim else nn.Identity()
-
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return self.shortcut(x) + _run(self.residual, x, memory)
-
-
-class AttentionBlock(nn.Module):
-    """Single-head attention within each frame."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.norm = RMSNorm(dim, 2)
-        self.to_qkv = nn.Conv2d(dim, 3 * dim, 1)
-        self.proj = nn.Conv2d(dim, dim, 1)
-
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return x + _per_frame(x, self._attend)
-
-    def _attend(self, x: Tensor) -> Tensor:
-        qkv = self.to_qkv(self.norm(x)).flatten(2).transpose(1, 2)  # [B T, H W, 3 C]
-        out = F.scaled_dot_product_attention(*qkv.unsqueeze(1).chunk(3, dim=-1))
-        return self.proj(out.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:]))
-
-
-class Downsample(nn.Module):
-    """Halves height and width, and with `time` the frame rate of all but the very first frame."""
-
-    def __init__(self, dim: int, time: bool) -> None:
-        super().__init__()
-        self.resample = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(dim, dim, 3, stride=2))
-        if time:
-            self.time_conv = TimeConv(dim, dim, stride=2)
-
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        x = _per_frame(x, self.resample)
-        if not hasattr(self, "time_conv"):
-            return x
-        past = memory.get(self) if memory is not None else None
-        if memory is not None:
-            memory[self] = x[:, :, -1:].clone()
-        if past is not None:
-            return self.time_conv(torch.cat([past, x], dim=2))
-        if x.shape[2] == 1:
-            return x
-        return torch.cat([x[:, :, :1], self.time_conv(x)], dim=2)
-
-
-class Upsample(nn.Module):
-    """Doubles height and width, and with `time` the frame rate of all but the very first frame."""
-
-    def __init__(self, dim: int, time: bool) -> None:
-        super().__init__()
-        self.resample = nn.Sequential(
-            nn.Upsample(scale_factor=2.0, mode="nearest-exact"),
-            nn.Conv2d(dim, dim // 2, 3, padding=1),
-        )
-        if time:
-            self.time_conv = TimeConv(dim, 2 * dim, stride=1)
-
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        if hasattr(self, "time_conv"):
-            x = self._double(x, memory)
-        return _per_frame(x, self.resample)
-
-    def _double(self, x: Tensor, memory: Memory | None) -> Tensor:
-        """The first frame of a stream stays single, and no later one looks back at it."""
-        started = memory is not None and self in memory
-        if memory is not None and not started:
-            memory[self] = x[:, :, :0]
-        first, rest = (x[:, :, :0], x) if started else (x[:, :, :1], x[:, :, 1:])
-        if rest.shape[2] == 0:
-            return first
-        doubled = self.time_conv(_with_past(self, rest, memory))
-        doubled = doubled.unflatten(1, (2, -1)).movedim(1, 3).flatten(2, 3)
-        return torch.cat([first, doubled], dim=2)
 
 
 class Encoder(nn.Module):
@@ -172,7 +57,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return _run((self.conv1, *self.downsamples, *self.middle, *self.head), x, memory)
+        return run((self.conv1, *self.downsamples, *self.middle, *self.head), x, memory)
 
 
 class Decoder(nn.Module):
@@ -192,7 +77,7 @@ class Decoder(nn.Module):
         self.head = nn.Sequential(RMSNorm(dims[-1], 3), nn.SiLU(), CausalConv3d(dims[-1], 3, 3))
 
     def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return _run((self.conv1, *self.middle, *self.upsamples, *self.head), x, memory)
+        return run((self.conv1, *self.middle, *self.upsamples, *self.head), x, memory)
 
 
 class WanVAE(nn.Module):
@@ -208,31 +93,54 @@ class WanVAE(nn.Module):
     @classmethod
     def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> WanVAE:
         """A VAE of the width that the weights have, in float32, ready to run."""
-        gamma = state_dict.get("decoder.head.0.gamma")
+        vae = cls._on({name: weight.float().clone() for name, weight in state_dict.items()})
+        channels_last(vae)
+        return vae.requires_grad_(False)
+
+    @classmethod
+    def sharing(cls, weights: Mapping[str, Tensor]) -> WanVAE:
+        """A VAE that runs on these very parameters, in their dtype and wherever they are.
+
+        Nothing is copied. Raises ValueError when they are not those of a Wan 2.1 VAE.
+        """
+        return cls._on(weights)
+
+    @classmethod
+    def _on(cls, weights: Mapping[str, Tensor]) -> WanVAE:
+        gamma = weights.get("decoder.head.0.gamma")
         if gamma is None:
             raise ValueError("This is not a Wan 2.1 VAE: it has no decoder.head.0.gamma.")
-        vae = cls(gamma.shape[0])
-        vae.load_state_dict({k: v.float() for k, v in state_dict.items()})
+        with torch.device("meta"):
+            vae = cls(gamma.shape[0])
+        try:
+            vae.load_state_dict(weights, assign=True)
+        except RuntimeError as error:
+            raise ValueError(f"This is not a Wan 2.1 VAE: {_short(error)}.") from None
         for module in vae.modules():
             if isinstance(module, CausalConv3d) and module.kernel_size[0] > 1:
                 module.spatial = not bool(module.weight[:, :, :-1].any())
-        channels_last(vae)
-        return vae.eval().requires_grad_(False)
+        return vae.eval()
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the VAE computes in; px and latents are float32 on either side."""
+        return self.conv1.weight.dtype
 
     def encode(self, px: Tensor, memory: Memory | None = None) -> Tensor:
         """Px frames `[B, 3, 1 + 4 n, H, W]` in 0..1 to normalised latents `[B, 16, 1 + n, ...]`.
 
         With `memory` (mutated) the frames continue those encoded with it before: then `4 n`.
         """
-        px = px.contiguous(memory_format=torch.channels_last_3d)
-        mean, _ = self.conv1(self.encoder(px * 2 - 1, memory)).chunk(2, dim=1)
+        px = (px.float() * 2 - 1).to(self.dtype, memory_format=torch.channels_last_3d)
+        mean = self.conv1(self.encoder(px, memory)).chunk(2, dim=1)[0].float()
         return (mean - _channels(LATENT_MEAN, mean)) / _channels(LATENT_STD, mean)
 
     def decode(self, latents: Tensor, memory: Memory | None = None) -> Tensor:
         """Normalised latents `[B, 16, T, h, w]` to px frames in 0..1, the inverse of `encode`."""
-        raw = latents * _channels(LATENT_STD, latents) + _channels(LATENT_MEAN, latents)
-        raw = raw.contiguous(memory_format=torch.channels_last_3d)
-        return (self.decoder(self.conv2(raw), memory) / 2 + 0.5).clamp(0, 1)
+        raw = latents.float()
+        raw = raw * _channels(LATENT_STD, raw) + _channels(LATENT_MEAN, raw)
+        raw = raw.to(self.dtype, memory_format=torch.channels_last_3d)
+        return (self.decoder(self.conv2(raw), memory).float() / 2 + 0.5).clamp(0, 1)
 
 
 def channels_last(vae: nn.Module) -> None:
@@ -263,33 +171,58 @@ class StreamDecoder:
         self.memory = {}
 
 
+class StreamEncoder:
+    """Encodes px frames as they come: push frames, get the latents they complete.
+
+    The pieces joined equal `vae.encode` of the whole, however the frames are cut; memory is
+    constant. `px_frames` counts what was pushed.
+    """
+
+    def __init__(self, vae: WanVAE) -> None:
+        self.vae = vae
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the stream: the next frame starts a new one."""
+        self.memory: Memory = {}
+        self.px_frames = 0
+        self._waiting: list[Tensor] = []
+
+    @property
+    def waiting(self) -> int:
+        """Px frames that fill no latent frame yet."""
+        return len(self._waiting)
+
+    @torch.inference_mode()
+    def push(self, px: Tensor) -> Tensor:
+        """`[B, 3, n, H, W]` in 0..1 to `[B, 16, k, h, w]`; frames that fill no latent frame wait.
+
+        The very first px frame is a latent frame, then every four.
+        """
+        size = (px.shape[0], Z_DIM, 0, px.shape[3] // SPACE_SCALE, px.shape[4] // SPACE_SCALE)
+        latents = [px.new_zeros(size, dtype=torch.float32)]
+        for frame in px.split(1, dim=2):
+            self._waiting.append(frame.clone())
+            self.px_frames += 1
+            if len(self._waiting) == (TIME_SCALE if self.memory else 1):
+                # Four at a time whatever was pushed: it bounds memory and fixes the arithmetic.
+                latents.append(self.vae.encode(torch.cat(self._waiting, dim=2), self.memory))
+                self._waiting.clear()
+        return torch.cat(latents, dim=2)
+
+    def flush(self) -> Tensor:
+        """The latent frame of the frames that still wait, the last one repeated, or none."""
+        if not self._waiting:
+            raise ValueError("no px frames wait; push some first")
+        return self.push(self._waiting[-1].repeat(1, 1, TIME_SCALE - len(self._waiting), 1, 1))
+
+
 def _middle(dim: int) -> nn.Sequential:
     return nn.Sequential(ResidualBlock(dim, dim), AttentionBlock(dim), ResidualBlock(dim, dim))
 
 
-def _run(layers, x: Tensor, memory: Memory | None) -> Tensor:
-    remembering = (CausalConv3d, ResidualBlock, AttentionBlock, Downsample, Upsample)
-    for layer in layers:
-        x = layer(x, memory) if isinstance(layer, remembering) else layer(x)
-    return x
-
-
-def _per_frame(x: Tensor, function) -> Tensor:
-    """Apply a function of `[B T, C, H, W]` to `[B, C, T, H, W]`."""
-    frames = x.shape[2]
-    y = function(x.transpose(1, 2).flatten(0, 1))
-    return y.unflatten(0, (-1, frames)).transpose(1, 2)
-
-
-def _with_past(layer: nn.Module, x: Tensor, memory: Memory | None) -> Tensor:
-    """Put the two frames before x in front of it, zeros where there are none. Mutates memory."""
-    past = memory.get(layer) if memory is not None else None
-    if past is not None:
-        x = torch.cat([past, x], dim=2)
-    if memory is not None:
-        memory[layer] = x[:, :, -2:].clone()
-    missing = 2 - (0 if past is None else past.shape[2])
-    return F.pad(x, (0, 0, 0, 0, missing, 0)) if missing else x
+def _short(error: Exception) -> str:
+    return str(error).strip().splitlines()[1].strip().rstrip(".")[:120]
 
 
 def _channels(values: tuple[float, ...], like: Tensor) -> Tensor:

@@ -1,0 +1,163 @@
+"""Layers of Wan 2.1's video VAE, under Wan's parameter names.
+
+Every temporal convolution looks back only, so a stream that keeps the last inputs of each of them
+gives the same frames as the whole clip at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Memory = dict[nn.Module, Tensor]  # what each temporal convolution saw last
+
+
+class CausalConv3d(nn.Conv3d):
+    """A convolution that pads time on the left only.
+
+    `spatial` says that all but the last temporal tap are zero; it is then computed frame by frame,
+    at a third of the cost.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, kernel: int) -> None:
+        super().__init__(in_dim, out_dim, kernel)
+        self.spatial = kernel == 1
+
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        """`[B, C, T, H, W]`. Mutates memory, where given: the last two frames are kept."""
+        pad = self.kernel_size[1] // 2
+        if self.spatial:
+            return _per_frame(x, lambda y: F.conv2d(y, self.weight[:, :, -1], self.bias, 1, pad))
+        x = _with_past(self, x, memory)
+        return F.conv3d(x, self.weight, self.bias, 1, (0, pad, pad))
+
+
+class TimeConv(nn.Conv3d):
+    """Three taps in time, one in space: the heart of both changes of the frame rate."""
+
+    def __init__(self, in_dim: int, out_dim: int, stride: int) -> None:
+        super().__init__(in_dim, out_dim, (3, 1, 1), stride=(stride, 1, 1))
+
+
+class RMSNorm(nn.Module):
+    """Unit length over the channels, times `sqrt(C)`."""
+
+    def __init__(self, dim: int, axes: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(dim, *(1,) * axes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = torch.rsqrt(x.float().square().sum(1, keepdim=True).clamp(min=1e-24))
+        return x * scale.to(x.dtype) * (self.gamma * self.gamma.shape[0] ** 0.5).to(x.dtype)
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            RMSNorm(in_dim, 3), nn.SiLU(), CausalConv3d(in_dim, out_dim, 3),
+            RMSNorm(out_dim, 3), nn.SiLU(), nn.Dropout(0.0), CausalConv3d(out_dim, out_dim, 3),
+        )  # fmt: skip
+        self.shortcut = CausalConv3d(in_dim, out_dim, 1) if in_dim != out_dim else nn.Identity()
+
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        return self.shortcut(x) + run(self.residual, x, memory)
+
+
+class AttentionBlock(nn.Module):
+    """Single-head attention within each frame."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = RMSNorm(dim, 2)
+        self.to_qkv = nn.Conv2d(dim, 3 * dim, 1)
+        self.proj = nn.Conv2d(dim, dim, 1)
+
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        return x + _per_frame(x, self._attend)
+
+    def _attend(self, x: Tensor) -> Tensor:
+        qkv = self.to_qkv(self.norm(x)).flatten(2).transpose(1, 2)  # [B T, H W, 3 C]
+        out = F.scaled_dot_product_attention(*qkv.unsqueeze(1).chunk(3, dim=-1))
+        return self.proj(out.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:]))
+
+
+class Downsample(nn.Module):
+    """Halves height and width, and with `time` the frame rate of all but the very first frame."""
+
+    def __init__(self, dim: int, time: bool) -> None:
+        super().__init__()
+        self.resample = nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(dim, dim, 3, stride=2))
+        if time:
+            self.time_conv = TimeConv(dim, dim, stride=2)
+
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        x = _per_frame(x, self.resample)
+        if not hasattr(self, "time_conv"):
+            return x
+        past = memory.get(self) if memory is not None else None
+        if memory is not None:
+            memory[self] = x[:, :, -1:].clone()
+        if past is not None:
+            return self.time_conv(torch.cat([past, x], dim=2))
+        if x.shape[2] == 1:
+            return x
+        return torch.cat([x[:, :, :1], self.time_conv(x)], dim=2)
+
+
+class Upsample(nn.Module):
+    """Doubles height and width, and with `time` the frame rate of all but the very first frame."""
+
+    def __init__(self, dim: int, time: bool) -> None:
+        super().__init__()
+        self.resample = nn.Sequential(
+            nn.Upsample(scale_factor=2.0, mode="nearest-exact"),
+            nn.Conv2d(dim, dim // 2, 3, padding=1),
+        )
+        if time:
+            self.time_conv = TimeConv(dim, 2 * dim, stride=1)
+
+    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+        if hasattr(self, "time_conv"):
+            x = self._double(x, memory)
+        return _per_frame(x, self.resample)
+
+    def _double(self, x: Tensor, memory: Memory | None) -> Tensor:
+        """The first frame of a stream stays single, and no later one looks back at it."""
+        started = memory is not None and self in memory
+        if memory is not None and not started:
+            memory[self] = x[:, :, :0]
+        first, rest = (x[:, :, :0], x) if started else (x[:, :, :1], x[:, :, 1:])
+        if rest.shape[2] == 0:
+            return first
+        doubled = self.time_conv(_with_past(self, rest, memory))
+        doubled = doubled.unflatten(1, (2, -1)).movedim(1, 3).flatten(2, 3)
+        return torch.cat([first, doubled], dim=2)
+
+
+def run(layers: Iterable[nn.Module], x: Tensor, memory: Memory | None) -> Tensor:
+    remembering = (CausalConv3d, ResidualBlock, AttentionBlock, Downsample, Upsample)
+    for layer in layers:
+        x = layer(x, memory) if isinstance(layer, remembering) else layer(x)
+    return x
+
+
+def _per_frame(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """Apply a function of `[B T, C, H, W]` to `[B, C, T, H, W]`."""
+    frames = x.shape[2]
+    y = function(x.transpose(1, 2).flatten(0, 1))
+    return y.unflatten(0, (-1, frames)).transpose(1, 2)
+
+
+def _with_past(layer: nn.Module, x: Tensor, memory: Memory | None) -> Tensor:
+    """Put the two frames before x in front of it, zeros where there are none. Mutates memory."""
+    past = memory.get(layer) if memory is not None else None
+    if past is not None:
+        x = torch.cat([past, x], dim=2)
+    if memory is not None:
+        memory[layer] = x[:, :, -2:].clone()
+    missing = 2 - (0 if past is None else past.shape[2])
+    return F.pad(x, (0, 0, 0, 0, missing, 0)) if missing else x
