@@ -8,48 +8,52 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .cache import KVSnapshot, LiveCache
-from .plan import Plan
+from .container import Entry, parse_json, raw_bytes, read_header, read_tensor, write
+from .file_checks import check_header
 from .recipe import Recipe
+from .scene import CARRY
 from .state import StreamBlock, StreamState
 
 FORMAT = "causvid-stream"
-VERSION = 1
+VERSION = 2
+"""2 added how each block took up its prompt, and keys and values in 8 bits."""
+SUFFIX = ".safetensors"
+
+_OWN_NOTES = ("format", "version", "stream", "checksum")
+_SNIFFED_BYTES = 64 * 1024
 
 
-def save_stream(state: StreamState, path: str | os.PathLike[str]) -> None:
+def save_stream(
+    state: StreamState,
+    path: str | os.PathLike[str],
+    notes: Mapping[str, str] | None = None,
+) -> None:
     """Write a state to a file, with its keys and values when it has a snapshot.
 
-    `state.exact()` takes a snapshot, `state.light()` drops it. An existing file is replaced in
-    one move. Raises OSError when the file cannot be written.
+    `state.exact()` takes a snapshot, `state.light()` drops it. `notes` are further texts for the
+    file's metadata, such as the workflow that made it. An existing file is replaced in one move.
+    Raises OSError when the file cannot be written, ValueError when it would be refused.
     """
+    notes = {name: text for name, text in (notes or {}).items() if name not in _OWN_NOTES}
     tensors, header = _pack(state)
     header["checksums"] = {name: _checksum(tensor) for name, tensor in tensors.items()}
+    header["notes"] = {name: _text_checksum(text) for name, text in notes.items()}
     text = json.dumps(header)
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
         "stream": text,
-        "checksum": str(zlib.crc32(text.encode())),
+        "checksum": str(_text_checksum(text)),
     }
-    path = Path(path)
-    partial = path.with_name(f"{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        save_file(tensors, partial, metadata)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write(Path(path), tensors, metadata | notes)
 
 
 def load_stream(path: str | os.PathLike[str]) -> StreamState:
@@ -61,19 +65,31 @@ def load_stream(path: str | os.PathLike[str]) -> StreamState:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no stream file {path}")
-    try:
-        with safe_open(path, "pt") as file:
-            header = _read_header(path, file.metadata() or {})
-            expected = _expected(path, header)
-            _check_tensors(path, file, expected)
-            tensors = {name: file.get_tensor(name) for name in expected}
-    except SafetensorError as error:
-        _refuse(path, f"is damaged, cut short or no stream file at all ({error})")
-    for name, tensor in tensors.items():
-        same_kind = str(tensor.dtype) == f"torch.{expected[name][0]}"
-        if not same_kind or _checksum(tensor) != header["checksums"].get(name):
-            _refuse(path, f"is damaged: the contents of {name} have changed since it was written")
+    with path.open("rb") as file:
+        try:
+            entries, metadata = read_header(file)
+        except ValueError as error:
+            _refuse(path, f"is damaged, cut short or no stream file at all: {error}")
+        header = _read_stream_header(path, metadata, entries)
+        tensors = {}
+        for name, entry in entries.items():
+            try:
+                tensors[name] = read_tensor(file, entry)
+            except ValueError as error:
+                _refuse(path, f"is cut short: {error}")
+            if _checksum(tensors[name]) != header["checksums"][name]:
+                _refuse(path, f"is damaged: the contents of {name} have changed since it was made")
     return _unpack(header, tensors)
+
+
+def is_stream_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file starts like one that `save_stream` wrote; reads a few kilobytes at most."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            return path.suffix == SUFFIX and f'"{FORMAT}"'.encode() in file.read(_SNIFFED_BYTES)
+    except OSError:
+        return False
 
 
 def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -85,15 +101,16 @@ def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
         name = contexts.setdefault(id(block.context), f"context.{len(contexts)}")
         tensors[name] = block.context.contiguous()
         tensors[f"latents.{index}"] = block.latents.contiguous()
-        blocks.append({"key": block.key, "context": name})
+        blocks.append({"key": block.key, "context": name, "switch": block.switch})
     snapshot = None
     if state.snapshot is not None:
-        for kind in ("keys", "values"):
-            for layer, tensor in enumerate(getattr(state.snapshot, kind)):
-                tensors[f"{kind}.{layer}"] = tensor.contiguous()
+        for kind in ("keys", "values", "scales"):
+            for number, tensor in enumerate(getattr(state.snapshot, kind)):
+                tensors[f"{kind}.{number}"] = tensor.contiguous()
         snapshot = {
             "blocks": state.snapshot.blocks,
             "layers": len(state.snapshot.keys),
+            "scales": len(state.snapshot.scales),
             "signature": state.snapshot.signature,
         }
     for index, tensor in enumerate(state.decoder):
@@ -109,6 +126,7 @@ def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "batch": state.batch,
         "seed": state.seed,
         "model": state.model,
+        "switch": state.switch,
         "blocks": blocks,
         "snapshot": snapshot,
         "decoder": len(state.decoder),
@@ -126,6 +144,7 @@ def _unpack(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StreamS
             tuple(tensors[f"values.{layer}"] for layer in layers),
             snapshot["blocks"],
             snapshot["signature"],
+            tuple(tensors[f"scales.{number}"] for number in range(snapshot.get("scales", 0))),
         )
     return StreamState(
         recipe=Recipe.from_dict(header["recipe"]),
@@ -135,21 +154,30 @@ def _unpack(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StreamS
         seed=header["seed"],
         model=header["model"],
         history=tuple(
-            StreamBlock(block["key"], tensors[f"latents.{index}"], tensors[block["context"]])
+            StreamBlock(
+                block["key"],
+                tensors[f"latents.{index}"],
+                tensors[block["context"]],
+                block.get("switch", CARRY),
+            )
             for index, block in enumerate(header["blocks"])
         ),
         snapshot=snapshot,
         decoder=tuple(tensors[f"decoder.{index}"] for index in range(header["decoder"])),
         live=LiveCache(),
+        switch=header.get("switch", CARRY),
     )
 
 
-def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
+def _read_stream_header(
+    path: Path, metadata: Mapping[str, str], entries: Mapping[str, Entry]
+) -> dict[str, Any]:
+    """The stream's own header, checked against the tensors that the file holds."""
     if metadata.get("format") != FORMAT:
         _refuse(path, "is a safetensors file of another kind, such as model weights")
     version = metadata.get("version", "")
-    if not version.isdigit():
-        _refuse(path, f"is damaged: its version reads {version!r}")
+    if not version.isdecimal() or len(version) > 9:
+        _refuse(path, f"is damaged: its version reads {version[:20]!r}")
     if int(version) > VERSION:
         _refuse(
             path,
@@ -157,59 +185,25 @@ def _read_header(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
             "CausVid Stream reads; update it",
         )
     text = metadata.get("stream", "")
-    if str(zlib.crc32(text.encode())) != metadata.get("checksum"):
+    if str(_text_checksum(text)) != metadata.get("checksum"):
         _refuse(path, "is damaged: its header has changed since it was written")
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        _refuse(path, f"is damaged: its header is no JSON ({error})")
-
-
-def _expected(path: Path, header: Mapping[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Dtype and shape of every tensor, after checking that they make a stream."""
-    try:
-        plan = Plan.of(Recipe.from_dict(header["recipe"]))
-        size = (header["batch"], header["height"], header["width"])
-        declared = {name: (kind, tuple(shape)) for name, (kind, shape) in header["tensors"].items()}
-        whole = [*size, header["seed"], header["decoder"]]
-        whole += [axis for _, shape in declared.values() for axis in shape]
-        sound = all(isinstance(value, int) for value in whole) and min(size) > 0
-        names = set()
-        for index, block in enumerate(header["blocks"]):
-            names |= {f"latents.{index}", block["context"]}
-            latents, context = declared[f"latents.{index}"][1], declared[block["context"]][1]
-            sound = sound and isinstance(block["key"], str) and len(context) == 3
-            sound = sound and (latents[0], *latents[2:]) == (
-                size[0], plan.span(index).frames, *size[1:],
-            )  # fmt: skip
-        if (snapshot := header["snapshot"]) is not None:
-            sound = sound and 0 <= snapshot["blocks"] <= len(header["blocks"])
-            for layer in range(snapshot["layers"]):
-                names |= {f"keys.{layer}", f"values.{layer}"}
-                keys, values = (declared[f"{kind}.{layer}"] for kind in ("keys", "values"))
-                sound = sound and keys == values and len(keys[1]) == 4 and keys[1][0] == size[0]
-        names |= {f"decoder.{index}" for index in range(header["decoder"])}
-        sound = sound and names == set(declared)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        header = parse_json(text)
+        for name, checksum in header.get("notes", {}).items():
+            if _text_checksum(metadata[name]) != checksum:
+                raise ValueError(f"its note {name!r} has changed since it was written")
+        check_header(header, entries)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         _refuse(path, f"is damaged: its header does not describe a stream ({error})")
-    if not sound:
-        _refuse(path, "is damaged: its header contradicts itself")
-    return declared
-
-
-def _check_tensors(
-    path: Path, file: Any, expected: Mapping[str, tuple[str, tuple[int, ...]]]
-) -> None:
-    if set(file.keys()) != set(expected):
-        _refuse(path, "is damaged: it does not hold the tensors that its header names")
-    for name, (_, shape) in expected.items():
-        found = file.get_slice(name)
-        if tuple(found.get_shape()) != shape:
-            _refuse(path, f"is damaged: {name} has shape {found.get_shape()}, expected {shape}")
+    return header
 
 
 def _checksum(tensor: Tensor) -> int:
-    return zlib.crc32(tensor.contiguous().view(-1).view(torch.uint8).numpy())
+    return zlib.crc32(raw_bytes(tensor.cpu().contiguous()))
+
+
+def _text_checksum(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
 
 
 def _refuse(path: Path, reason: str) -> NoReturn:
