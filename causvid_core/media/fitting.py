@@ -1,0 +1,57 @@
+"""Pictures of any size, made to fit."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+FITS = ("crop", "pad", "stretch")
+
+
+def fit(images: Tensor, width: int, height: int, how: str = FITS[0]) -> Tensor:
+    """`[T, H, W, C]` in 0..1 as `[T, height, width, C]`; what has the size is returned as it is.
+
+    crop fills the frame and cuts off what stands out, pad shows everything between black bars,
+    stretch changes the proportions. Shrinking is antialiased. Raises ValueError for another `how`.
+    """
+    if how not in FITS:
+        raise ValueError(f"fit is {how!r}; choose one of {', '.join(FITS)}")
+    if images.shape[1:3] == (height, width):
+        return images
+    images = images.movedim(-1, 1).float()
+    rows, columns = images.shape[2:]
+    if how == "crop":
+        kept = (
+            min(rows, _scaled(columns, height, width)),
+            min(columns, _scaled(rows, width, height)),
+        )
+        top, left = (rows - kept[0]) // 2, (columns - kept[1]) // 2
+        images = images[:, :, top : top + kept[0], left : left + kept[1]]
+    shown = (height, width)
+    if how == "pad":
+        shown = (
+            min(height, _scaled(width, rows, columns)),
+            min(width, _scaled(height, columns, rows)),
+        )
+    images = F.interpolate(images, shown, mode="bicubic", antialias=True, align_corners=False)
+    top, left = (height - shown[0]) // 2, (width - shown[1]) // 2
+    bars = (left, width - shown[1] - left, top, height - shown[0] - top)
+    return F.pad(images.clamp(0, 1), bars).movedim(1, -1)
+
+
+def as_rgb(images: Tensor) -> Tensor:
+    """`[T, H, W, C]` with three channels: grey is repeated, further channels are left out.
+
+    Raises ValueError for what is no picture.
+    """
+    if images.ndim != 4 or not images.shape[-1] or not len(images):
+        raise ValueError(
+            f"the images have shape {tuple(images.shape)}; expected (frames, height, width, 3)"
+        )
+    channels = images.shape[-1]
+    return images[..., :3] if channels >= 3 else images[..., :1].expand(-1, -1, -1, 3)
+
+
+def _scaled(side: int, numerator: int, denominator: int) -> int:
+    """side * numerator / denominator, rounded, at least 1."""
+    return max(1, round(side * numerator / denominator))
