@@ -25,9 +25,9 @@ log = logging.getLogger("causvid")
 class KVSnapshot(NamedTuple):
     """Keys and values of the window on the CPU, one [B, tokens, h, d] of each a layer.
 
-    They are final for the first `blocks` blocks of the stream and serve any model and recipe
-    with the same `signature`. `scales` [B, tokens, h, 1], of all keys and then of all values,
-    are there when keys and values are int8 (see `quantise`), which is no longer exact.
+    They are final for the first `blocks` blocks of the stream's scene and serve any model and
+    recipe with the same `signature`. `scales` [B, tokens, h, 1], of all keys and then of all
+    values, are there when keys and values are int8 (see `quantise`), which is no longer exact.
     """
 
     keys: tuple[Tensor, ...]
@@ -54,9 +54,10 @@ class KVSnapshot(NamedTuple):
 class LiveCache:
     """A ring on the device and the blocks whose keys and values it holds.
 
-    `keys` names the blocks that had their clean pass, `written` is the latent frame up to which
-    slots have been overwritten, `frame_tokens` the tokens of one latent frame; `leased` says that
-    a generator is at work. Copies and pickles are empty: what is on a device does not travel.
+    `keys` names the blocks of a scene that had their clean pass, `written` is the latent frame of
+    that scene up to which slots have been overwritten, `frame_tokens` the tokens of one latent
+    frame; `leased` says that a generator is at work. Copies and pickles are empty: what is on a
+    device does not travel.
     """
 
     def __init__(self) -> None:
@@ -70,19 +71,21 @@ class LiveCache:
     def __reduce__(self) -> tuple[type[LiveCache], tuple[()]]:
         return (LiveCache, ())
 
-    def serves(self, signature: str, history: Sequence[str], plan: Plan) -> bool:
-        """Whether a stream with these blocks can go on from here, after clean passes at most."""
-        shared = min(len(self.keys), len(history))
+    def serves(self, signature: str, names: Sequence[str], plan: Plan) -> bool:
+        """Whether a scene of these blocks can go on from here, after clean passes at most."""
+        shared = min(len(self.keys), len(names))
         return (
             self.ring is not None
             and self.signature == signature
-            and self.keys[shared - 1 : shared] == list(history[shared - 1 : shared])
+            and self.keys[shared - 1 : shared] == list(names[shared - 1 : shared])
             and plan.can_rewind(self.written, shared)
         )
 
     def rewind(self, blocks: int) -> None:
         """Forget all blocks but the first `blocks`. Mutates the cache."""
         del self.keys[blocks:]
+        if not self.keys:
+            self.written = 0
 
     def clear(self) -> None:
         """Give the device memory back, unless a generator is at work. Mutates the cache."""
@@ -98,36 +101,42 @@ def claim(
     signature: str,
     live: LiveCache,
     snapshot: KVSnapshot | None,
-    history: Sequence[str],
+    names: Sequence[str],
     size: tuple[int, int, int],
+    anew: bool = False,
 ) -> LiveCache:
-    """A leased cache that holds a prefix of `history`, for the caller to complete.
+    """A leased cache that holds the first of the named blocks, for the caller to complete.
 
-    size: batch, tokens of a latent frame, latent frames of the stream when it is done. Takes
-    `live` over when possible, else allocates a ring and fills it from `live` or `snapshot`.
+    size: batch, tokens of a latent frame, latent frames of the scene when it is done. Takes
+    `live` over when possible, else allocates a ring; what it holds comes from `live` or
+    `snapshot`. anew: the caller is going to rebuild the window, and nothing of it is needed.
     """
     batch, frame_tokens, frames = size
     tokens = plan.capacity(frames) * frame_tokens
-    serves = live.serves(signature, history, plan) and live.ring.device == bound.device
+    serves = live.serves(signature, names, plan) and live.ring.device == bound.device
+    held = min(len(live.keys), len(names)) if serves else 0
+    stored = snapshot.blocks if snapshot is not None and snapshot.signature == signature else 0
     if serves and not live.leased and _writable(live.ring):
-        live.rewind(len(history))
-        live.ring.reserve(tokens)
-        live.leased = True
-        return live
-    fresh = LiveCache()
-    fresh.signature, fresh.frame_tokens = signature, frame_tokens
-    fresh.ring = KVRing(bound, batch, max(tokens, live.ring.tokens if serves else 0))
-    fresh.leased = True
-    if serves:
-        fresh.ring.write_prefix(live.ring.keys, live.ring.values)
-        fresh.keys, fresh.written = live.keys[: len(history)], live.written
-    elif snapshot is not None and snapshot.signature == signature:
-        snapshot.write_to(fresh.ring)
-        fresh.keys = list(history[: snapshot.blocks])
-        fresh.written = plan.frames_before(len(history))
-    elif history:
-        log.info("recomputing the keys and values of %d blocks", len(history))
-    return fresh
+        claimed = live
+        claimed.ring.reserve(tokens)
+    else:
+        claimed = LiveCache()
+        claimed.signature, claimed.frame_tokens = signature, frame_tokens
+        claimed.ring = KVRing(bound, batch, max(tokens, live.ring.tokens if serves else 0))
+    claimed.leased = True
+    claimed.rewind(0 if anew else len(names))
+    if anew:
+        return claimed
+    if stored > held:
+        snapshot.write_to(claimed.ring)
+        claimed.keys[:] = names[:stored]
+        claimed.written = plan.frames_before(len(names))
+    elif held and claimed is not live:
+        claimed.ring.write_prefix(live.ring.keys, live.ring.values)
+        claimed.keys[:], claimed.written = live.keys[:held], live.written
+    elif names and not held:
+        log.info("recomputing the keys and values of %d blocks", len(names))
+    return claimed
 
 
 def _writable(ring: KVRing) -> bool:

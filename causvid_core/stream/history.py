@@ -16,36 +16,45 @@ class _Transfer(NamedTuple):
 
 
 class History:
-    """Blocks of a stream as a rollout adds to them.
+    """Blocks of a stream as a rollout adds to them: each is begun, then added.
 
-    On a GPU a block's latents are copied to pinned memory behind the running work; only asking
-    for a block that is still on its way waits.
+    On a GPU a block's latents are copied to pinned memory behind the running work; only `take`
+    waits for a block that is still on its way.
     """
 
     def __init__(self, blocks: tuple[StreamBlock, ...], device: torch.device) -> None:
         self._settled = list(blocks)
         self._transfers: list[_Transfer] = []
         self._device = device
-        self._newest: tuple[int, Tensor] | None = None
+        self._begun: StreamBlock | None = None
+        self._near: dict[int, Tensor] = {}  # latents on the GPU of the newest blocks
 
     def __len__(self) -> int:
         return len(self._settled) + len(self._transfers)
 
-    def add(self, latents: Tensor, context: Tensor) -> None:
-        """Append a finished block with latents on the device."""
+    def begin(self, context: Tensor, switch: str) -> None:
+        """Draw the key of the next block, whose latents are to come."""
+        self._begun = StreamBlock.new(torch.empty(0), context, switch)
+
+    def add(self, latents: Tensor) -> None:
+        """Append the block that was begun, with latents on the device."""
         done = None
         if latents.device.type == "cuda":
-            # Kept for the clean pass; a copy, since the caller owns the latents it is given.
-            self._newest = (len(self), latents.clone())
+            # Kept for clean passes; a copy, since the caller owns the latents it is given.
+            self._near[len(self)] = latents.clone()
             host = torch.empty(latents.shape, dtype=latents.dtype, pin_memory=True)
             host.copy_(latents, non_blocking=True)
             done = torch.cuda.Event()
             done.record(torch.cuda.current_stream(latents.device))
         else:
             host = latents.to("cpu", copy=True)
-        self._transfers.append(_Transfer(StreamBlock.new(host, context), done))
+        self._transfers.append(_Transfer(self._begun._replace(latents=host), done))
+        self._begun = None
+        newest = len(self) - 1
         while self._transfers and (done is None or self._transfers[0].done.query()):
             self._settle()
+        for block in [block for block in self._near if block < min(newest, len(self._settled))]:
+            del self._near[block]
 
     def take(self, count: int) -> tuple[StreamBlock, ...]:
         """The first `count` blocks, once they have arrived."""
@@ -53,13 +62,29 @@ class History:
             self._settle()
         return tuple(self._settled[:count])
 
-    def block(self, index: int) -> tuple[str, Tensor, Tensor]:
-        """Key, latents on the device and context of a block; does not wait."""
-        if self._newest is not None and self._newest[0] == index:
-            entry = self._transfers[-1].block if self._transfers else self._settled[index]
-            return entry.key, self._newest[1], entry.context
-        (entry,) = self.take(index + 1)[index:]
-        return entry.key, entry.latents.to(self._device, non_blocking=True), entry.context
+    def key(self, block: int) -> str:
+        """Key of a block that was begun at least."""
+        return self._entry(block).key
+
+    def context(self, block: int) -> Tensor:
+        """Context of a block that was begun at least."""
+        return self._entry(block).context
+
+    def latents(self, block: int) -> Tensor:
+        """Latents of a block on the device; does not wait."""
+        if block in self._near:
+            return self._near[block]
+        latents = self._settled[block].latents
+        if self._device.type == "cuda":
+            latents = latents.pin_memory()
+        return latents.to(self._device, non_blocking=True)
+
+    def _entry(self, block: int) -> StreamBlock:
+        if block < len(self._settled):
+            return self._settled[block]
+        if block < len(self):
+            return self._transfers[block - len(self._settled)].block
+        return self._begun
 
     def _settle(self) -> None:
         block, done = self._transfers.pop(0)

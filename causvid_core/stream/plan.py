@@ -147,10 +147,19 @@ class Plan:
         first = max(blocks - 1, 0)
         for _ in range(layers):
             first = self._oldest_visible(first)
-        sinks = 0
-        while sinks < first and self.frames_before(sinks) < self.sink:
-            sinks += 1
-        return [*range(sinks), *range(first, blocks)]
+        return [*self.sinks(first), *range(first, blocks)]
+
+    def seen(self, block: int) -> list[int]:
+        """Earlier blocks that block `block` sees a latent frame of, in order."""
+        oldest = self._oldest_visible(block)
+        return [*self.sinks(oldest), *range(oldest, block)]
+
+    def sinks(self, block: int) -> range:
+        """Blocks before block `block` that hold sink frames."""
+        count = 0
+        while count < block and self.frames_before(count) < self.sink:
+            count += 1
+        return range(count)
 
     def _oldest_visible(self, block: int) -> int:
         """First block, sinks aside, that block `block` sees a latent frame of."""

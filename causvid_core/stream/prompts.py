@@ -56,18 +56,25 @@ class Prompts:
         given = self._plan.at(block)
         return _remembered(self._trimmed, given, self._trim)
 
-    def switch(self, block: int, before: Tensor | None) -> str:
-        """Mode of the switch before a block; `before` is the context of the block before it."""
+    def switch(self, block: int, before: Tensor | None, pending: str = CARRY) -> str:
+        """Mode of the switch before a block; `before` is the context of the block before it.
+
+        pending: the mode if the prompts ask for none.
+        """
         if before is None:
             return CARRY
-        if isinstance(self._plan, _Constant):
-            return CARRY if _same(before, self.context(block)) else self._switch
-        planned = getattr(self._plan, "switch", None)
-        return CARRY if planned is None else checked_switch(planned(block))
+        mode = self._asked(block, before)
+        return pending if mode == CARRY else mode
 
     def encode(self, context: Tensor) -> EncodedPrompt:
         """Cross-attention keys and values of a context that `context` gave."""
         return _remembered(self._encoded, context, self._encode)
+
+    def _asked(self, block: int, before: Tensor) -> str:
+        if isinstance(self._plan, _Constant):
+            return CARRY if _same(before, self.context(block)) else self._switch
+        planned = getattr(self._plan, "switch", None)
+        return CARRY if planned is None else checked_switch(planned(block))
 
     def _trim(self, given: Tensor) -> Tensor:
         check_context(self._bound, given)

@@ -83,15 +83,16 @@ def prime(
     state: StreamState,
     context: Tensor | PromptPlan,
     latents: Tensor,
+    switch: str = CARRY,
 ) -> StreamState:
     """The stream with given clean latents [B or 1, 16, T, H, W] appended as if it had made them.
 
-    They must fill whole blocks. Their clean passes run when the stream is continued. Raises
-    ValueError for a size that does not fit.
+    They must fill whole blocks. Their clean passes run when the stream is continued. context and
+    switch: see `rollout`. Raises ValueError for a size that does not fit.
     """
     bound = as_bound(model)
     plan = Plan.of(state.recipe)
-    prompts = Prompts(bound, state.batch, context)
+    prompts = Prompts(bound, state.batch, context, switch)
     channels, size = bound.config.out_dim, (state.height, state.width)
     fits = latents.ndim == 5 and latents.shape[0] in (1, state.batch)
     if not fits or latents.shape[1] != channels or latents.shape[3:] != size:
@@ -101,14 +102,13 @@ def prime(
         )
     parts = latents.split(plan.split(state.blocks, latents.shape[2]), dim=2)
     shape = (state.batch, -1, -1, -1, -1)
-    added = tuple(
-        StreamBlock.new(
-            part.detach().to("cpu", torch.float32).expand(shape).clone(),
-            prompts.context(state.blocks + number),
-        )
-        for number, part in enumerate(parts)
-    )
-    return state._replace(history=state.history + added, snapshot=None, decoder=())
+    history, pending = list(state.history), state.switch
+    for part in parts:
+        index, given = len(history), part.detach().to("cpu", torch.float32).expand(shape).clone()
+        mode = prompts.switch(index, history[-1].context if history else None, pending)
+        history.append(StreamBlock.new(given, prompts.context(index), mode))
+        pending = CARRY
+    return state._replace(history=tuple(history), snapshot=None, decoder=(), switch=CARRY)
 
 
 def rollout(
@@ -156,20 +156,20 @@ def _generate(
     noise: Noise,
     on_step: Callable[[StepRecord], object],
 ) -> Iterator[Block]:
-    last = state.blocks + blocks - 1
+    plan, last = Plan.of(state.recipe), state.blocks + blocks - 1
     with Session(bound, state, blocks, prompts) as session:
         for index in range(state.blocks, last + 1):
-            span = session.plan.span(index)
+            place = session.begin(index)
+            span = plan.span(index)
             fresh = _noise_of(bound, state, span.frames, index, noise)
-            begun = opening(index, state.recipe.schedule(index), fresh)
+            begun = opening(index, state.recipe.schedule(place), fresh)
             if begun is None:
                 return
             session.catch_up()
             x, first_step, schedule = begun
             x0 = x
-            context = prompts.context(index)
-            prompt = prompts.encode(context)
-            attend = session.attend(index)
+            prompt = prompts.encode(prompts.context(index))
+            attend = session.attend(place)
             timesteps = session.constants(schedule.timesteps)
             steps = len(timesteps)
             for step in range(first_step, steps):
@@ -179,7 +179,7 @@ def _generate(
                 if step + 1 < steps:
                     sigma = schedule.sigmas[step + 1]
                     x = (1 - sigma) * x0 + sigma * fresh(step + 1)
-            session.history.add(x0, context)
+            session.history.add(x0)
             if index == last:
                 session.close()
             yield Block(x0, index, span.first, lambda count=index + 1: session.state_after(count))

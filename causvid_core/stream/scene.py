@@ -1,12 +1,121 @@
-"""Prompt switches: what a stream keeps of its window when its prompt changes."""
+"""Scenes: which blocks a stream's window is made of after its prompt has changed. Plain integers.
+
+A switch to another prompt begins a scene. The window is rebuilt from the kept blocks by clean
+passes under the new prompt, in order, as if the stream began with them:
+
+mode     kept blocks                  sinks                      absolute positions
+carry    nothing is rebuilt: only what follows reads the new prompt
+recache  all that the next block sees  the same, rewritten        stay as they are
+flush    the sinks' and the last one   the same, rewritten        count from 0 again
+cut      none                          the new scene's first      count from 0 again
+
+Latent frames, slots and ranks are counted within the scene. With relative positions all modes
+count within the window, as ever.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from .plan import Plan
+
 CARRY = "carry"
-SWITCHES = (CARRY, "recache", "flush", "cut")
-"""carry: only what follows reads the new prompt. The others rebuild the window under the new
-prompt: recache from every block it holds, flush from the sinks and the last block, cut from none.
-"""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A part of a stream that shares one window.
+
+    plan: the window's policy, latent frames counted within the scene. kept: blocks of the stream
+    that it begins with, rewritten under the prompt of block `first`, the first one made in it.
+    positions: absolute positions of the kept latent frames; those that follow are counted on
+    from `next_position`. A block's *place* is its index within the scene.
+    """
+
+    plan: Plan
+    kept: tuple[int, ...] = ()
+    first: int = 0
+    positions: tuple[int, ...] = ()
+    next_position: int = 0
+
+    @classmethod
+    def of(cls, plan: Plan, switches: Iterable[str]) -> Scene:
+        """The last scene of a stream whose blocks followed these switches."""
+        scene = cls(plan)
+        for block, switch in enumerate(switches):
+            scene = scene.before(block, switch)
+        return scene
+
+    def before(self, block: int, switch: str) -> Scene:
+        """The scene of block `block`, made after such a switch; this one unless it begins one."""
+        return _MODES[switch](self, block) if block else self
+
+    def place(self, block: int) -> int:
+        """Place of a block of the stream that was made in this scene."""
+        return len(self.kept) + block - self.first
+
+    def block(self, place: int) -> int:
+        """The block of the stream at a place."""
+        return self.kept[place] if place < len(self.kept) else self.first + place - len(self.kept)
+
+    def prompt(self, place: int) -> int:
+        """The block of the stream whose prompt the clean pass at a place reads."""
+        return max(self.block(place), self.first)
+
+    def names(self, blocks: int, key: Callable[[int], str]) -> tuple[str, ...]:
+        """Names of what is cached, place by place, in a stream of `blocks` blocks with their keys.
+
+        A rewritten block is named after the block whose prompt rewrote it, too.
+        """
+        return tuple(self.name(place, key) for place in range(self.place(blocks)))
+
+    def name(self, place: int, key: Callable[[int], str]) -> str:
+        """Name of what is cached at a place."""
+        own = key(self.block(place))
+        return own if place >= len(self.kept) else f"{own}~{key(self.first)}"
+
+    def frames_before(self, block: int) -> int:
+        """Latent frames of the scene before a block of the stream that was made in it."""
+        return self.plan.frames_before(self.place(block))
+
+    def position(self, frame: int) -> int:
+        """Absolute position of a latent frame of the scene."""
+        made = frame - len(self.positions)
+        return self.next_position + made if made >= 0 else self.positions[made]
+
+    def _recache(self, block: int) -> Scene:
+        scene = self._begin(block, self.plan.seen(self.place(block)))
+        spans = [self.plan.span(place) for place in self.plan.seen(self.place(block))]
+        positions = [self.position(f) for span in spans for f in range(span.first, span.end)]
+        end = self.position(self.frames_before(block))
+        return replace(scene, positions=tuple(positions), next_position=end)
+
+    def _flush(self, block: int) -> Scene:
+        last = self.place(block) - 1
+        return self._begin(block, [*self.plan.sinks(last), last])
+
+    def _cut(self, block: int) -> Scene:
+        return self._begin(block, ())
+
+    def _begin(self, block: int, places: Sequence[int]) -> Scene:
+        """A scene from the blocks at these places on, positions counted from 0."""
+        frames = self.plan.span(places[0]).frames if places else self.plan.frames_per_block
+        return Scene(
+            replace(self.plan, first_block_frames=frames),
+            tuple(self.block(place) for place in places),
+            block,
+        )
+
+
+_MODES: dict[str, Callable[[Scene, int], Scene]] = {
+    CARRY: lambda scene, block: scene,
+    "recache": Scene._recache,
+    "flush": Scene._flush,
+    "cut": Scene._cut,
+}
+
+SWITCHES = tuple(_MODES)
 
 
 def checked_switch(mode: str) -> str:

@@ -12,18 +12,19 @@ from ..model.binding import BoundWan
 from ..model.forward import write_cache
 from ..model.kv_cache import CachedAttention, RelativeCachedAttention, Slots
 from ..model.rope import Rotary
-from .cache import claim
+from .cache import LiveCache, claim
 from .history import History
-from .plan import Plan
 from .prompts import Prompts
+from .scene import CARRY
 from .state import StreamState
 
 
 class Session:
     """Leases the cache of `state`, with room for `blocks` more blocks, until it is closed.
 
-    A context manager; closing twice is harmless. After an error the cache still serves every
-    state that it served before.
+    A context manager; closing twice is harmless. `live` is the cache from the first `catch_up`
+    on. After an error it still serves every state that it served before, unless a window was
+    being rebuilt in it: then those states replay theirs.
     """
 
     def __init__(
@@ -34,22 +35,15 @@ class Session:
         prompts: Prompts | None = None,
     ) -> None:
         self.bound, self.state = bound, state
-        self.plan = Plan.of(state.recipe)
         self.prompts = prompts or Prompts(bound, state.batch)
         self.history = History(state.history, bound.device)
+        self.scene = state.scene
+        self.live: LiveCache | None = None
+        self._cached = self.scene  # the one that the cache is laid out for
+        self._end = state.blocks + blocks
         grid = bound.config.grid(state.height, state.width)
         self._frame_tokens = grid[0] * grid[1]
         self._rotary = Rotary(bound.config.head_dim, grid, bound.device)
-        frames = self.plan.frames_before(state.blocks + blocks)
-        self.live = claim(
-            bound,
-            self.plan,
-            state.signature(bound.fingerprint()),
-            state.live,
-            state.snapshot,
-            state.keys,
-            (state.batch, self._frame_tokens, frames),
-        )
 
     def __enter__(self) -> Session:
         return self
@@ -64,54 +58,93 @@ class Session:
 
     def close(self) -> None:
         """End the lease."""
-        self.live.leased = False
+        if self.live is not None:
+            self.live.leased = False
+
+    def begin(self, block: int) -> int:
+        """Name the next block of the stream and apply its switch; returns its place.
+
+        Touches no cache yet: `catch_up` does.
+        """
+        before = self.history.context(block - 1) if block else None
+        pending = self.state.switch if block == self.state.blocks else CARRY
+        switch = self.prompts.switch(block, before, pending)
+        self.history.begin(self.prompts.context(block), switch)
+        self.scene = self.scene.before(block, switch)
+        return self.scene.place(block)
 
     def catch_up(self) -> None:
-        """Clean passes of the blocks that have had none: the last one's, or a replay.
+        """Clean passes of the blocks that have had none: the last one's, a rebuilt window's, or a
+        replay.
 
-        A replay of a long stream leaves out the blocks that no longer bear on the window.
+        A replay of a long scene leaves out the blocks that no longer bear on the window.
         """
-        done, total = self.live.keys, len(self.history)
-        needed = self.plan.replay(total, self.bound.config.num_layers)
+        anew = self.scene is not self._cached
+        if self.live is None:
+            self.live = self._claim(anew)
+        elif anew:
+            self.live.rewind(0)
+        self._cached = self.scene
+        done, total = self.live.keys, self.scene.place(len(self.history))
+        needed = self.scene.plan.replay(total, self.bound.config.num_layers)
         if done or len(needed) == total:
-            for index in range(len(done), total):
-                done.append(self._clean_pass(index))
+            for place in range(len(done), total):
+                self._clean_pass(place)
+                done.append(self.scene.name(place, self.history.key))
             return
         self.live.ring.zero()
-        for index in needed:
-            self._clean_pass(index)
-        done.extend(self.state.keys)
+        for place in needed:
+            self._clean_pass(place)
+        done.extend(self.scene.names(len(self.history), self.history.key))
 
-    def _clean_pass(self, index: int) -> str:
-        """Write a finished block's final keys and values; returns the block's key."""
-        key, latents, context = self.history.block(index)
+    def _claim(self, anew: bool) -> LiveCache:
+        state = self.state
+        return claim(
+            self.bound,
+            self.scene.plan,
+            state.signature(self.bound.fingerprint()),
+            state.live,
+            state.snapshot,
+            state.keys,
+            (state.batch, self._frame_tokens, self.scene.frames_before(self._end)),
+            anew,
+        )
+
+    def _clean_pass(self, place: int) -> None:
+        """Write a finished block's final keys and values."""
+        latents = self.history.latents(self.scene.block(place))
+        prompt = self.prompts.encode(self.history.context(self.scene.prompt(place)))
         timestep = self.constant(self.state.recipe.context_timestep)
-        prompt = self.prompts.encode(context)
-        write_cache(self.bound, latents, timestep, self.attend(index), prompt)
-        return key
+        write_cache(self.bound, latents, timestep, self.attend(place), prompt)
 
-    def attend(self, block: int) -> CachedAttention:
-        """Self-attention of a block, whose slots count as overwritten from now on."""
-        span = self.plan.span(block)
-        filled = self.plan.filled(span.end)
+    def attend(self, place: int) -> CachedAttention:
+        """Self-attention of the block at a place, whose slots count as overwritten from now on."""
+        plan = self.scene.plan
+        span = plan.span(place)
+        filled = plan.filled(span.end)
         self.live.written = max(self.live.written, span.end)
         tokens = self._frame_tokens
         slots = [
             Slots(slot * tokens, offset * tokens, (offset + frames) * tokens)
-            for slot, offset, frames in self.plan.runs(span)
+            for slot, offset, frames in plan.runs(span)
         ]
         shared = (self.bound.attention, self.live.ring, slots, filled * tokens)
         frames = range(span.first, span.end)
         if self.state.recipe.positions == "absolute":
-            return CachedAttention(*shared, self._rotary.table(frames))
-        positions = [self.plan.rank(frame, span.end) for frame in frames]
-        keys = self._rotary.table(self.plan.ranks(span.end))
+            positions = [self.scene.position(frame) for frame in frames]
+            return CachedAttention(*shared, self._rotary.table(positions))
+        positions = [plan.rank(frame, span.end) for frame in frames]
+        keys = self._rotary.table(plan.ranks(span.end))
         return RelativeCachedAttention(*shared, self._rotary.table(positions), keys)
 
     def state_after(self, blocks: int) -> StreamState:
         """The state once `blocks` blocks of the stream are finished."""
         return self.state._replace(
-            history=self.history.take(blocks), snapshot=None, decoder=(), live=self.live
+            history=self.history.take(blocks),
+            snapshot=None,
+            decoder=(),
+            live=self.live,
+            switch=CARRY,
         )
 
     def constant(self, value: float) -> Tensor:

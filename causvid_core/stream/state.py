@@ -11,14 +11,14 @@ import secrets
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..model.binding import BoundWan, as_bound
 from .cache import KVSnapshot, LiveCache
 from .plan import Plan
 from .quantise import quantised_token_bytes, read_quantised
 from .recipe import Recipe
-from .scene import CARRY
+from .scene import CARRY, Scene
 
 
 class StreamBlock(NamedTuple):
@@ -80,9 +80,14 @@ class StreamState(NamedTuple):
         return torch.cat([block.latents for block in self.history], dim=2)
 
     @property
+    def scene(self) -> Scene:
+        """The scene that the last block belongs to."""
+        return Scene.of(Plan.of(self.recipe), (block.switch for block in self.history))
+
+    @property
     def keys(self) -> tuple[str, ...]:
-        """The keys of all blocks so far."""
-        return tuple(block.key for block in self.history)
+        """What the cached keys and values of the scene's blocks are named."""
+        return self.scene.names(self.blocks, lambda block: self.history[block].key)
 
     def signature(self, fingerprint: str) -> str:
         """What cached keys and values depend on besides the blocks themselves."""
@@ -96,17 +101,19 @@ class StreamState(NamedTuple):
         """This state without keys and values: a thousand times smaller, recomputed when used."""
         return self._replace(snapshot=None, live=LiveCache())
 
-    def exact(self, model: torch.nn.Module | BoundWan | None = None) -> StreamState:
+    def exact(self, model: nn.Module | BoundWan | None = None) -> StreamState:
         """This state with its keys and values on the CPU.
 
         Copies them from the device while they are there. Otherwise `model` recomputes them;
-        without it, ValueError. A snapshot that is there already stays as it is.
+        without it, ValueError. A snapshot that is there already stays as it is. A state whose
+        window is about to be rebuilt, or that awaits its scene's first clean pass, needs none.
         """
-        if self.snapshot is not None or not self.history:
+        if self.snapshot is not None or not self.history or self.switch != CARRY:
             return self
-        live, plan = self.live, Plan.of(self.recipe)
-        if live.serves(live.signature, self.keys, plan):
-            return self._replace(snapshot=self._read(live, plan))
+        if held := self._held():
+            return self._replace(snapshot=self._read(self.live, held))
+        if model is None and len(self.keys) == 1:
+            return self
         if model is None:
             raise ValueError(
                 "the keys and values of this state have left the device; pass the model to "
@@ -116,7 +123,7 @@ class StreamState(NamedTuple):
 
         with torch.no_grad(), Session(as_bound(model), self, 0) as session:
             session.catch_up()
-            return self._replace(snapshot=self._read(session.live, plan))
+            return self._replace(snapshot=self._read(session.live, len(self.keys)))
 
     def within(self, budget: int, int8: bool = False) -> StreamState:
         """`exact` if that takes at most `budget` bytes and no recomputing, else `light`.
@@ -124,23 +131,64 @@ class StreamState(NamedTuple):
         int8: a new snapshot is taken in 8 bits, which takes half the room of 16 and is close to
         exact.
         """
-        live, plan = self.live, Plan.of(self.recipe)
         if self.snapshot is not None:
             return self if self.snapshot.nbytes <= budget else self.light()
-        if self.history and live.serves(live.signature, self.keys, plan):
-            tokens = plan.filled(self.frames) * live.frame_tokens
-            token_bytes = quantised_token_bytes(live.ring) if int8 else live.ring.token_bytes
-            if tokens * token_bytes <= budget:
-                return self._replace(snapshot=self._read(live, plan, int8))
+        if self.switch == CARRY and (held := self._held()):
+            ring = self.live.ring
+            token_bytes = quantised_token_bytes(ring) if int8 else ring.token_bytes
+            if self._cached_frames() * self.live.frame_tokens * token_bytes <= budget:
+                return self._replace(snapshot=self._read(self.live, held, int8))
         return self.light()
+
+    def rebased(self, model: nn.Module | BoundWan, recipe: Recipe | None = None) -> StreamState:
+        """This stream, to go on with another model, LoRA strength or recipe.
+
+        Unless the keys and values serve the new ones too, they are dropped and the next block
+        begins a scene: the window is rebuilt with the new model as a switch to "recache" does.
+        Raises ValueError when the model cannot read the latents or the recipe's blocks differ.
+        """
+        bound, recipe = as_bound(model), recipe or self.recipe
+        bound.config.grid(self.height, self.width)
+        channels = {block.latents.shape[1] for block in self.history[:1]}
+        if channels - {bound.config.out_dim}:
+            raise ValueError(
+                f"the stream's latents have {channels.pop()} channels, the model makes "
+                f"{bound.config.out_dim}; choose a model of the same family"
+            )
+        plans = Plan.of(self.recipe), Plan.of(recipe)
+        old, new = ((plan.frames_per_block, plan.first_block_frames) for plan in plans)
+        if old != new:
+            raise ValueError(
+                f"the stream is made of blocks of {old[0]} latent frames (the first of {old[1]}), "
+                f"the recipe makes blocks of {new[0]} (the first of {new[1]}); choose a recipe "
+                "with the same blocks, or start a new stream"
+            )
+        other = self._replace(recipe=recipe, model=bound.fingerprint())
+        if other.signature(other.model) == self.signature(self.model) or not self.history:
+            return other
+        switch = "recache" if self.switch == CARRY else self.switch
+        return other._replace(snapshot=None, live=LiveCache(), switch=switch)
 
     def release(self) -> None:
         """Give back what the stream holds on the device; every state of it stays valid."""
         self.live.clear()
 
-    def _read(self, live: LiveCache, plan: Plan, int8: bool = False) -> KVSnapshot:
-        blocks = min(len(live.keys), self.blocks)
-        tokens = plan.filled(self.frames) * live.frame_tokens
+    def _held(self) -> int:
+        """Blocks of the scene whose final keys and values are on the device; 0 when more than the
+        last one's are missing.
+        """
+        live, names = self.live, self.keys
+        held = min(len(live.keys), len(names))
+        enough = held >= max(1, len(names) - 1)
+        return held if enough and live.serves(live.signature, names, self.scene.plan) else 0
+
+    def _cached_frames(self) -> int:
+        """Latent frames that the window holds."""
+        scene = self.scene
+        return scene.plan.filled(scene.frames_before(self.blocks))
+
+    def _read(self, live: LiveCache, blocks: int, int8: bool = False) -> KVSnapshot:
+        tokens = self._cached_frames() * live.frame_tokens
         if int8:
             keys, values, scales = read_quantised(live.ring, tokens)
             return KVSnapshot(keys, values, blocks, live.signature, scales)
