@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from comfy_api.latest import io
 
+from .rendering import EXACT, GB, KEEP_CACHE, Keeping
 from .schema import CausVidPrompts, CausVidRecipe, CausVidStream, advanced
 
 PX_STEP = 16  # a latent is 8 px, the transformer's patch 2 latents
@@ -14,10 +15,22 @@ SWITCHES = ("carry", "recache", "flush", "cut")
 class StreamOptions(NamedTuple):
     """The widgets of `option_inputs`; a node passes its further keywords on to it.
 
-    switch: what happens to what the stream remembers when its prompt changes.
+    switch: what happens to what the stream remembers when its prompt changes. keep_cache,
+    cache_gb: what of its keys and values a stream takes along. allow_changes: whether a stream
+    may go on with another model or recipe. checkpoint_blocks: how often a render that may be
+    killed writes down how far it came.
     """
 
     switch: str = SWITCHES[0]
+    keep_cache: str = EXACT
+    cache_gb: float = 1.0
+    allow_changes: bool = False
+    checkpoint_blocks: int = 0
+
+    @property
+    def keeping(self) -> Keeping:
+        """The same for `continue_stream`."""
+        return Keeping(self.keep_cache, round(self.cache_gb * GB))
 
 
 def prompt_inputs() -> list[Any]:
@@ -85,12 +98,38 @@ def stream_inputs() -> list[Any]:
 def option_inputs() -> list[Any]:
     """The widgets of `StreamOptions`, the last ones of a node; more are only ever appended."""
     return [
-        io.Combo.Input("switch", options=list(SWITCHES), default=SWITCHES[0], optional=True,
-                       tooltip=(
-            "What happens to what the stream remembers when its prompt changes. carry: nothing, "
-            "the picture turns to the new prompt by itself. recache: the memory is rewritten "
-            "under the new prompt. flush: only the first and the last frames are kept. cut: a "
-            "new scene."
+        io.Combo.Input(
+            "switch", options=list(SWITCHES), default=SWITCHES[0], optional=True, tooltip=(
+                "What happens to what the stream remembers when its prompt changes. carry: "
+                "nothing, the picture turns to the new prompt by itself. recache: the memory is "
+                "rewritten under the new prompt. flush: only the first and the last frames are "
+                "kept. cut: a new scene."
+            ),
+        ),
+        advanced(io.Combo.Input(
+            "keep_cache", options=list(KEEP_CACHE), default=EXACT, optional=True, tooltip=(
+                "What STREAM takes along for the node that goes on with it. exact: the cache, up "
+                "to cache_gb. int8: the cache in half the memory, nearly exact. recompute: only "
+                "latents; the cache is computed again, with the same result as exact."
+            ),
+        )),
+        advanced(io.Float.Input(
+            "cache_gb", default=1.0, min=0.0, max=1000.0, step=0.1, optional=True, tooltip=(
+                "GB of memory that the cache of a STREAM may take; a larger one is recomputed "
+                "when the stream goes on. A 1.3B model at 832x480 takes 0.29 GB for every latent "
+                "frame of the window."
+            ),
+        )),
+        advanced(io.Boolean.Input("allow_changes", default=False, optional=True, tooltip=(
+            "Go on with another MODEL, LoRA strength or recipe than the stream was made with. "
+            "What the stream remembers is rewritten with the new one."
+        ))),
+        advanced(io.Int.Input(
+            "checkpoint_blocks", default=0, min=0, max=10000, optional=True, tooltip=(
+                "Every so many blocks the stream is written to causvid/checkpoints in the output "
+                "folder. If ComfyUI is killed, the same graph queued again goes on from there. "
+                "0: never."
+            ),
         )),
     ]  # fmt: skip
 

@@ -1,8 +1,8 @@
 """One rollout of the core inside the host: memory, progress and tidying up around it."""
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from typing import NamedTuple
 
 import comfy.model_management
 from comfy.model_patcher import ModelPatcher
@@ -11,45 +11,101 @@ from torch import Tensor
 from ...causvid_core import BoundWan, rollout, stream_memory_bytes
 from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.prompts import PromptPlan
+from ...causvid_core.stream.rollout import Block
 from ...causvid_core.stream.state import StreamState
+from . import handover
 from .progress import RolloutProgress
 from .sampling import placed
 
-EXACT_BUDGET = 1024**3  # bytes of keys and values that may travel with a stream in CPU memory
+GB = 10**9
+MB = 10**6
+EXACT, INT8, RECOMPUTE = KEEP_CACHE = ("exact", "int8", "recompute")
+
+
+class Keeping(NamedTuple):
+    """What of its keys and values a stream takes along in CPU memory.
+
+    how: one of KEEP_CACHE. budget: bytes; what is larger is recomputed.
+    """
+
+    how: str = EXACT
+    budget: int = GB
+
+
+class Rendering(NamedTuple):
+    """What `rollout` makes a stream of; see there. source begins with the first block."""
+
+    context: Tensor | PromptPlan
+    blocks: int
+    source: Tensor | Iterable[Tensor] | None = None
+    strength: float | Callable[[int], float] = 1.0
+    switch: str = "carry"
 
 
 def continue_stream(
     model: ModelPatcher,
     bound: BoundWan,
     state: StreamState,
-    context: Tensor | PromptPlan,
-    blocks: int,
-    source: Tensor | Iterable[Tensor] | None = None,
-    strength: float | Callable[[int], float] = 1.0,
-) -> StreamState:
-    """The stream `blocks` blocks later, with nothing left on the device.
+    rendering: Rendering,
+    keeping: Keeping,
+    on_block: Callable[[Block], None],
+) -> tuple[StreamState, str]:
+    """The stream when `rendering` is done, and a sentence on what it takes along.
 
-    `bound` is `model` bound by `bind_model`; context, source and strength: see `rollout`. On
-    every way out, Cancel included, the ring is given back and `state` stays valid.
+    `bound` is `model` bound by `bind_model`; on_block is told every block. Nothing stays on the
+    device but what `handover` keeps until the execution ends. On every way out, Cancel
+    included, `state` stays valid.
     """
-    first = state.blocks
+    handover.take(state)
+    first, blocks = state.blocks, rendering.blocks
     steps = [len(state.recipe.schedule(first + n).timesteps) for n in range(blocks)]
     progress = RolloutProgress(model.model.latent_format, first, steps)
     needed = stream_memory_bytes(
         state.recipe, bound.config, state.height, state.width, state.batch, bound.dtype,
         latent_frames=Plan.of(state.recipe).frames_before(first + blocks),
     )  # fmt: skip
-    with placed(model, needed):
-        made = rollout(bound, state, context, blocks, source, strength, on_step=progress)
-        with closing(made) as run:
-            last = deque(run, maxlen=1)
-        if not last:
-            raise ValueError("The input video has no frames left for this stream to take in.")
-        finished = last[0].state
-        try:
-            return finished.within(EXACT_BUDGET)
-        finally:
-            finished.release()
+    last = None
+    try:
+        with placed(model, max(0, needed - handover.held_bytes(state))):
+            made = rollout(
+                bound, state, rendering.context, blocks, rendering.source, rendering.strength,
+                on_step=progress, switch=rendering.switch,
+            )  # fmt: skip
+            with closing(made) as run:
+                for last in run:
+                    on_block(last)
+            if last is None:
+                raise ValueError("The input video has no frames left for this stream.")
+            return _stored(last.state, keeping)
+    finally:
+        handover.settle(state.live)
+
+
+def _stored(finished: StreamState, keeping: Keeping) -> tuple[StreamState, str]:
+    """The finished stream with what it takes along, and the sentence about it.
+
+    A cache in 8 bits is never handed over on the device: whether a node is rendered again or
+    not, the next one goes on from the same numbers.
+    """
+    size = handover.held_bytes(finished)
+    stored = finished.light()
+    try:
+        if keeping.how != RECOMPUTE:
+            stored = finished.within(keeping.budget, int8=keeping.how == INT8)
+        snapshot = stored.snapshot
+        rounded = snapshot is not None and bool(snapshot.scales)
+        handed = not rounded and handover.keep(finished.live)
+        stored = stored._replace(live=finished.live) if handed else stored
+    finally:
+        handover.settle(finished.live)
+    if snapshot is not None:
+        bits = " in 8 bits" if rounded else ""
+        text = f"STREAM carries its cache{bits} ({snapshot.nbytes / MB:.1f} MB)"
+    else:
+        text = "STREAM carries latents; its cache is recomputed when it goes on"
+        if keeping.how != RECOMPUTE:
+            text += f", being larger ({size / MB:.0f} MB) than cache_gb allows"
+    return stored, f"{text}; the next node takes it over on the device" if handed else text
 
 
 def to_latent(model: ModelPatcher, state: StreamState) -> dict[str, Tensor]:

@@ -14,12 +14,13 @@ from ...causvid_core import BoundWan, Recipe, start
 from ...causvid_core.stream import geometry
 from ...causvid_core.stream.prompts import PromptPlan
 from ...causvid_core.stream.state import StreamState
-from .conditioning import text_context
+from .checkpointing import checkpoint, rest_of
 from .inputs import StreamOptions
 from .notice import show
-from .rendering import continue_stream, to_latent
+from .prompting import prompt_batch, stream_prompts
+from .rendering import Rendering, continue_stream, to_latent
 from .sampling import bind_model
-from .streams import cache_note, continuable, count_blocks, default_recipe
+from .streams import continuable, count_blocks, default_recipe
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ def open_stream(
     size = (geometry.latent_size_from_px(height), geometry.latent_size_from_px(width))
     if stream is None:
         recipe = recipe or default_recipe(model)
-    context = _context(positive, prompts, recipe or stream.recipe, bound.config.text_dim)
-    batch = (context if isinstance(context, Tensor) else context.at(0)).shape[0]
+    context = stream_prompts(positive, prompts, recipe or stream.recipe, bound.config.text_dim)
+    batch = prompt_batch(context)
     if stream is None:
         state = start(recipe, bound, height=size[0], width=size[1], batch=batch, seed=seed)
     else:
@@ -72,26 +73,32 @@ def lengthen(
     px_frames: int = 0,
     source: Tensor | Iterable[Tensor] | None = None,
     strength: float | Callable[[int], float] = 1.0,
+    source_id: str | None = None,
 ) -> io.NodeOutput:
     """Roll the stream out by `px_frames` px frames, or by `seconds` where that is 0.
 
     Rounded up to whole blocks, with a notice. source, strength: see `rollout`; the stream ends
-    where its source ends. Returns STREAM and LATENT; nothing stays on the device.
+    where its source ends. source_id: names the contents of a source, and its strength, that are
+    no plain values, so that checkpoints find them again. Returns STREAM and LATENT.
     """
-    state = opened.state
+    state, options = opened.state, opened.options
     px_frames = px_frames or geometry.px_frames_from_seconds(seconds)
     blocks, text = count_blocks(state, px_frames)
     show(text)
-    state = continue_stream(
-        opened.model, opened.bound, state, opened.context, blocks, source, strength
+    rendering = Rendering(opened.context, blocks, source, strength, options.switch)
+    mark = checkpoint(opened.bound, state, rendering, options.checkpoint_blocks, source_id)
+    begun = state
+    if mark is not None:
+        state = mark.resume()
+        rendering = rest_of(rendering, begun, state)
+    state, carried = continue_stream(
+        opened.model, opened.bound, state, rendering, options.keeping, mark or _ignore
     )
-    show(f"{text}. {cache_note(state)}")
+    if mark is not None:
+        mark.remove()
+    show(f"{text}. {carried}")
     return io.NodeOutput(state, to_latent(opened.model, state))
 
 
-def _context(
-    positive: list | None, prompts: Any, recipe: Recipe, text_dim: int
-) -> Tensor | PromptPlan:
-    if positive is None:
-        raise ValueError("There is no prompt; connect CLIP Text Encode to positive.")
-    return text_context(positive, text_dim)
+def _ignore(block: object) -> None:
+    """Without checkpoints a finished block needs nothing more."""

@@ -56,13 +56,6 @@ def continuable(
     return stream
 
 
-def cache_note(state: StreamState) -> str:
-    """What a node that continues the stream will find of its keys and values."""
-    if state.snapshot is None:
-        return "STREAM carries latents; its cache is recomputed when it goes on"
-    return f"STREAM carries its cache ({state.snapshot.nbytes / 1e6:.1f} MB)"
-
-
 def count_blocks(state: StreamState, px_frames: int) -> tuple[int, str]:
     """Blocks that add at least `px_frames` px frames to a stream, and what that comes to."""
     plan = Plan.of(state.recipe)
