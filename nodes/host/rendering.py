@@ -15,7 +15,7 @@ from ...causvid_core.stream.rollout import Block
 from ...causvid_core.stream.state import StreamState
 from . import handover
 from .progress import RolloutProgress
-from .sampling import placed
+from .sampling import NOTHING, Beside, placed
 
 GB = 10**9
 MB = 10**6
@@ -33,13 +33,17 @@ class Keeping(NamedTuple):
 
 
 class Rendering(NamedTuple):
-    """What `rollout` makes a stream of; see there. source begins with the first block."""
+    """What `rollout` makes a stream of; see there. source begins with the first block.
+
+    beside: models that the source needs while the stream is made.
+    """
 
     context: Tensor | PromptPlan
     blocks: int
     source: Tensor | Iterable[Tensor] | None = None
     strength: float | Callable[[int], float] = 1.0
     switch: str = "carry"
+    beside: Beside = NOTHING
 
 
 def continue_stream(
@@ -66,7 +70,7 @@ def continue_stream(
     )  # fmt: skip
     last = None
     try:
-        with placed(model, max(0, needed - handover.held_bytes(state))):
+        with placed(model, max(0, needed - handover.held_bytes(state)), rendering.beside):
             made = rollout(
                 bound, state, rendering.context, blocks, rendering.source, rendering.strength,
                 on_step=progress, switch=rendering.switch,

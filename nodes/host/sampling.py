@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 import comfy.model_management as management
 import torch
@@ -47,8 +48,18 @@ def compute_dtype(model: ModelPatcher) -> torch.dtype:
     return model.model.manual_cast_dtype or model.model.get_dtype()
 
 
+class Beside(NamedTuple):
+    """Further models at work while a stream is made, such as a VAE, and bytes they compute in."""
+
+    models: tuple[ModelPatcher, ...] = ()
+    bytes: int = 0
+
+
+NOTHING = Beside()
+
+
 @contextmanager
-def placed(model: ModelPatcher, needed_bytes: int) -> Iterator[None]:
+def placed(model: ModelPatcher, needed_bytes: int, beside: Beside = NOTHING) -> Iterator[None]:
     """Weights on the compute device, as far as they fit beside `needed_bytes` for the stream.
 
     The host loads, patches and offloads as it does for its own samplers; on every way out it is
@@ -56,8 +67,8 @@ def placed(model: ModelPatcher, needed_bytes: int) -> Iterator[None]:
     """
     device = model.load_device
     _refuse_too_large(needed_bytes, device)
-    together = [model, *model.get_nested_additional_models()]
-    margin = management.minimum_inference_memory()
+    together = [model, *model.get_nested_additional_models(), *beside.models]
+    margin = management.minimum_inference_memory() + beside.bytes
     management.load_models_gpu(together, memory_required=needed_bytes + margin)
     context = getattr(management, "cuda_device_context", lambda _: nullcontext())
     model.pre_run()

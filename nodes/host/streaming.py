@@ -19,7 +19,7 @@ from .inputs import StreamOptions
 from .notice import show
 from .prompting import prompt_batch, stream_prompts
 from .rendering import Rendering, continue_stream, to_latent
-from .sampling import bind_model
+from .sampling import NOTHING, Beside, bind_model
 from .streams import continuable, count_blocks, default_recipe
 
 
@@ -74,18 +74,22 @@ def lengthen(
     source: Tensor | Iterable[Tensor] | None = None,
     strength: float | Callable[[int], float] = 1.0,
     source_id: str | None = None,
+    beside: Beside = NOTHING,
+    note: str = "",
 ) -> io.NodeOutput:
     """Roll the stream out by `px_frames` px frames, or by `seconds` where that is 0.
 
     Rounded up to whole blocks, with a notice. source, strength: see `rollout`; the stream ends
     where its source ends. source_id: names the contents of a source, and its strength, that are
-    no plain values, so that checkpoints find them again. Returns STREAM and LATENT.
+    no plain values, so that checkpoints find them again. beside: models that the source needs.
+    note: what else the notice says. Returns STREAM and LATENT.
     """
     state, options = opened.state, opened.options
     px_frames = px_frames or geometry.px_frames_from_seconds(seconds)
     blocks, text = count_blocks(state, px_frames)
+    text = f"{note}. {text}" if note else text
     show(text)
-    rendering = Rendering(opened.context, blocks, source, strength, options.switch)
+    rendering = Rendering(opened.context, blocks, source, strength, options.switch, beside)
     mark = checkpoint(opened.bound, state, rendering, options.checkpoint_blocks, source_id)
     begun = state
     if mark is not None:

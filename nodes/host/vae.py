@@ -1,0 +1,89 @@
+"""The host's VAE as the core's, which works as a stream: the only place that knows its object."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import comfy.model_management as management
+import torch
+from torch import Tensor
+
+from ...causvid_core.media.vae import SPACE_SCALE, StreamEncoder, WanVAE
+from .sampling import Beside
+
+NOT_WAN = "connect the Wan 2.1 VAE (wan_2.1_vae), or the VAE of Load CausVid Mini"
+
+
+class StreamVAE:
+    """A Wan 2.1 VAE of the host; the core's code runs on the host's own weights.
+
+    Raises ValueError when the VAE is another one.
+    """
+
+    def __init__(self, vae: Any) -> None:
+        tree = getattr(vae, "first_stage_model", None)
+        if tree is None or not hasattr(vae, "patcher"):
+            raise ValueError(f"VAE holds no model ({type(vae).__name__}); {NOT_WAN}.")
+        self._vae, self._tree = vae, tree
+        kind = f"{type(tree).__module__.split('.')[-1]}.{type(tree).__name__}"
+        try:
+            WanVAE.sharing(dict(tree.named_parameters()))
+        except ValueError as error:
+            raise ValueError(f"VAE is {kind}, which this MODEL does not use; {NOT_WAN}.") from error
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self._vae.device
+
+    def beside(self, height: int, width: int) -> Beside:
+        """For `placed`: itself, and what it needs to encode frames of that many px."""
+        shape = (1, 3, 5, height, width)
+        needed = self._vae.memory_used_encode(shape, self._vae.vae_dtype)
+        return Beside((self._vae.patcher,), int(needed))
+
+    @contextmanager
+    def loaded(self, height: int, width: int) -> Iterator[WanVAE]:
+        """Its weights on the device, to encode or decode frames of that many px outside a rollout.
+
+        A plain `with`, never around a rollout: there `beside` makes room and `on_weights` follows.
+        """
+        beside = self.beside(height, width)
+        management.load_models_gpu(list(beside.models), memory_required=beside.bytes)
+        context = getattr(management, "cuda_device_context", lambda _: nullcontext())
+        with context(self.device), torch.inference_mode():
+            yield self.on_weights()
+
+    def on_weights(self) -> WanVAE:
+        """The core's VAE on the host's parameters as they lie now, in the dtype of the host's.
+
+        What the host keeps elsewhere, as it may when memory is short, is copied to the device.
+        """
+        dtype = self._vae.vae_dtype
+        return WanVAE.sharing({
+            name: p if (p.device, p.dtype) == (self.device, dtype) else p.to(self.device, dtype)
+            for name, p in self._tree.named_parameters()
+        })  # fmt: skip
+
+    def encode(self, px: Tensor) -> Tensor:
+        """Px frames `[T, H, W, 3]` in 0..1 to normalised latents `[1, 16, t, h, w]` on the CPU.
+
+        Frames after the last whole latent frame are filled up with the last one.
+        """
+        with self.loaded(*px.shape[1:3]) as vae:
+            encoder = StreamEncoder(vae)
+            latents = [encoder.push(as_clip(px, self.device))]
+            if encoder.waiting:
+                latents.append(encoder.flush())
+            return torch.cat(latents, dim=2).cpu().clone()
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Normalised latents `[1, 16, t, h, w]` to px frames `[T, H, W, 3]` on the CPU."""
+        height, width = (SPACE_SCALE * side for side in latents.shape[3:])
+        with self.loaded(height, width) as vae:
+            return vae.decode(latents.to(self.device))[0].permute(1, 2, 3, 0).cpu().clone()
+
+
+def as_clip(px: Tensor, device: torch.device) -> Tensor:
+    """Px frames `[T, H, W, 3]` as the VAE takes them, `[1, 3, T, H, W]` on the device."""
+    return px.permute(3, 0, 1, 2)[None].to(device, torch.float32)
