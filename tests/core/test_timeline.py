@@ -1,0 +1,176 @@
+"""Prompt schedules over the blocks of a recipe."""
+
+import math
+import random
+from fractions import Fraction
+from typing import Any
+
+import pytest
+import torch
+
+from causvid_core.stream.plan import Plan
+from causvid_core.stream.recipe import Recipe
+from causvid_core.stream.scenes import Defaults, Moment, Scene, TimelineError, lay_out
+from causvid_core.stream.timeline import PromptTimeline, distinct_texts
+from causvid_core.stream.timeline_text import parse_timeline
+
+RECIPES = (
+    Recipe(frames_per_block=3),
+    Recipe(frames_per_block=1),
+    Recipe(frames_per_block=3, first_block_frames=1),
+    Recipe(frames_per_block=4, first_block_frames=5),
+)
+
+
+def blocks_by_px_frame(recipe: Recipe, blocks: int) -> list[int]:
+    """The block of every px frame, by walking over latent frames."""
+    owners: list[int] = []
+    for block in range(blocks):
+        size = recipe.frames_per_block
+        if block == 0 and recipe.first_block_frames:
+            size = recipe.first_block_frames
+        for _ in range(size):
+            owners += [block] * (4 if owners else 1)
+    return owners
+
+
+def simulated(scenes: list[Scene], recipe: Recipe, blocks: int) -> list[tuple[int, bool]]:
+    """For every block: the scene that rules it, and whether it fades; px frame by px frame."""
+    owners = blocks_by_px_frame(recipe, blocks)
+
+    def px_of(moment: Moment) -> int:
+        if moment.unit == "b":
+            return owners.index(moment.amount)
+        if moment.unit == "f":
+            return int(moment.amount)
+        return next(p for p in range(10**6) if Fraction(p + 1, 16) > moment.amount)
+
+    starts = [px_of(scene.start) for scene in scenes]
+    ruled = [0] * blocks
+    for px, block in enumerate(owners):
+        for number, start in enumerate(starts):
+            if start == px:
+                ruled[block] = number
+            elif start < px and number > ruled[block]:
+                ruled[block] = number
+    fades = [False] * blocks
+    shown = sorted(set(ruled))
+    for number in shown[1:]:
+        own = [block for block in range(blocks) if ruled[block] == number]
+        transition = scenes[number].transition
+        for px, block in enumerate(owners):
+            if transition.unit == "b":
+                inside = block - own[0] < transition.amount
+            else:
+                length = math.ceil(transition.amount * (16 if transition.unit == "s" else 1))
+                inside = starts[number] <= px < starts[number] + length
+            if block in own and inside and scenes[number].mode != "cut":
+                fades[block] = True
+        if number != shown[-1]:
+            fades[own[-1]] = False
+    return list(zip(ruled, fades, strict=True))
+
+
+def random_scenes(rng: random.Random, recipe: Recipe, blocks: int) -> list[Scene]:
+    """Scenes with starts in all units, sorted by where they lie."""
+    owners = blocks_by_px_frame(recipe, blocks)
+    found: dict[Fraction, Moment] = {Fraction(0): Moment(Fraction(0), "s")}
+    for _ in range(rng.randint(0, 8)):
+        px = rng.randrange(1, len(owners))
+        part = Fraction(rng.randint(0, 3), 4)
+        moment, at = rng.choice([
+            (Moment(Fraction(px), "f"), Fraction(px)),
+            (Moment((px + part) / 16, "s"), px + part),
+            (Moment(Fraction(owners[px]), "b"), Fraction(owners.index(owners[px]))),
+        ])  # fmt: skip
+        found.setdefault(at, moment)
+    lengths = [Moment(Fraction(n), unit) for n in (0, 1, 2, 5, 30) for unit in ("s", "f", "b")]
+    return [
+        Scene(found[at], ((f"text {n}", Fraction(1)),), rng.choice(lengths),
+              rng.choice(["carry", "recache", "cut"]))
+        for n, at in enumerate(sorted(found))
+    ]  # fmt: skip
+
+
+def test_blocks_agree_with_a_walk_over_px_frames() -> None:
+    rng, blocks = random.Random(3), 12
+    for trial in range(200):
+        recipe = RECIPES[trial % len(RECIPES)]
+        scenes = random_scenes(rng, recipe, blocks)
+        texts = {text: torch.randn(1, 2, 4) for text in distinct_texts(scenes)}
+        plan = PromptTimeline(tuple(scenes), texts).plan(recipe)
+        for block, (scene, fades) in enumerate(simulated(scenes, recipe, blocks)):
+            whole = texts[scenes[scene].prompts[0][0]]
+            assert (plan.at(block) is whole) == (not fades), (trial, block)
+            assert plan.switch(block) == ("carry" if fades else scenes[scene].mode)
+
+
+def timeline(text: str, **options: Any) -> PromptTimeline:
+    script = parse_timeline(text)
+    texts = {
+        text: torch.full((1, 2, 4), float(number + 1))
+        for number, text in enumerate(distinct_texts(script.scenes))
+    }
+    return PromptTimeline(script.scenes, texts, **options)
+
+
+def test_a_fade_rises_evenly_and_is_the_same_however_it_is_asked_for() -> None:
+    made = timeline("0: a\n4b ~3b [recache]: b\n20b ~8b: a", defaults=Defaults(mode="flush"))
+    plan = made.plan(RECIPES[0])
+    values = [plan.at(block).unique().item() for block in range(9)]
+    assert values == [1, 1, 1, 1, 1.25, 1.5, 1.75, 2, 2]
+    assert [plan.switch(block) for block in range(3, 9)] == [
+        "flush",
+        *["carry"] * 3,
+        *["recache"] * 2,
+    ]
+    order = random.Random(4).choices(range(40), k=200)
+    assert all(torch.equal(plan.at(n), made.plan(RECIPES[0]).at(n)) for n in order)
+    assert plan.at(5) is plan.at(5) and plan.at(0) is plan.at(3) is plan.at(30)
+    assert plan.batch == 1 and len(plan._mixed) <= 8
+
+
+def test_defaults_of_a_schedule() -> None:
+    text = "0: a\n3s: b\nc\n20s [cut]: d"
+    placed = lay_out(
+        parse_timeline(text).scenes, Plan.of(RECIPES[0]), Defaults("recache", 0.75, scene=6)
+    )
+    assert [p.first for p in placed] == [0, 4, 12, 26] and placed[3].mode == "cut"
+    assert [p.fading for p in placed] == [0, 2, 2, 0] and placed[1].mode == "recache"
+    for wrong in ({"mode": "fade"}, {"transition": -1}, {"scene": 0}):
+        with pytest.raises(ValueError):
+            Defaults(**wrong)
+
+
+def test_blocks_and_seconds_that_cross_are_refused_where_the_recipe_is_known() -> None:
+    made = timeline("0: a\n12b: b\n5s: c")
+    made.plan(RECIPES[1])
+    with pytest.raises(TimelineError, match="Line 3, .* at frame 80, .* line 2, at frame 141"):
+        made.plan(RECIPES[0])
+
+
+def test_what_a_schedule_comes_to_in_words() -> None:
+    text = "0: a\n0.1s: b\n3s ~9s [recache]: c | d\n4b: e\n5s: f"
+    with pytest.raises(TimelineError):
+        timeline(text).describe(RECIPES[0])
+    assert timeline(text.replace("4b", "5b")).describe(RECIPES[0]).splitlines() == [
+        "never seen, the next scene begins in the same block: a",
+        "block 0 (0.00 s): b",
+        "block 4 (2.81 s), shortened from 13 blocks by the next scene, recache: c | d",
+        "block 5 (3.56 s), carry: e",
+        "block 6 (4.31 s), carry: f",
+    ]
+
+
+def test_contexts_are_checked_and_trimmed() -> None:
+    scenes = parse_timeline("0: a\n3s: b").scenes
+    padded = torch.zeros(1, 512, 4).index_fill(1, torch.arange(3), 1.0)
+    made = PromptTimeline(scenes, {"a": padded, "b": torch.ones(2, 5, 4)})
+    assert [context.shape for context in made.contexts] == [(1, 3, 4), (2, 5, 4)]
+    assert made.plan(RECIPES[0]).batch == 2
+    with pytest.raises(ValueError, match="different width"):
+        PromptTimeline(scenes, {"a": torch.ones(1, 2, 4), "b": torch.ones(1, 2, 5)})
+    with pytest.raises(ValueError, match="for 2 and 3 videos"):
+        PromptTimeline(scenes, {"a": torch.ones(3, 2, 4), "b": torch.ones(2, 2, 4)})
+    with pytest.raises(ValueError, match="no scene"):
+        PromptTimeline((), {})
