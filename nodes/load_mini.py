@@ -3,8 +3,9 @@
 from comfy_api.latest import io
 
 from ..causvid_core.mini import weights_path
+from ..causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
 from .host.clip import load_mini_clip
-from .host.models import load_model_file, load_vae, tag
+from .host.models import load_model_file, load_vae, set_preview_colours, tag
 from .host.schema import schema
 
 
@@ -33,4 +34,5 @@ class LoadMini(io.ComfyNode):
     @classmethod
     def execute(cls) -> io.NodeOutput:
         model = tag(load_model_file(weights_path("dit")), "causvid-mini")
+        set_preview_colours(model, LATENT_RGB_FACTORS, LATENT_RGB_BIAS)
         return io.NodeOutput(model, load_mini_clip(), load_vae(weights_path("vae")))

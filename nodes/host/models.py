@@ -1,7 +1,7 @@
 """MODELs and VAEs, made by the host's own code from the pack's own files."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,15 @@ def tag(model: ModelPatcher, recipe: str) -> ModelPatcher:
     """Note on the MODEL which preset it is sampled by; clones keep the note. Changes `model`."""
     model.model_options["transformer_options"][RECIPE_OPTION] = recipe
     return model
+
+
+def set_preview_colours(
+    model: ModelPatcher, factors: Sequence[Sequence[float]], bias: Sequence[float]
+) -> None:
+    """Colours `[C][3]` and `[3]` in -1..1 by which previews show its latents. Changes `model`."""
+    latent_format = model.model.latent_format
+    latent_format.latent_rgb_factors = [list(row) for row in factors]
+    latent_format.latent_rgb_factors_bias = list(bias)
 
 
 def recipe_name(model: ModelPatcher) -> str | None:
