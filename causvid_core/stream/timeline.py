@@ -14,7 +14,9 @@ from . import geometry
 from .blend import INTERPOLATIONS, blend
 from .plan import Plan
 from .recipe import Recipe
-from .scenes import Defaults, Scene, first_px, lay_out, ruling
+from .scene import CARRY
+from .state import StreamState
+from .timeline_entries import Defaults, Entry, Placement, first_px, lay_out, ruling
 
 _KEPT = 8
 """Mixed contexts that a plan keeps; any other is mixed again, to the same values."""
@@ -28,20 +30,20 @@ class PromptTimeline:
     a text without context, or contexts that do not go together.
     """
 
-    scenes: tuple[Scene, ...]
+    entries: tuple[Entry, ...]
     texts: Mapping[str, Tensor]
     defaults: Defaults = Defaults()
     interpolation: str = INTERPOLATIONS[0]
 
     def __post_init__(self) -> None:
-        if not self.scenes:
+        if not self.entries:
             raise ValueError("the schedule has no scene; give it at least one prompt")
         if self.interpolation not in INTERPOLATIONS:
             raise ValueError(
                 f"interpolation is {self.interpolation!r}; choose one of "
                 f"{', '.join(INTERPOLATIONS)}"
             )
-        trimmed = {text: _trimmed(self.texts[text]) for text in distinct_texts(self.scenes)}
+        trimmed = {text: _trimmed(self.texts[text]) for text in distinct_texts(self.entries)}
         object.__setattr__(self, "texts", trimmed)
         if len({context.shape[2] for context in self.contexts}) > 1:
             raise ValueError(
@@ -59,18 +61,28 @@ class PromptTimeline:
         """The context of every distinct text."""
         return tuple(self.texts.values())
 
-    def plan(self, recipe: Recipe) -> TimelinePlan:
-        """The prompt of every block. TimelineError where blocks and seconds do not rise."""
-        return TimelinePlan(self, recipe)
+    def plan(self, recipe: Recipe, state: StreamState | None = None) -> TimelinePlan:
+        """The prompt of every block.
+
+        state: the stream that it will lengthen. Where another prompt was in force there, the
+        entry that rules next takes over with its mode, although it began earlier. Raises
+        TimelineError where blocks and seconds do not rise.
+        """
+        plan = TimelinePlan(self, recipe)
+        if state is not None and state.blocks:
+            before, following = state.history[-1].context, _trimmed(plan.at(state.blocks))
+            same = before.shape[1] == following.shape[1] and bool((before == following.cpu()).all())
+            plan = plan if same else TimelinePlan(self, recipe, state.blocks)
+        return plan
 
     def describe(self, recipe: Recipe) -> str:
-        """What the schedule comes to with a recipe, a line a scene."""
+        """What the schedule comes to with a recipe, a line an entry."""
         plan = Plan.of(recipe)
-        placements = lay_out(self.scenes, plan, self.defaults)
-        seen = {placed.scene: placed for placed in placements}
+        placements = lay_out(self.entries, plan, self.defaults)
+        seen = {placed.entry: placed for placed in placements}
         lines = []
-        for number, scene in enumerate(self.scenes):
-            text = " | ".join(text for text, _ in scene.prompts)
+        for number, entry in enumerate(self.entries):
+            text = " | ".join(text for text, _ in entry.prompts)
             if number not in seen:
                 lines.append(f"never seen, the next scene begins in the same block: {text}")
                 continue
@@ -88,14 +100,17 @@ class PromptTimeline:
 
 
 class TimelinePlan:
-    """A `PromptPlan`: blocks before the first scene are made of it too.
+    """A `PromptPlan`: blocks before the first entry are made of it too.
 
     One prompt is one tensor, so that it is embedded once; mixed ones are made when asked for.
+    takes_over: the block before which another prompt was in force, if any.
     """
 
-    def __init__(self, timeline: PromptTimeline, recipe: Recipe) -> None:
-        self._timeline = timeline
-        self._placements = lay_out(timeline.scenes, Plan.of(recipe), timeline.defaults)
+    def __init__(
+        self, timeline: PromptTimeline, recipe: Recipe, takes_over: int | None = None
+    ) -> None:
+        self._timeline, self._takes_over = timeline, takes_over
+        self._placements = lay_out(timeline.entries, Plan.of(recipe), timeline.defaults)
         self._mixed: OrderedDict[Hashable, Tensor] = OrderedDict()
 
     @cached_property
@@ -107,25 +122,34 @@ class TimelinePlan:
         """Context [B or 1, l, text_dim] of a block."""
         number = ruling(self._placements, block_index)
         placed = self._placements[number]
-        whole = self._whole(placed.scene)
+        whole = self._whole(placed.entry)
         step = block_index - placed.first
         if number == 0 or step >= placed.fading:
             return whole
-        before = self._whole(self._placements[number - 1].scene)
+        before = self._whole(self._placements[number - 1].entry)
         share = (step + 1) / (placed.fading + 1)
         return self._remembered(
             (number, step), lambda: self._blend((before, whole), (1 - share, share))
         )
 
     def switch(self, block_index: int) -> str:
-        """What happens to the window where a block's prompt differs from the one before it."""
-        placed = self._placements[ruling(self._placements, block_index)]
-        fading = placed.first <= block_index < placed.first + placed.fading
-        return "carry" if fading else placed.mode
+        """Mode to apply before a block: an entry's, before the first block that is wholly its.
 
-    def _whole(self, scene: int) -> Tensor:
-        """The context of a scene without any fade."""
-        prompts = self._timeline.scenes[scene].prompts
+        The first entry has none, unless it takes over from another prompt.
+        """
+        number = ruling(self._placements, block_index)
+        placed = self._placements[number]
+        own = placed.first + placed.fading
+        begins = number > 0 and block_index == own
+        return placed.mode if begins or self._taken_over(block_index, placed) else CARRY
+
+    def _taken_over(self, block: int, placed: Placement) -> bool:
+        fading = placed.first <= block < placed.first + placed.fading
+        return block == self._takes_over and not fading
+
+    def _whole(self, entry: int) -> Tensor:
+        """The context of an entry without any fade."""
+        prompts = self._timeline.entries[entry].prompts
         contexts = [self._timeline.texts[text] for text, _ in prompts]
         if len(contexts) == 1:
             return contexts[0]
@@ -144,9 +168,9 @@ class TimelinePlan:
         return self._mixed[key]
 
 
-def distinct_texts(scenes: Iterable[Scene]) -> list[str]:
-    """Every text of the scenes once, in order: what has to be encoded."""
-    return list(dict.fromkeys(text for scene in scenes for text, _ in scene.prompts))
+def distinct_texts(entries: Iterable[Entry]) -> list[str]:
+    """Every text of the entries once, in order: what has to be encoded."""
+    return list(dict.fromkeys(text for entry in entries for text, _ in entry.prompts))
 
 
 def _trimmed(context: Tensor) -> Tensor:

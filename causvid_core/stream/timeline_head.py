@@ -6,7 +6,8 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
-from .scenes import MODES, Moment, TimelineError
+from .scene import SWITCHES
+from .timeline_entries import Moment, TimelineError
 
 UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
@@ -111,11 +112,11 @@ class _Reader:
 
     def _mode(self) -> str:
         begin, end = self._at, self._plain.find("]", self._at)
-        choices = ", ".join(f"[{mode}]" for mode in MODES)
+        choices = ", ".join(f"[{mode}]" for mode in SWITCHES)
         if end < 0:
             raise self._error("the bracket is not closed", f"one of {choices}", begin)
         mode = self._plain[begin + 1 : end].strip().lower()
-        if mode not in MODES:
+        if mode not in SWITCHES:
             problem = f'"{_short(self._line[begin : end + 1])}" is no mode'
             raise self._error(
                 problem, f'one of {choices} (a prompt that begins like this needs "0:" before it)',

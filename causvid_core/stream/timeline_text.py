@@ -16,7 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from .scenes import SCENE_SECONDS, Moment, Scene, TimelineError
+from .timeline_entries import SCENE_SECONDS, Entry, Moment, TimelineError
 from .timeline_head import is_headed, is_like_time, read_head
 
 _WEIGHT = re.compile(r"\s*([-+−]?(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+))\s*[*×＊](?!\*)")
@@ -27,9 +27,9 @@ _TO_ESCAPE = re.compile(r"\||(?:^|(?<=[\s\\]))#")
 
 
 class Script(NamedTuple):
-    """The scenes of a text and the comment lines below the last one."""
+    """The entries of a text and the comment lines below the last one."""
 
-    scenes: tuple[Scene, ...]
+    entries: tuple[Entry, ...]
     below: tuple[str, ...] = ()
 
 
@@ -41,9 +41,9 @@ class _Line(NamedTuple):
 
 
 def parse_timeline(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
-    """The scenes of a schedule.
+    """The entries of a schedule.
 
-    A line without a time follows the scene before by `scene_seconds`; the first one begins at 0.
+    A line without a time follows the one before by `scene_seconds`; the first one begins at 0.
     Raises TimelineError with the place of the first thing that cannot be read.
     """
     lines, below = _lines(text)
@@ -52,17 +52,17 @@ def parse_timeline(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
                             '"0: a red circle"', 1, 1, "")  # fmt: skip
     if not _has_marks(lines):
         return Script((_one_prompt(lines),), below)
-    scenes = tuple(_scene(line) for line in lines)
-    _check_order(scenes, scene_seconds)
-    return Script(scenes, below)
+    entries = tuple(_entry(line) for line in lines)
+    _check_order(entries, scene_seconds)
+    return Script(entries, below)
 
 
-def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Scene, ...]:
+def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry, ...]:
     """Scenes without prompts, from one time a line, with fade and mode as in a schedule.
 
     Raises TimelineError.
     """
-    scenes = []
+    entries = []
     for line in _lines(text)[0]:
         head = read_head(line.text, line.number, prompt_follows=False)
         column = 1 + len(line.text) - len(line.text.lstrip())
@@ -72,26 +72,26 @@ def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Scene,
                 "times only, one a line: the prompts come from the sockets",
                 line.number, 1 + line.text.index(rest, head.end), rest,
             )  # fmt: skip
-        scenes.append(
-            Scene(head.start, (), head.transition, head.mode, line=line.number, column=column)
+        entries.append(
+            Entry(head.start, (), head.transition, head.mode, line=line.number, column=column)
         )
-    _check_order(scenes, scene_seconds)
-    return tuple(scenes)
+    _check_order(entries, scene_seconds)
+    return tuple(entries)
 
 
 def format_timeline(script: Script) -> str:
-    """The text of a schedule in one spelling; reading it gives the same scenes and comments."""
-    heads = [_head(scene) for scene in script.scenes]
-    prompts = [_prompts(scene.prompts) for scene in script.scenes]
+    """The text of a schedule in one spelling; reading it gives the same entries and comments."""
+    heads = [_head(entry) for entry in script.entries]
+    prompts = [_prompts(entry.prompts) for entry in script.entries]
     alone = len(heads) == 1
     if not heads[0] and (is_headed(prompts[0]) or not alone and
                          (not any(heads) or is_like_time(prompts[0]))):  # fmt: skip
         heads[0] = "0s"
     lines: list[str] = []
-    for scene, head, prompt in zip(script.scenes, heads, prompts, strict=True):
-        lines += (f"# {comment}".rstrip() for comment in scene.above)
+    for entry, head, prompt in zip(script.entries, heads, prompts, strict=True):
+        lines += (f"# {comment}".rstrip() for comment in entry.above)
         line = f"{head}: {prompt}" if head else prompt
-        lines.append(f"{line}  # {scene.comment}" if scene.comment else line)
+        lines.append(f"{line}  # {entry.comment}" if entry.comment else line)
     lines += (f"# {comment}".rstrip() for comment in script.below)
     return "\n".join(lines)
 
@@ -124,7 +124,7 @@ def _lines(text: str) -> tuple[list[_Line], tuple[str, ...]]:
 
 
 def _has_marks(lines: Sequence[_Line]) -> bool:
-    """Whether lines are scenes: one has a head, or several begin as if they had."""
+    """Whether lines are entries: one has a head, or several begin as if they had."""
     if any(is_headed(line.text) for line in lines):
         return True
     return sum(_lacks_colon(line.text) for line in lines) > 1
@@ -134,7 +134,7 @@ def _lacks_colon(text: str) -> bool:
     return is_like_time(text) and not _WEIGHT.match(text)
 
 
-def _scene(line: _Line) -> Scene:
+def _entry(line: _Line) -> Entry:
     column = 1 + len(line.text) - len(line.text.lstrip())
     if is_headed(line.text):
         head = read_head(line.text, line.number)
@@ -148,10 +148,10 @@ def _scene(line: _Line) -> Scene:
         )  # fmt: skip
     else:
         marks = (None, _parts(line.text, [(0, line.number, 0)]), None, None)
-    return Scene(*marks, line.comment, line.above, line.number, column)
+    return Entry(*marks, line.comment, line.above, line.number, column)
 
 
-def _one_prompt(lines: Sequence[_Line]) -> Scene:
+def _one_prompt(lines: Sequence[_Line]) -> Entry:
     """All lines as one prompt; their comments stand above it."""
     joined, places = "", []
     for line in lines:
@@ -164,7 +164,7 @@ def _one_prompt(lines: Sequence[_Line]) -> Scene:
         if following is not None:
             comments += [line.comment] * bool(line.comment) + [*following.above]
     prompts = _parts(joined, places)
-    return Scene(None, prompts, comment=lines[-1].comment, above=tuple(comments), line=1)
+    return Entry(None, prompts, comment=lines[-1].comment, above=tuple(comments), line=1)
 
 
 def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str, Fraction], ...]:
@@ -215,12 +215,12 @@ def _spans(body: str) -> Iterator[tuple[int, int]]:
     yield start, len(body)
 
 
-def _check_order(scenes: Sequence[Scene], scene_seconds: float) -> None:
+def _check_order(entries: Sequence[Entry], scene_seconds: float) -> None:
     """Raise TimelineError unless times rise, as far as that is known without a recipe."""
-    latest: dict[str, tuple[Fraction, Scene]] = {}
+    latest: dict[str, tuple[Fraction, Entry]] = {}
     position: Fraction | None = None
-    for number, scene in enumerate(scenes):
-        start = scene.start
+    for number, entry in enumerate(entries):
+        start = entry.start
         known: dict[str, Fraction] = {}
         if start is None and number:
             if position is not None:
@@ -234,24 +234,24 @@ def _check_order(scenes: Sequence[Scene], scene_seconds: float) -> None:
             known["px"] = position
         for unit, value in known.items():
             if unit in latest and value <= latest[unit][0]:
-                _refuse_order(scene, value == latest[unit][0], latest[unit][1])
-            latest[unit] = (value, scene)
+                _refuse_order(entry, value == latest[unit][0], latest[unit][1])
+            latest[unit] = (value, entry)
 
 
-def _refuse_order(scene: Scene, same: bool, before: Scene) -> None:
-    typed = format_moment(scene.start) if scene.start else ""
+def _refuse_order(entry: Entry, same: bool, before: Entry) -> None:
+    typed = format_moment(entry.start) if entry.start else ""
     relation = "is the time of" if same else "is earlier than"
     untimed = "" if before.start else ", which has no time and follows the one before it"
     raise TimelineError(
         f'"{typed}" {relation} the scene in line {before.line}{untimed}',
-        "times that rise from line to line", scene.line, scene.column, typed,
+        "times that rise from line to line", entry.line, entry.column, typed,
     )  # fmt: skip
 
 
-def _head(scene: Scene) -> str:
-    parts = [format_moment(scene.start)] if scene.start else []
-    parts += [f"~{format_moment(scene.transition)}"] if scene.transition else []
-    parts += [f"[{scene.mode}]"] if scene.mode else []
+def _head(entry: Entry) -> str:
+    parts = [format_moment(entry.start)] if entry.start else []
+    parts += [f"~{format_moment(entry.transition)}"] if entry.transition else []
+    parts += [f"[{entry.mode}]"] if entry.mode else []
     return " ".join(parts)
 
 

@@ -1,17 +1,14 @@
 """The prompts of a stream, from one CONDITIONING or from a schedule."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from ...causvid_core import Recipe
+from ...causvid_core.stream.prompts import PromptPlan
+from ...causvid_core.stream.state import StreamState
+from ...causvid_core.stream.timeline import PromptTimeline
 from .conditioning import check_width, text_context
-
-if TYPE_CHECKING:
-    from ...causvid_core.stream.prompts import PromptPlan
-    from ...causvid_core.stream.timeline import PromptTimeline
 
 
 def stream_prompts(
@@ -19,10 +16,12 @@ def stream_prompts(
     prompts: PromptTimeline | None,
     recipe: Recipe,
     text_dim: int,
+    stream: StreamState | None = None,
 ) -> Tensor | PromptPlan:
     """What `rollout` takes as its context: `[B, l, text_dim]`, or the schedule's plan.
 
-    recipe: that of the stream, whose blocks the schedule is laid over. Raises ValueError unless
+    recipe: that of the stream, whose blocks the schedule is laid over. stream: the one to be
+    lengthened; see `PromptTimeline.plan`. Raises ValueError unless
     exactly one of `positive` (CONDITIONING) and `prompts` (CAUSVID_PROMPTS) is connected and
     fits the model.
     """
@@ -34,7 +33,7 @@ def stream_prompts(
     if prompts is not None:
         for context in prompts.contexts:
             check_width(context, text_dim)
-        return prompts.plan(recipe)
+        return prompts.plan(recipe, stream)
     if positive is not None:
         return text_context(positive, text_dim)
     raise ValueError(

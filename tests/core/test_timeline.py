@@ -10,8 +10,9 @@ import torch
 
 from causvid_core.stream.plan import Plan
 from causvid_core.stream.recipe import Recipe
-from causvid_core.stream.scenes import Defaults, Moment, Scene, TimelineError, lay_out
+from causvid_core.stream.state import StreamBlock, StreamState
 from causvid_core.stream.timeline import PromptTimeline, distinct_texts
+from causvid_core.stream.timeline_entries import Defaults, Entry, Moment, TimelineError, lay_out
 from causvid_core.stream.timeline_text import parse_timeline
 
 RECIPES = (
@@ -34,8 +35,8 @@ def blocks_by_px_frame(recipe: Recipe, blocks: int) -> list[int]:
     return owners
 
 
-def simulated(scenes: list[Scene], recipe: Recipe, blocks: int) -> list[tuple[int, bool]]:
-    """For every block: the scene that rules it, and whether it fades; px frame by px frame."""
+def simulated(entries: list[Entry], recipe: Recipe, blocks: int) -> list[tuple[int, bool]]:
+    """For every block: the entry that rules it, and whether it fades; px frame by px frame."""
     owners = blocks_by_px_frame(recipe, blocks)
 
     def px_of(moment: Moment) -> int:
@@ -45,7 +46,7 @@ def simulated(scenes: list[Scene], recipe: Recipe, blocks: int) -> list[tuple[in
             return int(moment.amount)
         return next(p for p in range(10**6) if Fraction(p + 1, 16) > moment.amount)
 
-    starts = [px_of(scene.start) for scene in scenes]
+    starts = [px_of(entry.start) for entry in entries]
     ruled = [0] * blocks
     for px, block in enumerate(owners):
         for number, start in enumerate(starts):
@@ -57,21 +58,21 @@ def simulated(scenes: list[Scene], recipe: Recipe, blocks: int) -> list[tuple[in
     shown = sorted(set(ruled))
     for number in shown[1:]:
         own = [block for block in range(blocks) if ruled[block] == number]
-        transition = scenes[number].transition
+        transition = entries[number].transition
         for px, block in enumerate(owners):
             if transition.unit == "b":
                 inside = block - own[0] < transition.amount
             else:
                 length = math.ceil(transition.amount * (16 if transition.unit == "s" else 1))
                 inside = starts[number] <= px < starts[number] + length
-            if block in own and inside and scenes[number].mode != "cut":
+            if block in own and inside and entries[number].mode != "cut":
                 fades[block] = True
         if number != shown[-1]:
             fades[own[-1]] = False
     return list(zip(ruled, fades, strict=True))
 
 
-def random_scenes(rng: random.Random, recipe: Recipe, blocks: int) -> list[Scene]:
+def random_entries(rng: random.Random, recipe: Recipe, blocks: int) -> list[Entry]:
     """Scenes with starts in all units, sorted by where they lie."""
     owners = blocks_by_px_frame(recipe, blocks)
     found: dict[Fraction, Moment] = {Fraction(0): Moment(Fraction(0), "s")}
@@ -86,7 +87,7 @@ def random_scenes(rng: random.Random, recipe: Recipe, blocks: int) -> list[Scene
         found.setdefault(at, moment)
     lengths = [Moment(Fraction(n), unit) for n in (0, 1, 2, 5, 30) for unit in ("s", "f", "b")]
     return [
-        Scene(found[at], ((f"text {n}", Fraction(1)),), rng.choice(lengths),
+        Entry(found[at], ((f"text {n}", Fraction(1)),), rng.choice(lengths),
               rng.choice(["carry", "recache", "cut"]))
         for n, at in enumerate(sorted(found))
     ]  # fmt: skip
@@ -96,22 +97,26 @@ def test_blocks_agree_with_a_walk_over_px_frames() -> None:
     rng, blocks = random.Random(3), 12
     for trial in range(200):
         recipe = RECIPES[trial % len(RECIPES)]
-        scenes = random_scenes(rng, recipe, blocks)
-        texts = {text: torch.randn(1, 2, 4) for text in distinct_texts(scenes)}
-        plan = PromptTimeline(tuple(scenes), texts).plan(recipe)
-        for block, (scene, fades) in enumerate(simulated(scenes, recipe, blocks)):
-            whole = texts[scenes[scene].prompts[0][0]]
+        entries = random_entries(rng, recipe, blocks)
+        texts = {text: torch.randn(1, 2, 4) for text in distinct_texts(entries)}
+        plan = PromptTimeline(tuple(entries), texts).plan(recipe)
+        ruled = simulated(entries, recipe, blocks)
+        (first, _), before = ruled[0], None
+        for block, (entry, fades) in enumerate(ruled):
+            whole = texts[entries[entry].prompts[0][0]]
             assert (plan.at(block) is whole) == (not fades), (trial, block)
-            assert plan.switch(block) == ("carry" if fades else scenes[scene].mode)
+            begins = (entry, fades) != before and not fades and entry != first
+            assert plan.switch(block) == (entries[entry].mode if begins else "carry")
+            before = entry, fades
 
 
 def timeline(text: str, **options: Any) -> PromptTimeline:
     script = parse_timeline(text)
     texts = {
         text: torch.full((1, 2, 4), float(number + 1))
-        for number, text in enumerate(distinct_texts(script.scenes))
+        for number, text in enumerate(distinct_texts(script.entries))
     }
-    return PromptTimeline(script.scenes, texts, **options)
+    return PromptTimeline(script.entries, texts, **options)
 
 
 def test_a_fade_rises_evenly_and_is_the_same_however_it_is_asked_for() -> None:
@@ -119,21 +124,37 @@ def test_a_fade_rises_evenly_and_is_the_same_however_it_is_asked_for() -> None:
     plan = made.plan(RECIPES[0])
     values = [plan.at(block).unique().item() for block in range(9)]
     assert values == [1, 1, 1, 1, 1.25, 1.5, 1.75, 2, 2]
-    assert [plan.switch(block) for block in range(3, 9)] == [
-        "flush",
-        *["carry"] * 3,
-        *["recache"] * 2,
-    ]
+    switches = [plan.switch(block) for block in range(9)]
+    assert switches == ["carry"] * 7 + ["recache", "carry"]
     order = random.Random(4).choices(range(40), k=200)
     assert all(torch.equal(plan.at(n), made.plan(RECIPES[0]).at(n)) for n in order)
     assert plan.at(5) is plan.at(5) and plan.at(0) is plan.at(3) is plan.at(30)
     assert plan.batch == 1 and len(plan._mixed) <= 8
 
 
+def test_a_schedule_takes_over_from_another_prompt_with_its_entry_s_mode() -> None:
+    made = timeline("0 [flush]: a\n4b ~2b [cut]: b\n9b ~2b [recache]: a")
+
+    def stream(blocks: int, prompt: float) -> StreamState:
+        context = torch.full((2, 2, 4), prompt)
+        block = StreamBlock.new(torch.zeros(2, 16, 3, 2, 2), context, "carry")
+        return StreamState(RECIPES[0], 2, 2, 2, 0, "model", history=(block,) * blocks)
+
+    def switches(state: StreamState) -> dict[int, str]:
+        plan = made.plan(RECIPES[0], state)
+        return {n: plan.switch(n) for n in range(12) if plan.switch(n) != "carry"}
+
+    own = {4: "cut", 11: "recache"}
+    assert switches(stream(0, 3.0)) == switches(stream(2, 1.0)) == switches(stream(5, 2.0)) == own
+    assert switches(stream(2, 3.0)) == {2: "flush"} | own
+    assert switches(stream(6, 3.0)) == {6: "cut"} | own
+    assert switches(stream(10, 3.0)) == own
+
+
 def test_defaults_of_a_schedule() -> None:
     text = "0: a\n3s: b\nc\n20s [cut]: d"
     placed = lay_out(
-        parse_timeline(text).scenes, Plan.of(RECIPES[0]), Defaults("recache", 0.75, scene=6)
+        parse_timeline(text).entries, Plan.of(RECIPES[0]), Defaults("recache", 0.75, scene=6)
     )
     assert [p.first for p in placed] == [0, 4, 12, 26] and placed[3].mode == "cut"
     assert [p.fading for p in placed] == [0, 2, 2, 0] and placed[1].mode == "recache"
@@ -163,14 +184,14 @@ def test_what_a_schedule_comes_to_in_words() -> None:
 
 
 def test_contexts_are_checked_and_trimmed() -> None:
-    scenes = parse_timeline("0: a\n3s: b").scenes
+    entries = parse_timeline("0: a\n3s: b").entries
     padded = torch.zeros(1, 512, 4).index_fill(1, torch.arange(3), 1.0)
-    made = PromptTimeline(scenes, {"a": padded, "b": torch.ones(2, 5, 4)})
+    made = PromptTimeline(entries, {"a": padded, "b": torch.ones(2, 5, 4)})
     assert [context.shape for context in made.contexts] == [(1, 3, 4), (2, 5, 4)]
     assert made.plan(RECIPES[0]).batch == 2
     with pytest.raises(ValueError, match="different width"):
-        PromptTimeline(scenes, {"a": torch.ones(1, 2, 4), "b": torch.ones(1, 2, 5)})
+        PromptTimeline(entries, {"a": torch.ones(1, 2, 4), "b": torch.ones(1, 2, 5)})
     with pytest.raises(ValueError, match="for 2 and 3 videos"):
-        PromptTimeline(scenes, {"a": torch.ones(3, 2, 4), "b": torch.ones(2, 2, 4)})
+        PromptTimeline(entries, {"a": torch.ones(3, 2, 4), "b": torch.ones(2, 2, 4)})
     with pytest.raises(ValueError, match="no scene"):
         PromptTimeline((), {})

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from causvid_core.stream.scenes import Moment, Scene, TimelineError
+from causvid_core.stream.timeline_entries import Entry, Moment, TimelineError
 from causvid_core.stream.timeline_text import (
     Script,
     format_moment,
@@ -27,9 +27,9 @@ from causvid_core.stream.timeline_text import (
 )  # fmt: skip
 def test_times_in_every_spelling(typed: str, amount: float, unit: str) -> None:
     for line in (f"{typed}: a", f"\t {typed} : a", f"{typed}：a", f"{typed}[cut]:a"):
-        (scene,) = parse_timeline(line).scenes
-        assert scene.start == Moment(Fraction(amount), unit), line
-        assert scene.prompts == (("a", 1),)
+        (entry,) = parse_timeline(line).entries
+        assert entry.start == Moment(Fraction(amount), unit), line
+        assert entry.prompts == (("a", 1),)
 
 
 def test_a_scene_a_line_with_fade_mode_weights_and_comments() -> None:
@@ -38,17 +38,17 @@ def test_a_scene_a_line_with_fade_mode_weights_and_comments() -> None:
         "3s ~1,5s [Recache]: 0.7 * a blue \\| square | 0.3 * colour \\#1 # why\n"
         "5s [cut] ～ 2b： \\# 你好\nand on\n# end"
     )
-    scenes, below = parse_timeline(text)
-    assert below == ("end",) and [scene.line for scene in scenes] == [2, 5, 6, 7]
-    assert scenes[0] == Scene(Moment(Fraction(0), "s"), (("a red circle", 1),), above=("my film",))
-    assert scenes[1].prompts == (
+    entries, below = parse_timeline(text)
+    assert below == ("end",) and [entry.line for entry in entries] == [2, 5, 6, 7]
+    assert entries[0] == Entry(Moment(Fraction(0), "s"), (("a red circle", 1),), above=("my film",))
+    assert entries[1].prompts == (
         ("a blue | square", Fraction("0.7")), ("colour #1", Fraction("0.3")),
     )  # fmt: skip
-    assert scenes[1].transition == Moment(Fraction("1.5"), "s") and scenes[1].mode == "recache"
-    assert scenes[1].comment == "why" and scenes[1].above == ("then",)
-    assert scenes[2].prompts == (("# 你好", 1),) and scenes[2].mode == "cut"
-    assert scenes[2].transition == Moment(Fraction(2), "b")
-    assert scenes[3] == Scene(None, (("and on", 1),))
+    assert entries[1].transition == Moment(Fraction("1.5"), "s") and entries[1].mode == "recache"
+    assert entries[1].comment == "why" and entries[1].above == ("then",)
+    assert entries[2].prompts == (("# 你好", 1),) and entries[2].mode == "cut"
+    assert entries[2].transition == Moment(Fraction(2), "b")
+    assert entries[3] == Entry(None, (("and on", 1),))
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_a_scene_a_line_with_fade_mode_weights_and_comments() -> None:
     ["a red circle\nmoving left", "3 dogs run: fast", "16:9 footage of a 0.5 m ring", "60s party"],
 )
 def test_text_without_times_is_one_prompt(text: str) -> None:
-    (scene,) = parse_timeline(text).scenes
-    assert scene.start is None and scene.prompts == ((text.replace("\n", " "), 1),)
+    (entry,) = parse_timeline(text).entries
+    assert entry.start is None and entry.prompts == ((text.replace("\n", " "), 1),)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_errors_name_the_place(text: str, line: int, column: int, found: str, me
 
 
 def test_times_alone() -> None:
-    scenes = parse_times("0\n 3s ~1s [flush]:  # then\n\n12b\n")
-    assert [format_moment(scene.start) for scene in scenes] == ["0s", "3s", "12b"]
-    assert scenes[1].mode == "flush" and scenes[1].transition and parse_times(" \n") == ()
+    entries = parse_times("0\n 3s ~1s [flush]:  # then\n\n12b\n")
+    assert [format_moment(entry.start) for entry in entries] == ["0s", "3s", "12b"]
+    assert entries[1].mode == "flush" and entries[1].transition and parse_times(" \n") == ()
     with pytest.raises(TimelineError, match="Line 2, column 5: .*the prompts come from the"):
         parse_times("0\n3s: a circle")
     with pytest.raises(TimelineError, match="Line 1, column 1: this is no time"):
@@ -173,5 +173,5 @@ def test_any_text_is_read_or_refused() -> None:
 
 def test_only_scripts_that_can_be_read_again_are_written() -> None:
     one = Fraction(1)
-    scenes = (Scene(None, (("a", one),)), Scene(None, (("b", one),)))
-    assert parse_timeline(format_timeline(Script(scenes))).scenes[1:] == scenes[1:]
+    entries = (Entry(None, (("a", one),)), Entry(None, (("b", one),)))
+    assert parse_timeline(format_timeline(Script(entries))).entries[1:] == entries[1:]

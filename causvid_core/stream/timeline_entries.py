@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from . import geometry
 from .plan import Plan
+from .scene import CARRY, SWITCHES
 
-MODES = ("carry", "recache", "flush", "cut")
 SCENE_SECONDS = 5.0
-"""How long after the scene before it one without a time begins."""
+"""How long after the entry before it one without a time begins."""
 
 _FPS = Fraction(geometry.FPS)
 
@@ -51,12 +51,12 @@ class Moment(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Scene:
+class Entry:
     """One line of a schedule: what is seen from `start` on.
 
-    start: None follows the scene before. prompts: texts with their weights. transition: length of
-    the fade from the scene before. transition and mode are the schedule's default where None.
-    comment stands behind the scene, above are the comment lines before it; line and column say
+    start: None follows the entry before. prompts: texts with their weights. transition: length of
+    the fade from the entry before. transition and mode are the schedule's default where None.
+    comment stands behind the entry, above are the comment lines before it; line and column say
     where it was read.
     """
 
@@ -72,19 +72,19 @@ class Scene:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a schedule's scenes have where they say nothing.
+    """What a schedule's entries have where they say nothing.
 
-    mode: one of MODES. transition and scene in seconds: the fade, and how long after a scene one
-    without a time begins. Raises ValueError for a value out of range.
+    mode: one of SWITCHES. transition and scene in seconds: the fade, and how long after an entry
+    one without a time begins. Raises ValueError for a value out of range.
     """
 
-    mode: str = MODES[0]
+    mode: str = CARRY
     transition: float = 0.0
     scene: float = SCENE_SECONDS
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ValueError(f"mode is {self.mode!r}; choose one of {', '.join(MODES)}")
+        if self.mode not in SWITCHES:
+            raise ValueError(f"mode is {self.mode!r}; choose one of {', '.join(SWITCHES)}")
         if not 0 <= self.transition < math.inf:
             raise ValueError(f"the transition is {self.transition} s; expected 0 or more")
         if not 0 < self.scene < math.inf:
@@ -92,13 +92,13 @@ class Defaults:
 
 
 class Placement(NamedTuple):
-    """A scene on a recipe's blocks.
+    """An entry on a recipe's blocks.
 
-    It begins with block `first`; `fading` blocks are mixed with the scene before, of which
+    It begins with block `first`; `fading` blocks are mixed with the entry before, of which
     `asked` were asked for; the block after them is the first of its own, where `mode` applies.
     """
 
-    scene: int
+    entry: int
     first: int
     fading: int
     asked: int
@@ -116,25 +116,25 @@ def first_px(plan: Plan, block: int) -> int:
     return geometry.px_frames_from_latent(latent) if latent else 0
 
 
-def lay_out(scenes: Sequence[Scene], plan: Plan, defaults: Defaults) -> tuple[Placement, ...]:
-    """The scenes that are seen, in order, on the blocks of a plan.
+def lay_out(entries: Sequence[Entry], plan: Plan, defaults: Defaults) -> tuple[Placement, ...]:
+    """The entries that are seen, in order, on the blocks of a plan.
 
-    A scene begins with the block that makes its first px frame; of several in one block the last
+    A entry begins with the block that makes its first px frame; of several in one block the last
     is seen. A fade covers every block with a px frame in it, but leaves a block of its own to
-    each scene; a cut has none. Raises TimelineError where times in blocks and times in seconds
+    each entry; a cut has none. Raises TimelineError where times in blocks and times in seconds
     turn out not to rise.
     """
-    starts = _starts(scenes, plan, defaults)
+    starts = _starts(entries, plan, defaults)
     blocks = [block_of(plan, start) for start in starts]
     placed: list[Placement] = []
-    for number, (scene, start, first) in enumerate(zip(scenes, starts, blocks, strict=True)):
+    for number, (entry, start, first) in enumerate(zip(entries, starts, blocks, strict=True)):
         following = blocks[number + 1] if number + 1 < len(blocks) else None
         if following == first:
             continue
-        mode = scene.mode or defaults.mode
+        mode = entry.mode or defaults.mode
         asked = 0
         if placed and mode != "cut":
-            asked = _fading(scene.transition or Moment.seconds(defaults.transition), start, plan)
+            asked = _fading(entry.transition or Moment.seconds(defaults.transition), start, plan)
         room = asked if following is None else following - first - 1
         placed.append(Placement(number, first, min(asked, room), asked, mode))
     return tuple(placed)
@@ -145,13 +145,13 @@ def ruling(placements: Sequence[Placement], block: int) -> int:
     return max(0, bisect_right(placements, block, key=lambda placed: placed.first) - 1)
 
 
-def _starts(scenes: Sequence[Scene], plan: Plan, defaults: Defaults) -> list[int]:
-    """First px frame of every scene."""
+def _starts(entries: Sequence[Entry], plan: Plan, defaults: Defaults) -> list[int]:
+    """First px frame of every entry."""
     positions: list[Fraction] = []
-    for number, scene in enumerate(scenes):
+    for number, entry in enumerate(entries):
         before = positions[-1] if positions else None
-        if scene.start is not None:
-            position = scene.start.px(plan)
+        if entry.start is not None:
+            position = entry.start.px(plan)
         elif before is None:
             position = Fraction(0)
         else:
@@ -160,9 +160,9 @@ def _starts(scenes: Sequence[Scene], plan: Plan, defaults: Defaults) -> list[int
             raise TimelineError(
                 f"with {plan.frames_per_block} latent frames a block this scene begins at frame "
                 f"{math.floor(position)}, but the one before it, in line "
-                f"{scenes[number - 1].line}, at frame {math.floor(before)}",
+                f"{entries[number - 1].line}, at frame {math.floor(before)}",
                 "times that rise from line to line",
-                scene.line, scene.column, "",
+                entry.line, entry.column, "",
             )  # fmt: skip
         positions.append(position)
     return [math.floor(position) for position in positions]
