@@ -1,0 +1,54 @@
+"""Pictures side by side, with a line of text below each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont
+
+_GROUND, _INK = (24, 24, 27), (212, 212, 216)
+_TEXT_PX = 14
+_LINE_PX = 22
+
+
+def labelled_sheet(
+    images: Sequence[Image.Image],
+    labels: Sequence[str],
+    columns: int = 6,
+    cell_px: int = 192,
+    gap_px: int = 6,
+) -> Image.Image:
+    """A picture of all images, `cell_px` wide each, in reading order on a dark ground.
+
+    Raises ValueError when there are none, or not one label for each.
+    """
+    if not images or len(images) != len(labels):
+        raise ValueError(f"{len(images)} pictures and {len(labels)} labels make no sheet")
+    height = round(cell_px * images[0].height / images[0].width)
+    columns = min(columns, len(images))
+    rows = math.ceil(len(images) / columns)
+    step_x, step_y = cell_px + gap_px, height + _LINE_PX + gap_px
+    sheet = Image.new("RGB", (columns * step_x + gap_px, rows * step_y + gap_px), _GROUND)
+    draw, font = ImageDraw.Draw(sheet), _font()
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        x, y = gap_px + number % columns * step_x, gap_px + number // columns * step_y
+        small = image.width < cell_px
+        method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
+        sheet.paste(image.convert("RGB").resize((cell_px, height), method), (x, y))
+        draw.text((x + 2, y + height + 3), label, _INK, font)
+    return sheet
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """At most `most` of the first `count` whole numbers, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(number * (count - 1) / max(1, most - 1)) for number in range(most)]
+
+
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    try:
+        return ImageFont.load_default(_TEXT_PX)
+    except TypeError:  # Pillow 10.0 has one size only
+        return ImageFont.load_default()
