@@ -3,11 +3,14 @@
 from comfy_api.latest import ComfyExtension, io
 
 from .download_checkpoint import DownloadCheckpoint
+from .extend_video import ExtendVideo
 from .host.folders import register_folder
+from .image_to_video import ImageToVideo
 from .load_checkpoint import LoadCheckpoint
 from .load_mini import LoadMini
 from .recipe import RecipeNode
 from .text_to_video import TextToVideo
+from .video_to_video import VideoToVideo
 
 NODES: list[type[io.ComfyNode]] = [
     LoadMini,
@@ -15,6 +18,9 @@ NODES: list[type[io.ComfyNode]] = [
     DownloadCheckpoint,
     RecipeNode,
     TextToVideo,
+    ImageToVideo,
+    VideoToVideo,
+    ExtendVideo,
 ]
 
 

@@ -1,0 +1,138 @@
+"""The inputs of nodes that take footage in, and what is done with it on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+from typing import Any
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...causvid_core.media.fitting import FITS, fit
+from ...causvid_core.media.footage import px_blocks
+from ...causvid_core.media.vae import StreamEncoder
+from ...causvid_core.stream import geometry
+from ...causvid_core.stream.plan import Plan
+from ...causvid_core.stream.state import StreamState
+from .vae import StreamVAE, as_clip
+from .video_input import Footage, footage
+
+SOCKETS = ("video", "images", "latent")
+
+
+def footage_inputs(what: str) -> list[Any]:
+    """The sockets VIDEO, IMAGE and LATENT, of which one is connected."""
+    return [
+        io.Video.Input("video", optional=True, tooltip=(
+            f"{what}, from Load Video. Any frame rate and size; read while it is needed."
+        )),
+        io.Image.Input("images", optional=True, tooltip=(
+            f"{what}, as a batch of images at 16 frames per second; instead of video."
+        )),
+        io.Latent.Input("latent", optional=True, tooltip=(
+            f"{what}, as a Wan latent, such as that of another CausVid node; instead of video."
+        )),
+    ]  # fmt: skip
+
+
+def fit_input() -> Any:
+    """`fit`, for pictures of another size."""
+    return io.Combo.Input("fit", options=list(FITS), default=FITS[0], tooltip=(
+        "What happens to pictures of another shape. crop: fills the frame and cuts off what stands "
+        "out. pad: shows everything between black bars. stretch: changes the proportions."
+    ))  # fmt: skip
+
+
+def one_of(video: Any, images: Tensor | None, latent: Any) -> None:
+    """Raises ValueError unless exactly one of the sockets of `footage_inputs` is connected."""
+    given = [n for n, v in zip(SOCKETS, (video, images, latent), strict=True) if v is not None]
+    if len(given) != 1:
+        found = f"{' and '.join(given)} are" if given else "none of them is"
+        raise ValueError(f"Connect one of {', '.join(SOCKETS)}; now {found} connected.")
+
+
+def taken_in(video: Any, images: Tensor | None, vae: Any) -> tuple[Footage, StreamVAE]:
+    """The footage and the VAE that encodes it. Raises ValueError when the VAE is missing."""
+    if vae is None:
+        raise ValueError("Connect a VAE: video and images are encoded with it.")
+    return footage(video, images), StreamVAE(vae)
+
+
+def given_latents(model: Any, latent: dict[str, Tensor], state: StreamState) -> Tensor:
+    """A LATENT `[B, 16, T, h, w]` in the scale of the MODEL.
+
+    Raises ValueError when it has another size than the stream.
+    """
+    samples = latent["samples"]
+    channels, size = model.model.latent_format.latent_channels, (state.height, state.width)
+    if samples.ndim != 5 or samples.shape[1] != channels or samples.shape[3:] != size:
+        scale = geometry.SPACE_SCALE
+        raise ValueError(
+            f"The LATENT has shape {tuple(samples.shape)}; a video of {size[1] * scale}x"
+            f"{size[0] * scale} px has (batch, {channels}, latent frames, {size[0]}, {size[1]}). "
+            "Set width and height to its size, or connect images instead."
+        )
+    if samples.shape[0] not in (1, state.batch):
+        raise ValueError(
+            f"The LATENT holds {samples.shape[0]} videos, the stream makes {state.batch}; give "
+            f"one, or {state.batch}."
+        )
+    return model.model.process_latent_in(samples)
+
+
+def fitted(frames: Iterable[Tensor], width: int, height: int, how: str) -> Iterator[Tensor]:
+    """Frames `[H, W, 3]` of any size, each made to fit when its turn comes."""
+    return (fit(frame[None], width, height, how)[0] for frame in frames)
+
+
+def encoded_blocks(
+    vae: StreamVAE,
+    frames: Iterable[Tensor],
+    state: StreamState,
+    hold: bool,
+    on_frames: Callable[[Tensor], None],
+) -> Iterator[Tensor]:
+    """Latents `[1, 16, t, h, w]` of the next blocks of a stream, from px frames of its size.
+
+    Nothing is read or encoded before it is asked for. on_frames is told the px frames
+    `[T, H, W, 3]` of a block before its latents are given. hold: see `px_blocks`.
+    """
+    plan, encoder = Plan.of(state.recipe), None
+    sizes = (px_of(plan, block, 1) for block in count(state.blocks))
+    for px in px_blocks(frames, sizes, hold):
+        on_frames(px)
+        clip = as_clip(px, vae.device)
+        if encoder is None:
+            encoder = StreamEncoder(vae.on_weights())
+            if state.blocks:
+                # A latent frame of its own is the first frame of a video only, which this is not.
+                encoder.push(clip[:, :, :1])
+        yield encoder.push(clip)
+
+
+def px_of(plan: Plan, first: int, blocks: int) -> int:
+    """Px frames of `blocks` blocks from block `first` on."""
+    frames = plan.frames_before(first + blocks) - plan.frames_before(first)
+    return frames * geometry.TIME_SCALE - (0 if first else geometry.TIME_SCALE - 1)
+
+
+def whole_px(state: StreamState, wanted: int, given: int, hold: bool) -> int:
+    """Px frames of the fewest whole blocks that hold `wanted` px frames, of `given` that there are.
+
+    One block fewer where it could only be filled by repeating the last frame, unless `hold`; at
+    least one.
+    """
+    plan, blocks = Plan.of(state.recipe), 1
+    while px_of(plan, state.blocks, blocks) < wanted:
+        blocks += 1
+    if px_of(plan, state.blocks, blocks) > given and not hold:
+        blocks = max(1, blocks - 1)
+    return px_of(plan, state.blocks, blocks)
+
+
+def held(latents: Tensor, frames: int) -> Tensor:
+    """Latents `[B, 16, T, h, w]` cut to `frames` latent frames, or filled up with the last one."""
+    last = latents[:, :, -1:].expand(-1, -1, max(0, frames - latents.shape[2]), -1, -1)
+    return torch.cat([latents[:, :, :frames], last], dim=2)

@@ -1,0 +1,167 @@
+"""Video to video: footage taken in block by block, noised to a strength and denoised again."""
+
+from typing import Any
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..causvid_core import Recipe
+from ..causvid_core.media.motion import MotionStrength
+from ..causvid_core.stream import geometry
+from ..causvid_core.stream.state import StreamState
+from .host import footage_inputs, inputs
+from .host.notice import show
+from .host.schema import advanced, schema
+from .host.streaming import OpenStream, lengthen, open_stream
+
+HOLD, CUT = ENDINGS = ("repeat last frame", "cut off")
+
+
+class VideoToVideo(io.ComfyNode):
+    """SDEdit per block over footage of any length, which is never held whole."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="CausVid_VideoToVideo",
+            display_name="CausVid Video to Video",
+            description=(
+                "Makes footage over under a prompt, block by block for as long as it lasts. "
+                "strength says how much of it is replaced; what moves and where stays the "
+                "footage's. Takes VIDEO, IMAGE or LATENT."
+            ),
+            search_aliases=["causvid", "v2v", "sdedit", "restyle", "vid2vid", "streamdiffusion"],
+            inputs=[
+                io.Model.Input("model", tooltip="A causal Wan 2.1 text-to-video model."),
+                io.Vae.Input("vae", optional=True, tooltip=(
+                    "The Wan 2.1 VAE that encodes video or images; a latent needs none."
+                )),
+                *footage_inputs.footage_inputs("The footage"),
+                *inputs.prompt_inputs(),
+                *inputs.size_inputs(),
+                io.Float.Input("strength", default=0.7, min=0.0, max=1.0, step=0.01, tooltip=(
+                    "The noise level from which every block is made again. 0 gives the footage "
+                    "back, 1 ignores it. 0.4 changes surfaces, 0.7 most things but where they "
+                    "are, 0.9 keeps little more than light and place."
+                )),
+                inputs.seed_input(),
+                footage_inputs.fit_input(),
+                advanced(io.Float.Input("seconds", default=0.0, min=0.0, max=86400.0, step=0.1,
+                                        tooltip=(
+                    "At most so much of the footage, rounded up to whole blocks. 0: all of it."
+                ))),
+                advanced(io.Float.Input("follow_motion", default=0.0, min=0.0, max=1.0, step=0.05,
+                                        tooltip=(
+                    "Lowers the strength of blocks that move: fast motion keeps its path and "
+                    "leaves no ghosts. At 1 the fastest motion halves the strength; 0.5 is "
+                    "StreamDiffusionV2's range. 0: the same strength throughout."
+                ))),
+                advanced(io.Combo.Input("ending", options=list(ENDINGS), default=HOLD, tooltip=(
+                    "What happens to frames at the end that fill no whole block. repeat last "
+                    "frame: nothing is lost, and PX_FRAMES says where the footage ends. cut off: "
+                    "they are left out."
+                ))),
+                *inputs.stream_inputs(),
+                *inputs.option_inputs(),
+            ],
+            outputs=[
+                *inputs.stream_outputs(),
+                io.Int.Output("px_frames", display_name="PX_FRAMES", tooltip=(
+                    "Frames of the stream up to the end of the footage, without the repeated ones."
+                )),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def validate_inputs(cls, width: int | None, height: int | None) -> bool | str:
+        """Sizes that are not linked, before anything is queued."""
+        return inputs.check_size(width, height)
+
+    @classmethod
+    def execute(
+        cls,
+        model: Any,
+        width: int,
+        height: int,
+        strength: float,
+        seed: int,
+        fit: str,
+        seconds: float,
+        follow_motion: float,
+        ending: str,
+        vae: Any = None,
+        video: Any = None,
+        images: Tensor | None = None,
+        latent: dict | None = None,
+        positive: list | None = None,
+        prompts: Any = None,
+        recipe: Recipe | None = None,
+        stream: StreamState | None = None,
+        **options: Any,
+    ) -> io.NodeOutput:
+        valid = cls.validate_inputs(width, height)
+        if valid is not True:
+            raise ValueError(valid)
+        footage_inputs.one_of(video, images, latent)
+        opened = open_stream(
+            model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
+            recipe=recipe, stream=stream, options=inputs.StreamOptions(**options),
+        )  # fmt: skip
+        if latent is not None:
+            if follow_motion:
+                show("follow_motion needs pictures to look at, so it has no effect on a LATENT")
+            return _from_latent(opened, latent, strength, seconds, ending)
+        footage, encoder = footage_inputs.taken_in(video, images, vae)
+        given, taken, text = _length(opened.state, footage.px_frames, seconds, ending)
+        follows = MotionStrength(strength, follow_motion)
+        frames = footage_inputs.fitted(footage.read(0), width, height, fit)
+        source = footage_inputs.encoded_blocks(
+            encoder, frames, opened.state, ending == HOLD, follows.push
+        )
+        made = lengthen(
+            opened, seconds=0.0, px_frames=taken, source=source, strength=follows,
+            source_id=f"{footage.name} {encoder.name} {fit} {strength} {follow_motion} {ending}",
+            beside=encoder.beside(height, width), note=f"{footage.text}{text}",
+        )  # fmt: skip
+        if follow_motion:
+            used = f"{min(follows.used):.2f} to {max(follows.used):.2f}"
+            show(f"{footage.text}{text}. Strength followed the motion, {used}")
+        return io.NodeOutput(*made.args, given)
+
+
+def _from_latent(
+    opened: OpenStream, latent: dict[str, Tensor], strength: float, seconds: float, ending: str
+) -> io.NodeOutput:
+    """The same for footage that is encoded already."""
+    state = opened.state
+    latents = footage_inputs.given_latents(opened.model, latent, state)
+    text, alone = "LATENT", geometry.TIME_SCALE - 1
+    if state.blocks:
+        # It stands for one px frame; within a stream every latent frame stands for four.
+        latents, text, alone = latents[:, :, 1:], "LATENT without its first frame", 0
+    if not latents.shape[2]:
+        raise ValueError("The LATENT has no frames that can follow a stream; give a longer one.")
+    there = latents.shape[2] * geometry.TIME_SCALE - alone
+    given, taken, ends = _length(state, there, seconds, ending)
+    source = footage_inputs.held(latents, (taken + alone) // geometry.TIME_SCALE)
+    made = lengthen(
+        opened, seconds=0.0, px_frames=taken, source=source, strength=strength,
+        note=f"{text}{ends}",
+    )  # fmt: skip
+    return io.NodeOutput(*made.args, given)
+
+
+def _length(state: StreamState, there: int, seconds: float, ending: str) -> tuple[int, int, str]:
+    """Px frames of the stream at the end of the footage, px frames to make, words about the end.
+
+    there: px frames of the footage.
+    """
+    wanted = min(there, geometry.px_frames_from_seconds(seconds)) if seconds else there
+    taken = footage_inputs.whole_px(state, wanted, there, ending == HOLD)
+    before = geometry.px_frames_from_latent(state.frames) if state.blocks else 0
+    ends = ""
+    if taken > there:
+        ends = f", the last one repeated {taken - there} times to fill a block"
+    elif taken < wanted:
+        ends = f", {wanted - taken} at the end left out"
+    return before + min(taken, there), taken, ends

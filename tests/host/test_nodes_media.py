@@ -1,0 +1,305 @@
+"""Images and footage as the beginning or the guide of a stream, in a real ComfyUI."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hosting.graph import Prompt
+from hosting.host import Host
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from causvid_core.distill.world import ClipSpec, render
+from causvid_core.media.vae import LATENT_MEAN, LATENT_STD, WanVAE
+from causvid_core.media.video import read_frames, write_mp4
+from causvid_core.mini import weights_path
+
+from .prompts import Result, facts, mini_prompt, node, recipe_node
+
+SPEC = ClipSpec("circle", "red", "large", "right", None, "steadily", "navy", "plain", (0.3, 0.5))
+BLUE = "a large blue circle moving right over a navy plain background"
+FORWARD = {
+    "ImageToVideo": {"fit": "crop", "seconds": 2.0, "px_frames": 0},
+    "VideoToVideo": {
+        "strength": 0.5, "fit": "crop", "seconds": 0.0, "follow_motion": 0.0,
+        "ending": "repeat last frame",
+    },
+    "ExtendVideo": {"fit": "crop", "seconds": 1.0, "context_seconds": 0.0, "px_frames": 0},
+}  # fmt: skip
+
+
+def clip(px_frames: int, height: int = 64, width: int = 64) -> Tensor:
+    """A red circle that moves to the right, `[T, H, W, 3]`."""
+    return render([SPEC], px_frames, height, width)[0].permute(1, 2, 3, 0).clamp(0, 1)
+
+
+def media_prompt(kind: str, **changes: Any) -> Prompt:
+    """One of the three nodes with the Mini, a look at its result and at its third output."""
+    prompt = mini_prompt()
+    shared = {key: prompt["video"]["inputs"][key] for key in ("width", "height", "seed")}
+    prompt["text"]["inputs"]["text"] = BLUE
+    prompt["video"] = node(f"CausVid_{kind}", **({
+        "model": ["mini", 0], "vae": ["mini", 2], "positive": ["text", 0],
+        **shared, **FORWARD[kind],
+    } | changes))  # fmt: skip
+    prompt["count"] = node("PreviewAny", source=["video", 2])
+    return prompt
+
+
+def look(host: Host, prompt: Prompt) -> Result:
+    """What the probe saw, with the latents in the model's scale, the count and the notices."""
+    run = host.run(prompt)
+    seen = facts(run)
+    raw = torch.tensor(seen["values"]).view(seen["shape"])
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1, 1) for v in (LATENT_MEAN, LATENT_STD))
+    seen["latents"] = (raw - mean) / std
+    seen["count"] = int(run.outputs["count"]["text"][0])
+    seen["notice"] = [n.text for n in run.notices if n.node_id == "video"][-1]
+    return seen
+
+
+@cache
+def vae() -> WanVAE:
+    return WanVAE.from_state_dict(load_file(weights_path("vae")))
+
+
+def encode(frames: Tensor) -> Tensor:
+    return vae().encode(frames.permute(3, 0, 1, 2)[None])
+
+
+def decode(latents: Tensor) -> Tensor:
+    return vae().decode(latents)[0].permute(1, 2, 3, 0)
+
+
+@pytest.fixture
+def video(host: Host) -> Any:
+    """video(frames, fps) is a Load Video node of a file with these frames, and what is in it."""
+
+    def load(frames: Tensor, fps: float = 16.0) -> tuple[dict[str, Any], Tensor]:
+        folder = host.base / "input"
+        folder.mkdir(exist_ok=True)
+        name = f"clip_{len(frames)}_{fps:g}_{frames.shape[1]}.mp4"
+        write_mp4(folder / name, frames, fps)
+        seen = np.stack(list(read_frames(folder / name)))
+        return node("LoadVideo", file=name), torch.from_numpy(seen).float() / 255
+
+    return load
+
+
+@pytest.fixture
+def picture(host: Host) -> Any:
+    """picture(frame) is a Load Image node of it."""
+
+    def load(frame: Tensor, name: str) -> dict[str, Any]:
+        folder: Path = host.base / "input"
+        folder.mkdir(exist_ok=True)
+        pixels = (frame * 255).round().byte().numpy()
+        Image.fromarray(pixels).save(folder / name)
+        return node("LoadImage", image=name)
+
+    return load
+
+
+def test_the_packs_vae_code_runs_on_the_hosts_weights(host: Host) -> None:
+    prompt = {
+        "mini": node("CausVid_LoadMini"),
+        "look": node("MediaProbe_CompareVAE", model=["mini", 0], vae=["mini", 2]),
+    }
+    seen = facts(host.run(prompt))
+    assert seen["shapes"] == [[1, 16, 4, 6, 8]] * 2 and seen["shared"]
+    assert seen["difference"] < 1e-3 * seen["size"] and seen["decoded"] < 1e-4
+
+
+def test_strength_zero_gives_the_video_back(host: Host, video: Any) -> None:
+    prompt = media_prompt("VideoToVideo", video=["file", 0], strength=0.0)
+    prompt["file"], frames = video(clip(34))
+    seen = look(host, prompt)
+    filled = torch.cat([frames, frames[-1:].expand(11, -1, -1, -1)])
+    torch.testing.assert_close(seen["latents"], encode(filled), atol=1e-3, rtol=0)
+    assert seen["count"] == 34 and seen["blocks"] == 4
+    assert "34 frames at 16 frames per second, the last one repeated 11 times" in seen["notice"]
+
+
+def test_what_fills_no_block_may_be_cut_off(host: Host, video: Any) -> None:
+    prompt = media_prompt("VideoToVideo", video=["file", 0], strength=0.0, ending="cut off")
+    prompt["file"], frames = video(clip(34))
+    seen = look(host, prompt)
+    torch.testing.assert_close(seen["latents"], encode(frames[:33]), atol=1e-3, rtol=0)
+    assert seen["count"] == 33 and "1 at the end left out" in seen["notice"]
+
+
+def test_more_strength_keeps_less_of_the_video(host: Host, video: Any) -> None:
+    prompt = media_prompt("VideoToVideo", video=["file", 0])
+    prompt["file"], frames = video(clip(33))
+    distances, last = [], frames[-8:]
+    for strength in (0.0, 0.3, 0.6, 0.9):
+        prompt["video"]["inputs"]["strength"] = strength
+        made = decode(look(host, prompt)["latents"])
+        distances.append((made[-8:] - last).square().mean().item())
+    assert distances == sorted(distances)
+
+
+def test_strength_one_is_text_to_video(host: Host, video: Any) -> None:
+    prompt = media_prompt("VideoToVideo", video=["file", 0], strength=1.0, seed=5)
+    prompt["file"], _ = video(clip(21))
+    plain = mini_prompt(px_frames=21, seed=5)
+    plain["text"] = prompt["text"]
+    assert look(host, prompt)["digest"] == facts(host.run(plain))["digest"]
+
+
+def test_images_and_latents_are_taken_in_as_well(host: Host, video: Any) -> None:
+    source, frames = video(clip(21))
+    parts = {"file": source, "parts": node("GetVideoComponents", video=["file", 0])}
+    expected = encode(frames)
+    images = media_prompt("VideoToVideo", images=["parts", 0], strength=0.0) | parts
+    seen = look(host, images)
+    torch.testing.assert_close(seen["latents"], expected, atol=0.1, rtol=0)
+    latent = media_prompt("VideoToVideo", latent=["encoded", 0], strength=0.0) | parts
+    latent["encoded"] = node("VAEEncode", pixels=["parts", 0], vae=["mini", 2])
+    del latent["video"]["inputs"]["vae"]
+    again = look(host, latent)
+    torch.testing.assert_close(again["latents"], seen["latents"], atol=1e-3, rtol=0)
+    assert seen["count"] == again["count"] == 21
+
+
+def test_a_video_made_in_the_graph_is_taken_in(host: Host, video: Any) -> None:
+    source, frames = video(clip(21))
+    prompt = media_prompt("VideoToVideo", video=["made", 0], strength=0.0)
+    prompt |= {
+        "file": source,
+        "parts": node("GetVideoComponents", video=["file", 0]),
+        "made": node("CreateVideo", images=["parts", 0], fps=32.0),
+    }
+    seen = look(host, prompt)
+    assert "21 frames at 32 frames per second, taken as 11 at 16" in seen["notice"]
+    halved = torch.cat([frames[::2], frames[-1:].expand(10, -1, -1, -1)])
+    torch.testing.assert_close(seen["latents"], encode(halved), atol=0.1, rtol=0)
+
+
+def test_other_rates_and_sizes_become_the_streams(host: Host, video: Any) -> None:
+    prompt = media_prompt("VideoToVideo", video=["file", 0], strength=0.0, seconds=1.0)
+    prompt["file"], frames = video(clip(60, height=128, width=192), fps=24.0)
+    seen = look(host, prompt)
+    assert seen["shape"] == [1, 16, 6, 8, 8] and seen["count"] == 21
+    assert "60 frames at 24 frames per second, taken as 40 at 16" in seen["notice"]
+    shown = decode(seen["latents"])[8]
+    middle = frames[12, ::2, 32:160:2]
+    assert (shown - middle).abs().mean() < 0.05
+
+
+def test_a_stream_goes_on_with_footage(host: Host, video: Any) -> None:
+    """Every latent frame then stands for 4 px frames."""
+    prompt = media_prompt("VideoToVideo", video=["file", 0], strength=0.0, stream=["first", 0])
+    prompt["file"], frames = video(clip(24))
+    first = mini_prompt(px_frames=9)["video"]
+    prompt["first"] = first
+    seen = look(host, prompt)
+    assert seen["shape"][2] == 3 + 6 and seen["count"] == 9 + 24
+    whole = encode(torch.cat([frames[:1], frames]))
+    torch.testing.assert_close(seen["latents"][:, :, 3:], whole[:, :, 1:], atol=1e-3, rtol=0)
+
+
+def test_strength_may_follow_the_motion(host: Host, video: Any) -> None:
+    prompt = media_prompt("VideoToVideo", video=["file", 0], follow_motion=1.0, strength=0.8)
+    prompt["file"], _ = video(clip(33))
+    assert "Strength followed the motion, 0." in look(host, prompt)["notice"]
+
+
+@pytest.mark.parametrize(("block", "still"), [(3, 9), (1, 1)])
+def test_an_image_starts_a_stream(host: Host, picture: Any, block: int, still: int) -> None:
+    image = clip(1)[0]
+    prompt = media_prompt("ImageToVideo", image=["picture", 0], recipe=["recipe", 0])
+    prompt["picture"] = picture(image, "first.png")
+    prompt["recipe"] = recipe_node(frames_per_block=block)
+    seen = look(host, prompt)
+    assert seen["count"] == still
+    given = (image * 255).round() / 255
+    expected = encode(given.expand(still, -1, -1, -1))
+    torch.testing.assert_close(seen["latents"][:, :, :block], expected, atol=1e-3, rtol=0)
+    assert seen["shape"][2] >= 9 and f"{still} frame" in seen["notice"]
+
+
+def test_no_flash_and_no_jump_after_the_image(host: Host, picture: Any) -> None:
+    """The step from the image to the first new frame is like the steps between new frames."""
+    image = clip(1)[0]
+    prompt = media_prompt("ImageToVideo", image=["picture", 0], seconds=3.0)
+    prompt["picture"] = picture(image, "seam.png")
+    prompt["text"]["inputs"]["text"] = SPEC.caption
+    frames = decode(look(host, prompt)["latents"])
+    assert (frames[:9] - image).square().mean() < 2e-3  # the primed frames show the image
+    steps = (frames[1:] - frames[:-1]).abs().mean(dim=(1, 2, 3))
+    later = steps[9:].sort().values
+    assert steps[8] < 2 * later[-1] and steps[8] < 0.05
+    light = frames.mean(dim=(1, 2, 3))
+    assert (light[9:13].mean() - light[8]).abs() < 0.05
+
+
+def test_images_of_any_size_fit(host: Host, picture: Any) -> None:
+    prompt = media_prompt("ImageToVideo", image=["picture", 0], fit="pad", seconds=1.0)
+    prompt["picture"] = picture(torch.ones(40, 100, 3), "wide.png")
+    shown = decode(look(host, prompt)["latents"])[0]
+    assert shown[:16].mean() < 0.15 and shown[26:38].mean() > 0.8
+
+
+def test_footage_is_extended_from_its_end(host: Host, video: Any) -> None:
+    """The Mini's window of 9 latent frames holds 6 beside a block: 21 px frames."""
+    prompt = media_prompt("ExtendVideo", video=["file", 0])
+    prompt["file"], frames = video(clip(50))
+    seen = look(host, prompt)
+    assert seen["count"] == 21 and seen["shape"][2] == 6 + 6
+    torch.testing.assert_close(seen["latents"][:, :, :6], encode(frames[-21:]), atol=1e-3, rtol=0)
+    steps = (lambda f: (f[1:] - f[:-1]).abs().mean(dim=(1, 2, 3)))(decode(seen["latents"]))
+    assert steps[20] < 0.05
+
+
+def test_context_may_be_shorter_and_footage_too(host: Host, video: Any) -> None:
+    prompt = media_prompt("ExtendVideo", video=["file", 0], context_seconds=0.7)
+    prompt["file"], frames = video(clip(50))
+    assert look(host, prompt)["count"] == 9
+    prompt["file"], frames = video(clip(4))
+    seen = look(host, prompt)
+    filled = torch.cat([frames[:1].expand(5, -1, -1, -1), frames])
+    torch.testing.assert_close(seen["latents"][:, :, :3], encode(filled), atol=1e-3, rtol=0)
+
+
+def test_a_latent_is_extended(host: Host) -> None:
+    """Its end is a video of its own: the first latent frame stands for one px frame again."""
+    prompt = media_prompt("ExtendVideo", latent=["first", 1])
+    prompt["first"] = mini_prompt(px_frames=57)["video"]
+    prompt["before"] = node("Probe_Look", latent=["first", 1], stream=["first", 0])
+    run = host.run(prompt)
+    before, after = facts(run, "before"), facts(run)
+    mean, std = (torch.tensor(v).view(1, -1, 1, 1, 1) for v in (LATENT_MEAN, LATENT_STD))
+    old, new = (
+        decode((torch.tensor(seen["values"]).view(seen["shape"]) - mean) / std)
+        for seen in (before, after)
+    )
+    assert int(run.outputs["count"]["text"][0]) == 21
+    assert (new[:21] - old[-21:]).abs().mean() < 0.03
+
+
+REFUSED = [
+    ({}, "Connect one of video, images, latent; now none of them is connected"),
+    ({"latent": ["first", 1], "images": ["picture", 0]}, "now images and latent are connected"),
+    ({"images": ["picture", 0], "vae": ["other", 0]}, "VAE is linear.Linear"),
+    ({"images": ["picture", 0], "vae": None}, "Connect a VAE"),
+    ({"latent": ["first", 1], "width": 96}, "a video of 96x64 px has (batch, 16, latent frames"),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), REFUSED, ids=range(len(REFUSED)))
+def test_refusals(refusal: Any, picture: Any, changes: dict[str, Any], sentence: str) -> None:
+    prompt = media_prompt("VideoToVideo", **changes)
+    prompt["video"]["inputs"] = {
+        key: value for key, value in prompt["video"]["inputs"].items() if value is not None
+    }
+    prompt |= {
+        "first": mini_prompt(px_frames=9)["video"],
+        "other": node("MediaProbe_OtherVAE"),
+        "picture": picture(clip(1)[0], "refused.png"),
+    }
+    assert sentence in refusal(prompt)
