@@ -3,6 +3,7 @@
 import pytest
 
 from causvid_core.stream.plan import Plan, Span
+from causvid_core.stream.scene import SWITCHES, Scene
 
 PLANS = [
     Plan(3, 3, None, 0),
@@ -97,3 +98,56 @@ def test_a_replay_reaches_as_far_back_as_the_layers_look(plan, layers):
         assert replayed == sorted(set(replayed))
     if plan.window is not None:
         assert len(plan.replay(1000, layers)) < 100
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_the_blocks_that_a_block_sees(plan):
+    block_of = {f: block for block, span in blocks_of(plan) for f in range(span.first, span.end)}
+    for block, span in blocks_of(plan, 30):
+        seen = {block_of[frame] for frame in plan.visible(span.end)}
+        assert plan.seen(block) == sorted(seen - {block})
+
+
+def scene_after(plan, switches, blocks):
+    return Scene.of(plan, [switches.get(block, "carry") for block in range(blocks)])
+
+
+@pytest.mark.parametrize(
+    ("plan", "mode", "kept", "frames"),
+    [
+        (Plan(3, 3, 9, 1), "recache", (0, 6, 7), [0, 1, 2, *range(18, 27)]),
+        (Plan(3, 3, 9, 1), "flush", (0, 7), [*range(9)]),
+        (Plan(3, 3, 9, 1), "cut", (), [0, 1, 2]),
+        (Plan(3, 1, 10, 2), "recache", (0, 1, 6, 7), [0, 1, 2, 3, *range(16, 25)]),
+        (Plan(3, 1, 10, 2), "flush", (0, 1, 7), [*range(10)]),
+        (Plan(3, 1, None, 0), "recache", tuple(range(8)), [*range(25)]),
+        (Plan(3, 1, None, 0), "flush", (7,), [*range(6)]),
+        (Plan(1, 1, 6, 1), "flush", (0, 7), [0, 1, 2]),
+    ],
+)
+def test_what_a_switch_before_block_8_keeps(plan, mode, kept, frames):
+    """The kept blocks, and the absolute positions of their latent frames and block 8's."""
+    scene = scene_after(plan, {8: mode}, 9)
+    assert scene.kept == kept and scene.first == 8
+    end = scene.frames_before(9)
+    assert [scene.position(frame) for frame in range(end)] == frames
+    assert [scene.block(place) for place in range(scene.place(10))] == [*kept, 8, 9]
+    assert [scene.prompt(place) for place in range(scene.place(10))] == [8] * len(kept) + [8, 9]
+    assert scene.names(9, "abcdefghi".__getitem__) == (*("abcdefghi"[b] + "~i" for b in kept), "i")
+
+
+def test_switches_in_a_row_keep_what_the_scene_before_them_held():
+    plan = Plan(3, 3, 9, 3)
+    assert scene_after(Plan(3, 3, 12, 3), {5: "flush", 6: "recache"}, 7).kept == (0, 4, 5)
+    assert scene_after(plan, {5: "cut", 6: "recache"}, 7).kept == (5,)
+    late = scene_after(plan, {5: "cut", 9: "recache", 10: "flush"}, 11)
+    assert late.kept == (5, 9) and late.positions == ()
+    kept = scene_after(plan, {5: "cut", 9: "recache"}, 10)
+    assert kept.kept == (5, 8) and kept.positions == (0, 1, 2, 9, 10, 11)
+
+
+def test_a_carried_prompt_and_the_first_block_begin_no_scene():
+    scene = Scene(Plan(3, 1, 9, 0))
+    for mode in SWITCHES:
+        assert scene.before(0, mode) is scene
+    assert scene_after(scene.plan, {3: "carry"}, 6) == scene
