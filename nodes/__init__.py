@@ -8,6 +8,8 @@ from .host.folders import register_folder
 from .image_to_video import ImageToVideo
 from .load_checkpoint import LoadCheckpoint
 from .load_mini import LoadMini
+from .prompt_schedule import PromptSchedule
+from .prompt_travel import PromptTravel
 from .recipe import RecipeNode
 from .text_to_video import TextToVideo
 from .video_to_video import VideoToVideo
@@ -17,6 +19,8 @@ NODES: list[type[io.ComfyNode]] = [
     LoadCheckpoint,
     DownloadCheckpoint,
     RecipeNode,
+    PromptSchedule,
+    PromptTravel,
     TextToVideo,
     ImageToVideo,
     VideoToVideo,

@@ -45,7 +45,7 @@ def plain_prompt(conditioning: list[list[Any]]) -> Tensor | None:
     """
     if len(conditioning) != 1:
         raise ValueError(
-            f"The conditioning has {len(conditioning)} entries; Text to Video takes one text "
+            f"The conditioning has {len(conditioning)} entries; a stream takes one text "
             "prompt. Write everything into one prompt instead of combining or averaging "
             "conditionings by Conditioning (Combine)."
         )
@@ -56,7 +56,7 @@ def plain_prompt(conditioning: list[list[Any]]) -> Tensor | None:
     if found is not None:
         raise ValueError(
             f"The conditioning carries {found}, which has no meaning for a streamed video; "
-            "connect CLIP Text Encode directly to positive."
+            "connect CLIP Text Encode directly."
         )
     return embedding
 
