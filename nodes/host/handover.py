@@ -39,9 +39,11 @@ def keep(cache: LiveCache) -> bool:
 
 
 def take(state: StreamState) -> None:
-    """A stream begins or goes on: of a kept ring, only its own is left to it."""
+    """A stream begins or goes on: a kept ring that does not serve it is given back."""
     kept, _Kept.cache = _Kept.cache, None
-    if kept is not None and kept is not state.live:
+    if kept is None:
+        return
+    if kept is not state.live or not kept.serves(kept.signature, state.keys, state.scene.plan):
         kept.clear()
 
 

@@ -107,7 +107,7 @@ def _stored(finished: StreamState, keeping: Keeping) -> tuple[StreamState, str]:
         text = f"STREAM carries its cache{bits} ({snapshot.nbytes / MB:.1f} MB)"
     else:
         text = "STREAM carries latents; its cache is recomputed when it goes on"
-        if keeping.how != RECOMPUTE:
+        if keeping.how != RECOMPUTE and len(finished.keys) > 1:
             text += f", being larger ({size / MB:.0f} MB) than cache_gb allows"
     return stored, f"{text}; the next node takes it over on the device" if handed else text
 

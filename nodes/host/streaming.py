@@ -53,17 +53,20 @@ def open_stream(
 
     Raises ValueError, in the artist's words, for a model, prompt or size that does not fit.
     """
+    options = options or StreamOptions()
     bound = bind_model(model)
     size = (geometry.latent_size_from_px(height), geometry.latent_size_from_px(width))
     if stream is None:
         recipe = recipe or default_recipe(model)
-    context = stream_prompts(positive, prompts, recipe or stream.recipe, bound.config.text_dim)
+    context = stream_prompts(
+        positive, prompts, recipe or stream.recipe, bound.config.text_dim, stream
+    )
     batch = prompt_batch(context)
     if stream is None:
         state = start(recipe, bound, height=size[0], width=size[1], batch=batch, seed=seed)
     else:
-        state = continuable(stream, bound, recipe, size, batch)
-    return OpenStream(model, bound, state, context, options or StreamOptions())
+        state = continuable(stream, bound, recipe, size, batch, options.allow_changes)
+    return OpenStream(model, bound, state, context, options)
 
 
 def lengthen(

@@ -27,10 +27,12 @@ def continuable(
     recipe: Recipe | None,
     size: tuple[int, int],
     batch: int,
+    allow_changes: bool = False,
 ) -> StreamState:
     """The stream, if it can go on with this model, recipe, latent size and number of prompts.
 
-    Raises ValueError saying what differs.
+    allow_changes: another model or recipe takes it over, and rewrites what it remembers. Raises
+    ValueError saying what differs.
     """
     if size != (stream.height, stream.width):
         scale = geometry.SPACE_SCALE
@@ -38,22 +40,32 @@ def continuable(
             f"The stream is {stream.width * scale}x{stream.height * scale} px, but width and "
             f"height say {size[1] * scale}x{size[0] * scale}; set them to the stream's."
         )
-    if recipe is not None and recipe != stream.recipe:
-        raise ValueError(
-            "The stream was started with another recipe than the one connected; disconnect the "
-            "recipe, and the stream's own is used."
-        )
-    if stream.model != bound.fingerprint():
-        raise ValueError(
-            "The stream was made with another MODEL (or other LoRA strengths, or another weight "
-            "dtype); connect the MODEL that started it."
-        )
     if batch not in (1, stream.batch):
         raise ValueError(
             f"The conditioning holds {batch} prompts, but the stream {stream.batch} videos; give "
             f"one prompt, or {stream.batch}."
         )
-    return stream
+    other_recipe = recipe is not None and recipe != stream.recipe
+    other_model = stream.model != bound.fingerprint()
+    if not (other_recipe or other_model):
+        return stream
+    if allow_changes:
+        changed = " and ".join(["MODEL"] * other_model + ["recipe"] * other_recipe)
+        rebased = stream.rebased(bound, recipe)
+        rewritten = "; what it remembers is rewritten" if rebased.switch != stream.switch else ""
+        show(f"The stream goes on with another {changed}{rewritten}")
+        return rebased
+    if other_recipe:
+        raise ValueError(
+            "The stream was started with another recipe than the one connected; disconnect the "
+            "recipe, and the stream's own is used, or turn on allow_changes to go on with this "
+            "one."
+        )
+    raise ValueError(
+        "The stream was made with another MODEL (or other LoRA strengths, or another weight "
+        "dtype); connect the MODEL that started it, or turn on allow_changes to go on with this "
+        "one."
+    )
 
 
 def count_blocks(state: StreamState, px_frames: int) -> tuple[int, str]:
