@@ -40,6 +40,11 @@ CUDA_CLIPS = (
 )
 REPEATED = 2  # of the clips above: in every round, as they are compared with each other
 IN_COMFYUI = {"theirs": "ComfyUI's own sampler, float32", "ours": "our nodes, float32"}
+CHAINS = {
+    "handed_over": "chain of three nodes, float32",
+    "through_cpu": "chain, its cache through CPU memory",
+    "recomputed": "chain, its cache recomputed",
+}
 
 
 def main() -> int:
@@ -117,7 +122,14 @@ def combine(
     if comfyui is not None:
         result["comfyui"] = comfyui
         rate = costs["float32"]["flop"] / rates["float32"]
-        rows += [comfyui_row(key, comfyui, size, rate) for key in IN_COMFYUI]
+        rows += [
+            comfyui_row(name, comfyui[key], comfyui[f"{key}_peak_bytes"], size, rate)
+            for key, name in IN_COMFYUI.items()
+        ]
+        rows += [
+            comfyui_row(name, comfyui["chains"][key], None, size, rate)
+            for key, name in CHAINS.items()
+        ]
     return result
 
 
@@ -143,16 +155,16 @@ def clip_seconds(run: dict[str, Any]) -> float:
 
 
 def comfyui_row(
-    key: str, comfyui: dict[str, Any], size: Size, least_seconds: float
+    name: str, runs: list[float], peak_bytes: int | None, size: Size, least_seconds: float
 ) -> dict[str, Any]:
-    """The row of one of the two samplers, with its median time; least_seconds: at the full rate."""
-    seconds = statistics.median(comfyui[key])
+    """A row of nodes in ComfyUI, with the median of their seconds; least: at the full rate."""
+    seconds = statistics.median(runs)
     return {
-        "name": IN_COMFYUI[key],
+        "name": name,
         "seconds": seconds,
         "blocks": size.latent_frames // FRAMES_PER_BLOCK,
         "seconds_per_block": [],
-        "peak_bytes": comfyui[f"{key}_peak_bytes"],
+        "peak_bytes": peak_bytes,
         "fps": size.px_frames / seconds,
         "share": least_seconds / seconds,
     }
@@ -171,6 +183,10 @@ def ratios(
 
     if comfyui is not None:
         found["ComfyUI's own sampler / our nodes"] = comfyui["median_ratio"]
+        chains = comfyui["chains"]
+        for key, name in CHAINS.items():
+            pairs = zip(chains[key], chains["one_node"], strict=True)
+            found[f"{name} / one node"] = statistics.median(a / b for a, b in pairs)
     compare("float32 / bfloat16", "engine, float32", "engine, bfloat16")
     for dtype in ("float32", "bfloat16"):
         compare(f"without cache / engine, {dtype}", f"without cache, {dtype}", f"engine, {dtype}")

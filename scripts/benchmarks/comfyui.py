@@ -1,6 +1,7 @@
 """ComfyUI's own autoregressive sampler against this pack's nodes, in ComfyUI.
 
-Same weights, prompt, size and noise levels; the runs alternate. What counts is the time from the
+Same weights, prompt, size and noise levels; the runs alternate. Then this pack's nodes in a
+chain against one of them (see `chain`). What counts is the time from the
 sampling node's start to its end, so that loading, decoding and saving do not. Run by
 `child.measure`.
 """
@@ -21,30 +22,29 @@ from hosting.graph import Prompt
 from hosting.host import Host
 from hosting.pins import NEWEST
 
+from .chain import CHAIN, SAMPLER, WAYS, chain_prompts
 from .child import PeakMemory, answer
 from .sizes import FRAMES_PER_BLOCK, PRESET, SHIFT, SIZES, SPACE_SCALE, TIMESTEPS, Size
 
 ARGUMENTS = ("--use-pytorch-cross-attention",)
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-SAMPLER = "sampler"  # id of the node that is timed, in both graphs
 MODEL_FILE = "benchmark.safetensors"
 WARM_UP_LATENT_FRAMES = FRAMES_PER_BLOCK
 
 
 class NodeTimer:
-    """A listener of a run: how long one node was at work."""
+    """A listener of runs: how long some nodes were at work, together."""
 
-    def __init__(self, node: str) -> None:
-        self._node, self._started, self.seconds = node, 0.0, 0.0
+    def __init__(self, *nodes: str) -> None:
+        self._nodes, self._started, self.seconds = nodes, 0.0, 0.0
 
     def __call__(self, message: Message) -> None:
         if not isinstance(message, dict) or message["type"] != "executing":
             return
         now = time.perf_counter()
-        if message["data"].get("node") == self._node:
-            self._started = now
-        elif self._started and not self.seconds:
-            self.seconds = now - self._started
+        if self._started:
+            self.seconds += now - self._started
+        self._started = now if message["data"].get("node") in self._nodes else 0.0
 
 
 def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
@@ -72,6 +72,10 @@ def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
                 spent = _run(hosts[name], sizes, name, sizes.latent_frames, seed=turn + 1)
                 seconds[name].append(spent)
         memory = {f"{name}_peak_bytes": peak.bytes for name, peak in peaks.items()}
+        chains: dict[str, list[float]] = {way: [] for way in WAYS}
+        for turn in range(rounds):
+            for way in WAYS if turn % 2 == 0 else WAYS[::-1]:
+                chains[way].append(_run_chain(hosts["ours"], sizes, way, rounds + turn + 1))
     ratios = [a / b for a, b in zip(seconds["theirs"], seconds["ours"], strict=True)]
     return {
         "release": NEWEST,
@@ -80,6 +84,7 @@ def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
         **memory,
         "ratios": ratios,
         "median_ratio": statistics.median(ratios),
+        "chains": chains,
     }
 
 
@@ -104,6 +109,16 @@ def _run(host: Host, size: Size, name: str, latent_frames: int, seed: int) -> fl
     wanted = [1, 16, latent_frames, size.height, size.width]
     if shape != wanted:
         raise RuntimeError(f"the latents have shape {shape}, expected {wanted}")
+    return timer.seconds
+
+
+def _run_chain(host: Host, size: Size, way: str, seed: int) -> float:
+    """Seconds of the nodes that make a clip in this way. Raises RuntimeError when one fails."""
+    timer = NodeTimer(*CHAIN)
+    for prompt in chain_prompts(way, pack_nodes(host.object_info, size, size.latent_frames, seed)):
+        run = host.run(prompt, timer, timeout=3600)
+        if run.status != "success":
+            raise RuntimeError(run.error or f"the run was {run.status}")
     return timer.seconds
 
 

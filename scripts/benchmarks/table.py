@@ -25,7 +25,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         row["name"],
         *texts,
-        f"{row['peak_bytes'] / MIB:.0f}",
+        "" if row["peak_bytes"] is None else f"{row['peak_bytes'] / MIB:.0f}",
         f"{row['fps']:.2f}",
         "" if row["share"] is None else f"{row['share']:.0%}",
     )

@@ -4,6 +4,7 @@ import time
 
 import pytest
 import torch
+from benchmarks.chain import CHAIN, SAMPLER, WAYS, chain_prompts
 from benchmarks.child import POLL_SECONDS, PeakMemory
 from benchmarks.comfyui import NodeTimer, _sigmas
 from benchmarks.counting import clip_cost
@@ -89,3 +90,18 @@ def test_a_node_is_timed_until_the_next_one_starts() -> None:
     for node in ("a", "b", "c", None):
         timer({"type": "executing", "data": {"node": node}})
     assert 0 < timer.seconds < 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_a_chain_makes_the_same_clip(way: str) -> None:
+    inputs = {"px_frames": 81, "seed": 3}  # 21 latent frames
+    prompts = chain_prompts(way, {
+        SAMPLER: {"class_type": "T", "inputs": inputs},
+        "save": {"class_type": "S", "inputs": {"samples": [SAMPLER, 1]}},
+    })  # fmt: skip
+    last = prompts[-1]
+    nodes = [last[name]["inputs"] for name in CHAIN if name in last]
+    assert sum(node["px_frames"] for node in nodes) == 81
+    assert [node.get("stream", [None])[0] for node in nodes] == [None, *CHAIN][: len(nodes)]
+    assert last["save"]["inputs"]["samples"][0] == [name for name in CHAIN if name in last][-1]
+    assert len(prompts) == (3 if way in ("through_cpu", "recomputed") else 1)
