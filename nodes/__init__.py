@@ -6,11 +6,15 @@ from .download_checkpoint import DownloadCheckpoint
 from .extend_video import ExtendVideo
 from .host.folders import register_folder
 from .image_to_video import ImageToVideo
+from .job_list import JobList
 from .load_checkpoint import LoadCheckpoint
 from .load_mini import LoadMini
+from .load_stream import LoadStream
 from .prompt_schedule import PromptSchedule
 from .prompt_travel import PromptTravel
 from .recipe import RecipeNode
+from .save_stream import SaveStream
+from .stream_info import StreamInfo
 from .text_to_video import TextToVideo
 from .video_to_video import VideoToVideo
 
@@ -25,6 +29,10 @@ NODES: list[type[io.ComfyNode]] = [
     ImageToVideo,
     VideoToVideo,
     ExtendVideo,
+    SaveStream,
+    LoadStream,
+    StreamInfo,
+    JobList,
 ]
 
 
