@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any
 
+import comfy.model_management as management
 import torch
 from comfy_api.latest import io
 from torch import Tensor
@@ -102,6 +103,8 @@ def encoded_blocks(
     plan, encoder = Plan.of(state.recipe), None
     sizes = (px_of(plan, block, 1) for block in count(state.blocks))
     for px in px_blocks(frames, sizes, hold):
+        # At strength 0 nothing else would listen to Cancel.
+        management.throw_exception_if_processing_interrupted()
         on_frames(px)
         clip = as_clip(px, vae.device)
         if encoder is None:

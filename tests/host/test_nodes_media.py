@@ -133,14 +133,20 @@ def test_what_fills_no_block_may_be_cut_off(host: Host, video: Any) -> None:
 
 
 def test_more_strength_keeps_less_of_the_video(host: Host, video: Any) -> None:
+    """In between, what is there stays where it is and takes the colour of the prompt."""
     prompt = media_prompt("VideoToVideo", video=["file", 0])
     prompt["file"], frames = video(clip(33))
-    distances, last = [], frames[-8:]
+    made = {}
     for strength in (0.0, 0.3, 0.6, 0.9):
         prompt["video"]["inputs"]["strength"] = strength
-        made = decode(look(host, prompt)["latents"])
-        distances.append((made[-8:] - last).square().mean().item())
-    assert distances == sorted(distances)
+        made[strength] = decode(look(host, prompt)["latents"])
+    distances = [(shown - frames).square().mean().item() for shown in made.values()]
+    assert distances == sorted(distances) and distances[1] < distances[3] / 2
+    shape = frames[..., 0] > 0.6
+    before, after = ((f[..., 0] - f[..., 2])[shape].mean() for f in (frames, made[0.6]))
+    assert before > 0.5 and after < before - 0.3
+    light, ground = made[0.6].amax(dim=-1)[shape].mean(), made[0.6].amax(dim=-1)[~shape].mean()
+    assert light > ground + 0.1
 
 
 def test_strength_one_is_text_to_video(host: Host, video: Any) -> None:
