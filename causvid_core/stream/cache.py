@@ -116,7 +116,9 @@ def claim(
     serves = live.serves(signature, names, plan) and live.ring.device == bound.device
     held = min(len(live.keys), len(names)) if serves else 0
     stored = snapshot.blocks if snapshot is not None and snapshot.signature == signature else 0
-    if serves and not live.leased and _writable(live.ring):
+    # What 8 bits hold is not exact, and other states may go on from `live`.
+    exact = stored <= held or not snapshot.scales
+    if serves and exact and not live.leased and _writable(live.ring):
         claimed = live
         claimed.ring.reserve(tokens)
     else:

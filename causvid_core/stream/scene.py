@@ -3,14 +3,16 @@
 A switch to another prompt begins a scene. The window is rebuilt from the kept blocks by clean
 passes under the new prompt, in order, as if the stream began with them:
 
-mode     kept blocks                  sinks                      absolute positions
-carry    nothing is rebuilt: only what follows reads the new prompt
-recache  all that the next block sees  the same, rewritten        stay as they are
+mode     kept blocks                   sinks                      absolute positions
+carry    the window stays as it was    the same, as they were     go on
+recache  all that the next block sees  the same, rewritten        stay, and go on
 flush    the sinks' and the last one   the same, rewritten        count from 0 again
 cut      none                          the new scene's first      count from 0 again
 
-Latent frames, slots and ranks are counted within the scene. With relative positions all modes
-count within the window, as ever.
+With "carry" no scene begins: only what follows reads the new prompt. A rewritten block costs one
+clean pass, which takes the place of the last block's that is due anyway.
+Latent frames, slots and ranks are counted within the scene; relative positions are counted within
+the window whatever the mode.
 """
 
 from __future__ import annotations

@@ -104,6 +104,27 @@ def test_states_made_in_inference_mode_go_on_outside(model, context, recipe, who
     assert torch.equal(latents(make(model, state, context, 3)), whole[:, :, state.frames :])
 
 
+def test_eight_bits_never_reach_a_ring_that_exact_states_share(model, context):
+    recipe = cv.Recipe(timesteps=(1000, 600), shift=5.0)
+    blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 6)
+    coarse = blocks[4].state.within(2**30, int8=True)
+    with pytest.raises(Stop):
+        make(model, blocks[0].state, context, 1, on_step=raise_stop)
+    assert make(model, coarse, context, 1)[-1].state.live is not coarse.live
+    assert torch.equal(latents(make(model, blocks[3].state, context, 2)), latents(blocks[4:]))
+
+
+def test_a_snapshot_is_used_where_the_ring_holds_less(model, context, recipe, whole, monkeypatch):
+    blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 6)
+    state = blocks[5].state.exact()
+    state.live.rewind(1)  # as an interrupted branch would
+    passes = []
+    write = session.write_cache
+    monkeypatch.setattr(session, "write_cache", lambda *a: passes.append(1) or write(*a))
+    tail = make(model, state, context, 2)
+    assert torch.equal(latents(tail), whole[:, :, state.frames :]) and len(passes) == 2
+
+
 def test_a_budget_decides_between_exact_and_light(model, context, recipe):
     state = make(model, cv.start(recipe, model, **SIZE), context, 2)[-1].state
     size = state.exact().snapshot.nbytes
