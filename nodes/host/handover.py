@@ -32,6 +32,8 @@ def keep(cache: LiveCache) -> bool:
     try:
         execution = asyncio.current_task()
     except RuntimeError:  # called outside the host's event loop
+        execution = None
+    if execution is None:
         return False
     _Kept.cache = cache
     execution.add_done_callback(lambda _: _drop(cache))
@@ -62,7 +64,9 @@ def held_bytes(state: StreamState) -> int:
 def _drop(cache: LiveCache) -> None:
     if cache is _Kept.cache:
         _Kept.cache = None
-    cache.clear()
+    if cache.ring is not None:
+        cache.clear()
+        management.soft_empty_cache()
 
 
 def _continued_here() -> bool:
