@@ -85,7 +85,7 @@ class ExtendVideo(io.ComfyNode):
         px_frames: int,
         video: Any = None,
         images: Tensor | None = None,
-        latent: dict | None = None,
+        latents: dict | None = None,
         positive: list | None = None,
         prompts: Any = None,
         recipe: Recipe | None = None,
@@ -94,21 +94,21 @@ class ExtendVideo(io.ComfyNode):
         valid = cls.validate_inputs(width, height)
         if valid is not True:
             raise ValueError(valid)
-        footage_inputs.one_of(video, images, latent)
+        footage_inputs.one_of(video, images, latents)
         opened = open_stream(
             model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
             recipe=recipe, options=inputs.StreamOptions(**options),
         )  # fmt: skip
         encoder = StreamVAE(vae)
-        if latent is not None:
-            latents = footage_inputs.given_latents(model, latent, opened.state)
-            there, text = geometry.px_frames_from_latent(latents.shape[2]), "LATENT"
+        if latents is not None:
+            given = footage_inputs.given_latents(model, latents, opened.state)
+            there, text = geometry.px_frames_from_latent(given.shape[2]), "LATENT"
         else:
             clip = footage(video, images)
             there, text = clip.px_frames, clip.text
         overlap = context_px(Plan.of(opened.state.recipe), there, context_seconds)
-        if latent is not None:
-            tail = latent_tail(latents, overlap, encoder)
+        if latents is not None:
+            tail = latent_tail(given, overlap, encoder)
         else:
             frames = clip.read(max(0, there - overlap))
             tail = encoder.encode(filled(list(fitted(frames, width, height, fit)), overlap))

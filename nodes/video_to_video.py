@@ -34,7 +34,7 @@ class VideoToVideo(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="A causal Wan 2.1 text-to-video model."),
                 io.Vae.Input("vae", optional=True, tooltip=(
-                    "The Wan 2.1 VAE that encodes video or images; a latent needs none."
+                    "The Wan 2.1 VAE that encodes video or images; latents need none."
                 )),
                 *footage_inputs.footage_inputs("The footage"),
                 *inputs.prompt_inputs(),
@@ -92,7 +92,7 @@ class VideoToVideo(io.ComfyNode):
         vae: Any = None,
         video: Any = None,
         images: Tensor | None = None,
-        latent: dict | None = None,
+        latents: dict | None = None,
         positive: list | None = None,
         prompts: Any = None,
         recipe: Recipe | None = None,
@@ -102,15 +102,15 @@ class VideoToVideo(io.ComfyNode):
         valid = cls.validate_inputs(width, height)
         if valid is not True:
             raise ValueError(valid)
-        footage_inputs.one_of(video, images, latent)
+        footage_inputs.one_of(video, images, latents)
         opened = open_stream(
             model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
             recipe=recipe, stream=stream, options=inputs.StreamOptions(**options),
         )  # fmt: skip
-        if latent is not None:
+        if latents is not None:
             if follow_motion:
                 show("follow_motion needs pictures to look at, so it has no effect on a LATENT")
-            return _from_latent(opened, latent, strength, seconds, ending)
+            return _from_latent(opened, latents, strength, seconds, ending)
         footage, encoder = footage_inputs.taken_in(video, images, vae)
         given, taken, text = _length(opened.state, footage.px_frames, seconds, ending)
         follows = MotionStrength(strength, follow_motion)

@@ -20,7 +20,7 @@ from ...causvid_core.stream.state import StreamState
 from .vae import StreamVAE, as_clip
 from .video_input import Footage, footage
 
-SOCKETS = ("video", "images", "latent")
+SOCKETS = ("video", "images", "latents")
 
 
 def footage_inputs(what: str) -> list[Any]:
@@ -32,7 +32,7 @@ def footage_inputs(what: str) -> list[Any]:
         io.Image.Input("images", optional=True, tooltip=(
             f"{what}, as a batch of images at 16 frames per second; instead of video."
         )),
-        io.Latent.Input("latent", optional=True, tooltip=(
+        io.Latent.Input("latents", optional=True, tooltip=(
             f"{what}, as a Wan latent, such as that of another CausVid node; instead of video."
         )),
     ]  # fmt: skip
@@ -46,9 +46,9 @@ def fit_input() -> Any:
     ))  # fmt: skip
 
 
-def one_of(video: Any, images: Tensor | None, latent: Any) -> None:
+def one_of(video: Any, images: Tensor | None, latents: Any) -> None:
     """Raises ValueError unless exactly one of the sockets of `footage_inputs` is connected."""
-    given = [n for n, v in zip(SOCKETS, (video, images, latent), strict=True) if v is not None]
+    given = [n for n, v in zip(SOCKETS, (video, images, latents), strict=True) if v is not None]
     if len(given) != 1:
         found = f"{' and '.join(given)} are" if given else "none of them is"
         raise ValueError(f"Connect one of {', '.join(SOCKETS)}; now {found} connected.")

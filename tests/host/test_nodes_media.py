@@ -164,7 +164,7 @@ def test_images_and_latents_are_taken_in_as_well(host: Host, video: Any) -> None
     images = media_prompt("VideoToVideo", images=["parts", 0], strength=0.0) | parts
     seen = look(host, images)
     torch.testing.assert_close(seen["latents"], expected, atol=0.1, rtol=0)
-    latent = media_prompt("VideoToVideo", latent=["encoded", 0], strength=0.0) | parts
+    latent = media_prompt("VideoToVideo", latents=["encoded", 0], strength=0.0) | parts
     latent["encoded"] = node("VAEEncode", pixels=["parts", 0], vae=["mini", 2])
     del latent["video"]["inputs"]["vae"]
     again = look(host, latent)
@@ -274,7 +274,7 @@ def test_context_may_be_shorter_and_footage_too(host: Host, video: Any) -> None:
 
 def test_a_latent_is_extended(host: Host) -> None:
     """Its end is a video of its own: the first latent frame stands for one px frame again."""
-    prompt = media_prompt("ExtendVideo", latent=["first", 1])
+    prompt = media_prompt("ExtendVideo", latents=["first", 1])
     prompt["first"] = mini_prompt(px_frames=57)["video"]
     prompt["before"] = node("Probe_Look", latent=["first", 1], stream=["first", 0])
     run = host.run(prompt)
@@ -289,11 +289,11 @@ def test_a_latent_is_extended(host: Host) -> None:
 
 
 REFUSED = [
-    ({}, "Connect one of video, images, latent; now none of them is connected"),
-    ({"latent": ["first", 1], "images": ["picture", 0]}, "now images and latent are connected"),
+    ({}, "Connect one of video, images, latents; now none of them is connected"),
+    ({"latents": ["first", 1], "images": ["picture", 0]}, "now images and latents are connected"),
     ({"images": ["picture", 0], "vae": ["other", 0]}, "VAE is linear.Linear"),
     ({"images": ["picture", 0], "vae": None}, "Connect a VAE"),
-    ({"latent": ["first", 1], "width": 96}, "a video of 96x64 px has (batch, 16, latent frames"),
+    ({"latents": ["first", 1], "width": 96}, "a video of 96x64 px has (batch, 16, latent frames"),
 ]
 
 
