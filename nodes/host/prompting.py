@@ -107,7 +107,7 @@ def schedule_outputs() -> list[Any]:
         CausVidPrompts.Output("prompts", display_name="PROMPTS", tooltip=(
             "For prompts of the nodes that make a stream."
         )),
-        io.String.Output("text", display_name="TEXT", tooltip=(
+        io.String.Output("understood", display_name="TEXT", tooltip=(
             "What was understood: which blocks each prompt comes to."
         )),
     ]  # fmt: skip
