@@ -45,8 +45,10 @@ def test_blocks_are_told_by_prompt_and_switch(wan):
 
 
 def test_many_prompts_are_told_in_part(wan):
-    contexts = [torch.full((1, 1, 12), float(n)) for n in range(60)]
-    lines = describe(made_of(wan, contexts, window=3)).splitlines()
+    state = made_of(wan, [torch.zeros(1, 1, 12)])
+    block = state.history[0]
+    history = tuple(block._replace(context=block.context + n) for n in range(60))
+    lines = describe(state._replace(history=history)).splitlines()
     assert "... 20 more ..." in lines and len(lines) < 50
 
 
