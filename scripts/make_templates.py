@@ -1,0 +1,124 @@
+"""Makes the Mini's templates, and their pictures, from what the nodes offer today.
+
+    .causvid/venv/bin/python scripts/make_templates.py                  # every .json and .jpg
+    .causvid/venv/bin/python scripts/make_templates.py endless          # of one template
+    .causvid/venv/bin/python scripts/make_templates.py --graphs         # only the .json
+    .causvid/venv/bin/python scripts/make_templates.py --pictures       # only the .jpg
+
+Run it when a node got another input, and when the Mini has other weights. `python scripts/test.py`
+makes the environment that it needs (CAUSVID_HOME, if it is not .causvid). The oldest supported
+ComfyUI draws the graphs, so that they open in every release; it renders them as they are.
+"""
+
+import argparse
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from hosting.client import Run
+from hosting.environment import ROOT, Environment
+from hosting.graph import MUTED, Workflow, prompt_from_workflow
+from hosting.host import Host
+from hosting.pins import HOST_RELEASES
+from PIL import Image
+from templating.stories import STORIES
+
+WORKFLOWS = ROOT / "workflows"
+OLDEST = next(iter(HOST_RELEASES))
+LARGEST_BYTES = 70_000
+QUALITIES = range(90, 30, -5)
+# Of a template's videos, by what their names begin with, those that its picture shows.
+SHOWN = {"video_to_video": ("causvid_before",), "save_and_resume": ("causvid_another",)}
+WIDE_COLUMNS, COLUMNS, ROWS, CELL_PX = 4, 6, 4, 128
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    sys.path.insert(0, str(ROOT))  # for causvid_core; here no ComfyUI minds the folder `nodes`
+    environment = Environment()
+    environment.ensure([OLDEST])
+    with tempfile.TemporaryDirectory() as folder:
+        with Host(environment, OLDEST, Path(folder)) as host:
+            for name in arguments.names or list(STORIES):
+                make(host, name, arguments)
+    return 0
+
+
+def make(host: Host, name: str, arguments: argparse.Namespace) -> None:
+    """Write the files of one template and say how large they are."""
+    path = WORKFLOWS / f"{name}.json"
+    if not arguments.pictures:
+        workflow = STORIES[name](host.client.object_info())
+        path.write_text(json.dumps(workflow, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    if not arguments.graphs:
+        videos, seconds = render(host, json.loads(path.read_text("utf-8")))
+        shown = [v for v in videos if v.name.startswith(SHOWN.get(name, ("",)))]
+        picture = encoded(sheet(shown))
+        path.with_suffix(".jpg").write_bytes(picture)
+        print(f"{name}: rendered in {seconds:.1f} s, picture of {len(picture) / 1000:.0f} kB")
+
+
+def render(host: Host, workflow: Workflow) -> tuple[list[Path], float]:
+    """The videos of a graph, and how long its run took; muted nodes are run after the others."""
+    run = finished(host, workflow)
+    seconds = run.seconds
+    if any(node["mode"] == MUTED for node in workflow["nodes"]):
+        for node in workflow["nodes"]:
+            node["mode"] = 0
+        run = finished(host, workflow)
+    files = sorted(host.path(file) for file in run.files() if file["filename"].endswith(".mp4"))
+    return files, seconds
+
+
+def finished(host: Host, workflow: Workflow) -> Run:
+    run = host.run(prompt_from_workflow(workflow, host.client.object_info()))
+    if run.status != "success":
+        raise SystemExit(f"ComfyUI could not render the graph: {run.error}")
+    return run
+
+
+def sheet(videos: list[Path]) -> Image.Image:
+    """Frames of every video, in their order, below each other."""
+    from causvid_core.media.video import contact_sheet, read_frames
+
+    sheets = []
+    for video in videos:
+        frames = list(read_frames(video))
+        height, width = frames[0].shape[:2]
+        many = len(videos) > 1
+        columns, cell_px = (WIDE_COLUMNS, 192) if width > height else (COLUMNS, CELL_PX)
+        sheets.append(contact_sheet(frames, columns, ROWS // 2 if many else ROWS, cell_px))
+    whole = Image.new("RGB", (sheets[0].width, sum(image.height for image in sheets)))
+    top = 0
+    for image in sheets:
+        whole.paste(image, (0, top))
+        top += image.height
+    return whole
+
+
+def encoded(image: Image.Image) -> bytes:
+    """A JPEG that is small enough for a template's picture, as good as that allows."""
+    for quality in QUALITIES:
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=quality, optimize=True)
+        if buffer.tell() <= LARGEST_BYTES:
+            break
+    return buffer.getvalue()
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Make the Mini's templates and their pictures.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STORIES)}")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--graphs", action="store_true", help="only the .json files")
+    only.add_argument("--pictures", action="store_true", help="only the .jpg files")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(STORIES):
+        parser.error(f"there is no template {', '.join(sorted(unknown))}")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())
