@@ -1,0 +1,133 @@
+"""Measures how steady long streams of CausVid Mini are: `python scripts/long_run.py`.
+
+Rolls out the same prompts once for each way to keep a window, decodes as it goes and measures
+every block: colour, contrast, sharpness and size, time and memory. Prints the tables, puts them
+into docs/long_run.md, draws docs/long_run.png and writes long_run.json. `--switch` measures
+instead how soon a new prompt rules, by the mode of the switch. Without torch, the environment
+that scripts/demo.py uses is set up and used.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
+    sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
+
+ROOT = Path(__file__).resolve().parents[1]
+NEEDED = ("torch", "safetensors", "einops", "cv2", "PIL", "av")
+REPORT_SECONDS = 10
+
+
+def main() -> int:
+    arguments = parse_arguments()
+    if any(importlib.util.find_spec(name) is None for name in NEEDED):
+        return run_in_environment()
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(arguments.threads)
+    sys.path.insert(0, str(ROOT))
+    import cv2
+    import torch
+    from measuring import parts
+
+    torch.set_num_threads(arguments.threads)
+    cv2.setNumThreads(1)
+    measured = parts.mini()
+    if arguments.switch:
+        from measuring.switching import measure_switches, table
+
+        from causvid_core.stream.presets import recipes
+
+        print(table(measure_switches(measured, recipes["causvid-mini"], arguments.videos)))
+        return 0
+    long_streams(measured, arguments)
+    return 0
+
+
+def long_streams(parts: object, arguments: argparse.Namespace) -> None:
+    """Measure every policy, then write and print what was found."""
+    from measuring import report
+    from measuring.rolling import POLICIES, as_json, roll
+
+    from causvid_core.distill.world import held_out_specs
+
+    specs = held_out_specs(arguments.prompts)
+    runs = {
+        name: roll(parts, recipe, specs, arguments.latent_frames, arguments.seed, progress(name))
+        for name, recipe in POLICIES.items()
+    }
+    text = report.tables(runs)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    report.write_between(arguments.out / "long_run.md", text)
+    report.figure(runs).quantize(64).save(arguments.out / "long_run.png", optimize=True)
+    result = {
+        "latent_frames": arguments.latent_frames,
+        "prompts": [spec.caption for spec in specs],
+        "seed": arguments.seed,
+        "threads": arguments.threads,
+        "runs": {name: as_json(run) for name, run in runs.items()},
+    }
+    arguments.json.write_text(json.dumps(result) + "\n", "utf-8")
+    print(f"\n{text}\n\nWritten to {arguments.out} and {arguments.json}")
+
+
+def progress(name: str) -> Callable[[int, int], None]:
+    """Reports a run on one line of a terminal, or on a line now and then of a file."""
+    begun = last = time.monotonic()
+
+    def report(block: int, blocks: int) -> None:
+        nonlocal last
+        now, terminal = time.monotonic(), sys.stdout.isatty()
+        if block < blocks and now - last < (1 if terminal else REPORT_SECONDS):
+            return
+        last = now
+        line = f"{name}: block {block}/{blocks}, {now - begun:.0f} s"
+        ending = "\n" if block == blocks or not terminal else ""
+        print(f"\r{line}" if terminal else line, end=ending, flush=True)
+
+    return report
+
+
+def run_in_environment() -> int:
+    """This command again, with an interpreter that has what it needs."""
+    from hosting.environment import Environment, SetupError
+
+    environment = Environment()
+    try:
+        environment.ensure([])
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if Path(sys.executable).resolve() == environment.python.resolve():
+        print(f"{environment.python} lacks one of {', '.join(NEEDED)}.", file=sys.stderr)
+        return 1
+    return subprocess.run([environment.python, *sys.argv]).returncode
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure long streams and prompt switches.")
+    parser.add_argument("--latent-frames", type=int, default=2000)
+    parser.add_argument("--prompts", type=int, default=4, help="videos side by side, default 4")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="default 1: times are CPU times")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs", help="for the page and figure")
+    parser.add_argument("--json", type=Path, default=ROOT / "long_run.json")
+    parser.add_argument("--switch", action="store_true", help="measure prompt switches instead")
+    parser.add_argument("--videos", type=int, default=16, help="of --switch, default 16")
+    arguments = parser.parse_args()
+    if arguments.latent_frames < 60 or arguments.prompts < 1 or arguments.videos < 1:
+        parser.error("give at least 60 latent frames and one video")
+    return arguments
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,42 @@
+"""What is measured: the Mini's parts, or small ones in their place, and the process itself."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from causvid_core.media.vae import WanVAE
+from causvid_core.mini import TextEncoder, weights_path
+from causvid_core.model.checkpoints import load_model
+
+
+class Parts(NamedTuple):
+    """A model, its VAE and `encode`: a prompt to a context [1, l, text_dim]."""
+
+    model: nn.Module
+    vae: WanVAE
+    encode: Callable[[str], Tensor]
+
+
+def mini() -> Parts:
+    """CausVid Mini as it comes with the pack."""
+    return Parts(
+        load_model(str(weights_path("dit"))),
+        WanVAE.from_state_dict(load_file(weights_path("vae"))),
+        TextEncoder.load().encode,
+    )
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds right now."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import psutil  # comes with ComfyUI's requirements
+
+        return psutil.Process().memory_info().rss

@@ -1,0 +1,132 @@
+"""Long streams, one for each way to keep a window, measured block by block."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from causvid_core.distill.measure import read_clip
+from causvid_core.distill.steadiness import MEASURES, Drift, drift, jumps, lost_at, measure
+from causvid_core.distill.world import ClipSpec
+from causvid_core.media.vae import StreamDecoder
+from causvid_core.stream.presets import recipes
+from causvid_core.stream.recipe import Recipe
+from causvid_core.stream.rollout import rollout, start
+
+from .parts import Parts, resident_bytes
+
+PLACES = (132, 201, 1024)  # latent frames where published systems were seen to collapse or to end
+TRAITS = ("colour", "direction", "shape")
+SIZE = 8  # of a latent frame, in height and width
+_MINI = recipes["causvid-mini"]
+
+POLICIES: Mapping[str, Recipe] = MappingProxyType({
+    "relative": _MINI,
+    "relative, 3 sinks": replace(_MINI, sink=3),
+    "absolute, 3 sinks": replace(_MINI, sink=3, positions="absolute"),
+    "absolute (Self-Forcing's rolling window)": replace(_MINI, positions="absolute"),
+})  # fmt: skip
+
+
+class Run(NamedTuple):
+    """One policy's videos, `prompts` side by side.
+
+    series: `MEASURES` [blocks, prompts, 9]. seconds, resident: of the process, CPU seconds and
+    bytes [blocks]. history: bytes of the clean latents that the stream remembers in the end.
+    right: share of the blocks, in the last tenth, that show what the prompt asks for, by trait.
+    """
+
+    recipe: Recipe
+    series: Tensor
+    seconds: list[float]
+    resident: list[int]
+    history: int
+    right: dict[str, float]
+
+    @property
+    def drifts(self) -> list[Drift]:
+        """One of each video."""
+        return [drift(video) for video in self.series.unbind(1)]
+
+    @property
+    def jumps(self) -> Tensor:
+        """[blocks], the largest of all videos; NaN at both ends."""
+        return torch.stack([jumps(video) for video in self.series.unbind(1)]).amax(dim=0)
+
+    def jump_at(self, latent_frame: int) -> float | None:
+        """The largest jump around a latent frame; None where the videos are too short."""
+        block = latent_frame // self.recipe.frames_per_block
+        near = self.jumps[max(0, block - 1) : block + 3]
+        near = near[~near.isnan()]
+        return float(near.max()) if len(near) else None
+
+    @property
+    def lost(self) -> list[int | None]:
+        """Latent frame at which each video lost its shape, or None."""
+        blocks = [lost_at(video) for video in self.series.unbind(1)]
+        return [None if b is None else b * self.recipe.frames_per_block for b in blocks]
+
+
+@torch.inference_mode()
+def roll(
+    parts: Parts,
+    recipe: Recipe,
+    specs: Sequence[ClipSpec],
+    latent_frames: int,
+    seed: int = 0,
+    progress: Callable[[int, int], None] = lambda block, blocks: None,
+) -> Run:
+    """Roll out, decode and measure `latent_frames`, rounded down to whole blocks.
+
+    Nothing is kept but the stream's own history and a few numbers a block.
+    """
+    blocks = latent_frames // recipe.frames_per_block
+    context = torch.cat([parts.encode(spec.caption) for spec in specs])
+    state = start(
+        recipe, parts.model, height=SIZE, width=SIZE, batch=len(specs), seed=seed
+    )  # fmt: skip
+    decoder = StreamDecoder(parts.vae)
+    series, seconds, resident, right, history = [], [], [], [], 0
+    begun = time.process_time()
+    for block in rollout(parts.model, state, context, blocks):
+        px = decoder.push(block.latents)
+        seconds.append(time.process_time() - begun)
+        series.append(measure(px))
+        if block.index >= blocks - max(1, blocks // 10):
+            right += [traits(clip, spec) for clip, spec in zip(px, specs, strict=True)]
+        history += block.latents.nbytes
+        resident.append(resident_bytes())
+        progress(block.index + 1, blocks)
+        begun = time.process_time()
+    shares = {name: sum(one[name] for one in right) / len(right) for name in TRAITS}
+    return Run(recipe, torch.stack(series), seconds, resident, history, shares)
+
+
+def traits(px: Tensor, spec: ClipSpec) -> dict[str, bool]:
+    """Which traits of a clip [3, T, H, W] are what its prompt asks for."""
+    reading = read_clip(px)
+    return {name: getattr(reading, name) == getattr(spec, name) for name in TRAITS}
+
+
+def as_json(run: Run) -> dict[str, object]:
+    """Plain values: everything that the table and the figure show, means over the prompts."""
+    digits = [[float(f"{value:.4g}") for value in row] for row in run.series.mean(1).tolist()]
+    return {
+        "recipe": run.recipe.to_dict(),
+        "drift": [one._asdict() for one in run.drifts],
+        "right_in_the_last_tenth": run.right,
+        "lost_at_latent_frame": run.lost,
+        "jumps": {str(place): run.jump_at(place) for place in PLACES},
+        "largest_jump": float(run.jumps.nan_to_num(0).max()),
+        "cpu_seconds": [round(value, 5) for value in run.seconds],
+        "resident_bytes": run.resident,
+        "history_bytes": run.history,
+        "measures": list(MEASURES),
+        "series": digits,
+    }
