@@ -14,6 +14,7 @@ from hosting.pack import PACK_NAME
 
 LEFT, TOP, GAP, TITLE = 40, 120, 40, 30
 SLOT, WIDGET, ROW_GAP, VIEW = 20, 24, 110, 1450
+LETTER, LINE = 8, 21  # of a note: px that a letter and a line take
 PREVIEWS = {"CausVid_TextToVideo", "CausVid_ImageToVideo", "CausVid_VideoToVideo"}
 PREVIEW, MULTILINE, VIDEO = 200, 130, 380
 CORE, CORE_VERSION, VERSION = "comfy-core", "0.3.75", "0.1.0"
@@ -101,8 +102,10 @@ class Graph:
                 self._link(inputs[socket["name"]], node, place)
         return node
 
-    def note(self, title: str, text: str, wide: int, high: int) -> Node:
-        """Add a note in Markdown."""
+    def note(self, title: str, text: str, wide: int) -> Node:
+        """Add a note in Markdown, high enough for its text."""
+        lines = sum(1 + len(line) * LETTER // wide for line in text.strip().split("\n"))
+        high = lines * LINE + 50
         node = self._add("MarkdownNote", [wide, high], title, [], [], {}, [text.strip()])
         node.saved |= NOTE_COLOURS
         return node

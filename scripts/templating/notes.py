@@ -34,7 +34,7 @@ A stream is never used up. Both endings go on from the same STREAM, so their fir
 
 **Try**: change one ending and press Run; the beginning and the other ending are kept. Copy an ending with its save nodes for a third one. Set *switch* to *cut* in one of them for a new scene.
 
-{real_weights("longlive", "Two endings take no more memory than one: they are made one after the other.")}
+{real_weights("longlive")}
 {MINI_WORDS}
 """  # noqa: E501
 
@@ -60,7 +60,7 @@ So that it runs at once, the Mini makes the footage. **With your own**: delete t
 
 **Try** *strength*: at 0.3 the footage hardly changes, at 0.9 little more than its place is left, 1 ignores it. *follow_motion* (advanced) holds on to what moves fast.
 
-The second video shows both side by side; connect the **IMAGE** of your own footage to *image1* for that, or delete it.
+The second video shows both side by side; for your own, connect the frames of **Get Video Components** to *image1*, or delete it.
 
 {real_weights("streamdiffusion-v2", "Its licence is non-commercial; `self-forcing` does it, too.")}
 {MINI_WORDS}
@@ -108,9 +108,9 @@ The **recipe** looks at a *window* of 9 latent frames and counts positions withi
 
 The **schedule** is told in minutes of the whole video: add scenes for as long as you like.
 
-**Hours**: set *seconds* up to 3600. With *checkpoint_blocks* (advanced) at 20 the node writes down how far it came: if ComfyUI is closed, queue the same graph again and it goes on from there. At the end the stream is saved; load it with **Load CausVid Stream**, connect it to *stream*, and every Run adds as much again.
+**Hours**: set *seconds* up to 3600. With *checkpoint_blocks* (advanced) at 20 the node writes down how far it came: if ComfyUI is closed, queue the same graph again and it goes on from there. At the end the stream is saved; open it with **Load CausVid Stream**, connect it to *stream*, and the next Run adds as much again; then choose the newest file.
 
-Decoding holds all frames at once: an hour takes 3 GB at 64x64, 276 GB at 832x480. Decode long video in pieces, each from the node that made it.
+Decoding holds all frames at once: an hour takes 3 GB at 64x64, 276 GB at 832x480. So decode what your memory holds; the stream itself goes on without.
 
 {real_weights("longlive", "Then delete the recipe node: the checkpoint brings its own, with a window and sinks.")}
 {MINI_WORDS}

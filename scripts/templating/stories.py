@@ -81,7 +81,7 @@ def extend_a_story(schemas: Schemas) -> Workflow:
         shots.append(shot)
         columns.append([prompt, shot])
     film = graph.film(shots[-1]["LATENT"], "story", "The whole story")
-    note = graph.note("How it works", notes.EXTEND, 520, 620)
+    note = graph.note("How it works", notes.EXTEND, 520)
     graph.place(LEFT, TOP, [graph.mini, note], *columns, *film)
     for number, column in enumerate(columns, 1):
         graph.group(f"{number}", *column)
@@ -92,7 +92,7 @@ def branch_two_endings(schemas: Schemas) -> Workflow:
     graph = Story(schemas, "branch_two_endings")
     opening = graph.prompt("The beginning", f"a large red circle moving right {NIGHT}")
     first = graph.shot("Beginning", positive=opening["CONDITIONING"], seconds=2.0, seed=1)
-    note = graph.note("How it works", notes.BRANCH, 520, 560)
+    note = graph.note("How it works", notes.BRANCH, 520)
     right, top = graph.place(LEFT, TOP, [graph.mini, note], [opening, first])[0], TOP
     for number, (title, text) in enumerate((
         ("It turns yellow and rises", f"a large yellow circle moving up {NIGHT}"),
@@ -121,7 +121,7 @@ def image_to_video(schemas: Schemas) -> Workflow:
                       image=picture["IMAGE"], positive=happens["CONDITIONING"], seconds=3.0,
                       seed=1)  # fmt: skip
     film = graph.film(shot["LATENT"], "from_image", "The video")
-    note = graph.note("How it works", notes.IMAGE, 520, 560)
+    note = graph.note("How it works", notes.IMAGE, 520)
     graph.place(
         LEFT, TOP, [graph.mini, note], [seen, painted], [images, picture, look], [happens, shot],
         *film,
@@ -146,7 +146,7 @@ def video_to_video(schemas: Schemas) -> Workflow:
                           image2=film[0][0]["IMAGE"])  # fmt: skip
     both = graph.node("CreateVideo", wide=260, images=stitched["IMAGE"], fps=16)
     compared = graph.saved(both, "before_and_after", "Before and after")
-    note = graph.note("How it works", notes.VIDEO, 520, 640)
+    note = graph.note("How it works", notes.VIDEO, 520)
     graph.place(
         LEFT, TOP, [graph.mini, note], [seen, filmed], [images, footage], [becomes, shot],
         [*film[0], stitched, both], [*film[1], compared],
@@ -166,7 +166,7 @@ def prompt_travel(schemas: Schemas) -> Workflow:
     shot = graph.shot("One shot through all scenes", prompts=schedule["PROMPTS"], seconds=5.0,
                       seed=1)  # fmt: skip
     film = graph.film(shot["LATENT"], "prompt_travel", "The journey")
-    note = graph.note("How it works", notes.TRAVEL, 520, 640)
+    note = graph.note("How it works", notes.TRAVEL, 520)
     right = graph.place(LEFT, TOP, [graph.mini, note])[0]
     _, top = graph.place(right, TOP, [schedule, told], [shot], *film)
     stops = [graph.prompt(f"Prompt {number}", text) for number, text in enumerate((
@@ -189,7 +189,7 @@ def save_and_resume(schemas: Schemas) -> Workflow:
     keep = graph.node("CausVid_SaveStream", "Keep the stream", wide=340,
                       stream=shot["STREAM"], filename_prefix=CONTINUED)  # fmt: skip
     film = graph.film(shot["LATENT"], "today", "Today's video")
-    note = graph.note("How it works", notes.RESUME, 520, 640)
+    note = graph.note("How it works", notes.RESUME, 520)
     right, top = graph.place(LEFT, TOP, [graph.mini, note])[0], TOP
     _, top = graph.place(right, top, [text, keep], [shot], *film)
     graph.group("1 Today", text, keep, shot, *sum(film, []))
@@ -220,7 +220,7 @@ def endless(schemas: Schemas) -> Workflow:
     keep = graph.node("CausVid_SaveStream", "To go on from later", wide=360,
                       stream=shot["STREAM"], filename_prefix="streams/causvid_endless")  # fmt: skip
     film = graph.film(shot["LATENT"], "endless", "So far")
-    note = graph.note("How it works", notes.ENDLESS, 520, 640)
+    note = graph.note("How it works", notes.ENDLESS, 520)
     graph.place(LEFT, TOP, [graph.mini, note], [schedule, recipe], [shot, keep], *film)
     return graph.workflow()
 

@@ -1,5 +1,6 @@
 """What an artist does first: pick the template, press Run, watch the video."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ from hosting.host import Host
 from hosting.pack import PACK_NAME
 
 TEMPLATE = "text_to_video_mini"
+WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
+OPENED = """() => ({...app.graph.serialize(), wrong: app.graph._nodes.filter(
+    n => n.has_errors || !window.LiteGraph.registered_node_types[n.type]).map(n => n.type)})"""
 WATCH = """() => {
     window.seen = [];
     const api = window.comfyAPI.api.api;
@@ -50,6 +54,25 @@ def test_the_template_opens_from_its_address(page, host: Host) -> None:
     page.wait_for_function(
         "() => window.app?.graph?._nodes.some(n => n.type === 'CausVid_TextToVideo')"
     )
+
+
+def test_every_template_of_the_mini_opens_as_it_was_saved(page, host: Host) -> None:
+    for path in sorted(WORKFLOWS.glob("*.json")):
+        saved = json.loads(path.read_text("utf-8"))
+        if any(node["properties"].get("models") for node in saved["nodes"]):
+            continue  # it asks for files that are not there
+        page.evaluate("graph => app.loadGraphData(graph)", saved)
+        opened = page.evaluate(OPENED)
+        assert opened["wrong"] == [], path.stem
+        assert sorted(link[0] for link in opened["links"]) == [x[0] for x in saved["links"]]
+        nodes = {node["id"]: node for node in opened["nodes"]}
+        assert len(nodes) == len(saved["nodes"])
+        for node in saved["nodes"]:
+            values = node.get("widgets_values", [])
+            shown = nodes[node["id"]].get("widgets_values", [])
+            assert shown[: len(values)] == values, f"{path.stem}: {node['type']}"
+            assert nodes[node["id"]]["mode"] == node["mode"]
+    assert page.own_errors == []
 
 
 def vary_seed(page, seed: int) -> None:
