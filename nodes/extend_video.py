@@ -115,9 +115,15 @@ class ExtendVideo(io.ComfyNode):
         state = prime(opened.bound, opened.state, opened.context, tail)
         made = lengthen(
             replace(opened, state=state), seconds=seconds, px_frames=px_frames,
-            note=f"{text}, of which the last {overlap} are gone on from",
+            note=f"{text}, {_told(overlap, there)}",
         )  # fmt: skip
         return io.NodeOutput(*made.args, overlap)
+
+
+def _told(overlap: int, there: int) -> str:
+    if overlap > there:
+        return f"the first one repeated {overlap - there} times to fill a block"
+    return f"of which the last {overlap} are gone on from"
 
 
 def context_px(plan: Plan, there: int, seconds: float) -> int:
