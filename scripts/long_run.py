@@ -10,6 +10,7 @@ that scripts/demo.py uses is set up and used.
 import argparse
 import importlib.util
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on ne
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("torch", "safetensors", "einops", "cv2", "PIL", "av")
-REPORT_SECONDS = 10
+REPORT_SECONDS = 20
 
 
 def main() -> int:
@@ -32,36 +33,31 @@ def main() -> int:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(arguments.threads)
     sys.path.insert(0, str(ROOT))
-    import cv2
-    import torch
-    from measuring import parts
-
-    torch.set_num_threads(arguments.threads)
-    cv2.setNumThreads(1)
-    measured = parts.mini()
-    if arguments.switch:
-        from measuring.switching import measure_switches, table
-
-        from causvid_core.stream.presets import recipes
-
-        print(table(measure_switches(measured, recipes["causvid-mini"], arguments.videos)))
+    if not arguments.switch:
+        long_streams(arguments)
         return 0
-    long_streams(measured, arguments)
+    from measuring.switching import measure_switches, table
+
+    from causvid_core.stream.presets import recipes
+
+    parts = prepare(arguments.threads)
+    print(table(measure_switches(parts, recipes["causvid-mini"], arguments.videos)))
     return 0
 
 
-def long_streams(parts: object, arguments: argparse.Namespace) -> None:
-    """Measure every policy, then write and print what was found."""
+def long_streams(arguments: argparse.Namespace) -> None:
+    """Measure every policy in a process of its own, then write and print what was found."""
     from measuring import report
-    from measuring.rolling import POLICIES, as_json, roll
+    from measuring.rolling import POLICIES, Run, as_json
 
     from causvid_core.distill.world import held_out_specs
 
+    jobs = [(name, arguments) for name in POLICIES]
+    workers = multiprocessing.get_context("spawn")
+    with workers.Pool(min(arguments.processes, len(jobs)), maxtasksperchild=1) as pool:
+        done = [Run.from_plain(*plain) for plain in pool.imap(one_stream, jobs)]
+    runs = dict(zip(POLICIES, done, strict=True))
     specs = held_out_specs(arguments.prompts)
-    runs = {
-        name: roll(parts, recipe, specs, arguments.latent_frames, arguments.seed, progress(name))
-        for name, recipe in POLICIES.items()
-    }
     text = report.tables(runs)
     arguments.out.mkdir(parents=True, exist_ok=True)
     report.write_between(arguments.out / "long_run.md", text)
@@ -77,19 +73,40 @@ def long_streams(parts: object, arguments: argparse.Namespace) -> None:
     print(f"\n{text}\n\nWritten to {arguments.out} and {arguments.json}")
 
 
+def one_stream(job: tuple[str, argparse.Namespace]) -> tuple[object, ...]:
+    """The run of one policy, in a process that has done nothing else, as plain values."""
+    name, arguments = job
+    parts = prepare(arguments.threads)
+    from measuring.rolling import POLICIES, roll
+
+    from causvid_core.distill.world import held_out_specs
+
+    specs = held_out_specs(arguments.prompts)
+    length, seed = arguments.latent_frames, arguments.seed
+    return roll(parts, POLICIES[name], specs, length, seed, progress(name)).to_plain()
+
+
+def prepare(threads: int) -> object:
+    """The Mini, in a process that computes with so many threads."""
+    import cv2
+    import torch
+    from measuring.parts import mini
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(1)
+    return mini()
+
+
 def progress(name: str) -> Callable[[int, int], None]:
-    """Reports a run on one line of a terminal, or on a line now and then of a file."""
+    """Prints a line now and then."""
     begun = last = time.monotonic()
 
     def report(block: int, blocks: int) -> None:
         nonlocal last
-        now, terminal = time.monotonic(), sys.stdout.isatty()
-        if block < blocks and now - last < (1 if terminal else REPORT_SECONDS):
-            return
-        last = now
-        line = f"{name}: block {block}/{blocks}, {now - begun:.0f} s"
-        ending = "\n" if block == blocks or not terminal else ""
-        print(f"\r{line}" if terminal else line, end=ending, flush=True)
+        now = time.monotonic()
+        if block == blocks or now - last > REPORT_SECONDS:
+            last = now
+            print(f"{name}: block {block}/{blocks}, {now - begun:.0f} s", flush=True)
 
     return report
 
@@ -116,6 +133,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--prompts", type=int, default=4, help="videos side by side, default 4")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="default 1: times are CPU times")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count(), help="side by side, default: every core"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="for the page and figure")
     parser.add_argument("--json", type=Path, default=ROOT / "long_run.json")
     parser.add_argument("--switch", action="store_true", help="measure prompt switches instead")

@@ -49,6 +49,15 @@ class Run(NamedTuple):
     history: int
     right: dict[str, float]
 
+    def to_plain(self) -> tuple[object, ...]:
+        """What another process can be sent: a tensor would end with the process that made it."""
+        return tuple(self._replace(series=self.series.tolist()))
+
+    @classmethod
+    def from_plain(cls, recipe: Recipe, series: list, *others: object) -> Run:
+        """The inverse of `to_plain`."""
+        return cls(recipe, torch.tensor(series), *others)
+
     @property
     def drifts(self) -> list[Drift]:
         """One of each video."""
