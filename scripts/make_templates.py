@@ -27,6 +27,7 @@ from templating.stories import STORIES
 
 WORKFLOWS = ROOT / "workflows"
 OLDEST = next(iter(HOST_RELEASES))
+PATIENCE = 3600.0  # seconds for one graph, on a busy machine
 LARGEST_BYTES = 70_000
 QUALITIES = range(90, 30, -5)
 # Of a template's videos, by what their names begin with, those that its picture shows.
@@ -73,7 +74,8 @@ def render(host: Host, workflow: Workflow) -> tuple[list[Path], float]:
 
 
 def finished(host: Host, workflow: Workflow) -> Run:
-    run = host.run(prompt_from_workflow(workflow, host.client.object_info()))
+    prompt = prompt_from_workflow(workflow, host.client.object_info())
+    run = host.run(prompt, timeout=PATIENCE)
     if run.status != "success":
         raise SystemExit(f"ComfyUI could not render the graph: {run.error}")
     return run
