@@ -32,7 +32,7 @@ _LIKE_TIME = re.compile(rf"[-+]?(?:{_NAMES})?\s*[0-9]", re.IGNORECASE)
 # Full-width signs and others that keyboards put in place of the plain ones, each for one.
 _SIGNS = {
     **{0xFF00 + code - 0x20: code for code in range(0x21, 0x7F)},
-    **str.maketrans("〜∼˜【】−–", "~~~[]--"),
+    **str.maketrans("\u301c\u223c\u02dc\u3010\u3011\u2212\u2013", "~~~[]--"),
 }
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from .timeline_entries import SCENE_SECONDS, Entry, Moment, TimelineError
 from .timeline_head import is_headed, is_like_time, read_head
 
-_WEIGHT = re.compile(r"\s*([-+−]?(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+))\s*[*×＊](?!\*)")
+_WEIGHT = re.compile(r"\s*([-+\u2212]?(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+))\s*[*\xd7\uff0a](?!\*)")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 _BAR = re.compile(r"(?<!\\)\|")
 _ESCAPED = re.compile(r"\\([#|])")
@@ -182,7 +182,7 @@ def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str
     for start, end in spans:
         weight, text_start = Fraction(1), start
         if found := _WEIGHT.match(body, start, end):
-            number = found[1].replace(",", ".").replace("−", "-")
+            number = found[1].replace(",", ".").replace("\u2212", "-")
             weight, text_start = Fraction(number) if len(number) < 20 else Fraction(0), found.end()
             if weight <= 0 or (len(spans) == 1 and weight != 1):
                 lone = weight > 0
