@@ -3,16 +3,21 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hosting.graph import Prompt
 from hosting.host import Host
+from PIL import Image
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
+from causvid_core.media.video import read_frames, write_mp4
 from causvid_core.mini import weights_path
 
-from .prompts import DIT, LORA, Result, facts
+from .prompts import DIT, LORA, Result, facts, node
 
 
 @pytest.fixture
@@ -61,3 +66,32 @@ def make_lora(weights: dict[str, torch.Tensor], rank: int = 4) -> dict[str, torc
         size = 2 * weight.float().std()
         lora |= {f"{stem}.lora_A.weight": down, f"{stem}.lora_B.weight": up * size}
     return lora
+
+
+@pytest.fixture
+def video(host: Host) -> Any:
+    """video(frames, fps) is a Load Video node of a file with these frames, and what is in it."""
+
+    def load(frames: Tensor, fps: float = 16.0) -> tuple[dict[str, Any], Tensor]:
+        folder = host.base / "input"
+        folder.mkdir(exist_ok=True)
+        name = f"clip_{len(frames)}_{fps:g}_{frames.shape[1]}.mp4"
+        write_mp4(folder / name, frames, fps)
+        seen = np.stack(list(read_frames(folder / name)))
+        return node("LoadVideo", file=name), torch.from_numpy(seen).float() / 255
+
+    return load
+
+
+@pytest.fixture
+def picture(host: Host) -> Any:
+    """picture(frame) is a Load Image node of it."""
+
+    def load(frame: Tensor, name: str) -> dict[str, Any]:
+        folder: Path = host.base / "input"
+        folder.mkdir(exist_ok=True)
+        pixels = (frame * 255).round().byte().numpy()
+        Image.fromarray(pixels).save(folder / name)
+        return node("LoadImage", image=name)
+
+    return load
