@@ -29,6 +29,8 @@ log = logging.getLogger("causvid")
 RECIPE = "causvid-mini"
 CLIPS = 2000
 CLIP_PX_FRAMES = 45  # 12 latent frames: four blocks, one more than the window holds
+OPENINGS = 8000
+OPENING_PX_FRAMES = 9  # one block
 PARTS = ("text", "vae", "latents", "dit")
 
 
@@ -40,6 +42,12 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--folder", type=Path, default=Path("mini-training"))
     train.add_argument("--part", choices=(*PARTS, "all"), default="all")
     train.add_argument("--workers", type=int, default=2, help="processes of the transformer")
+    train.add_argument(
+        "--first-weights", type=Path, help="a transformer to begin with instead of fresh weights"
+    )
+    train.add_argument(
+        "--steps", type=int, default=DiTSettings.steps, help="training steps of the transformer"
+    )
     train.set_defaults(run=_train)
     evaluate = subparsers.add_parser(
         "evaluate-mini", help="measure CausVid Mini on prompts that training never saw"
@@ -56,7 +64,9 @@ def _train(arguments: argparse.Namespace) -> int:
     for part in PARTS if arguments.part == "all" else (arguments.part,):
         log.info("training %s in %s", part, folder)
         if part == "dit":
-            run_workers(_train_dit, arguments.workers, folder)
+            run_workers(
+                _train_dit, arguments.workers, folder, arguments.first_weights, arguments.steps
+            )
         else:
             _TRAIN[part](folder)
     return 0
@@ -72,10 +82,12 @@ def _train_vae(folder: Path) -> None:
 
 def _encode_latents(folder: Path) -> None:
     vae = WanVAE.from_state_dict(load_file(_file(folder, "vae")))
-    encode_world(vae, CLIPS, CLIP_PX_FRAMES, seed=2, folder=folder / "latents")
+    encode_world(vae, CLIPS, CLIP_PX_FRAMES, seed=2, folder=folder / "clips")
+    openings = folder / "openings"
+    encode_world(vae, OPENINGS, OPENING_PX_FRAMES, seed=3, folder=openings, openings=True)
 
 
-def _train_dit(folder: Path) -> None:
+def _train_dit(folder: Path, first_weights: Path | None, steps: int) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     recipe = recipes[RECIPE]
     settings = DiTSettings(
@@ -83,9 +95,12 @@ def _train_dit(folder: Path) -> None:
         shift=recipe.shift,
         frames_per_block=recipe.frames_per_block,
         window_blocks=recipe.window // recipe.frames_per_block,
+        steps=steps,
     )
     text = TextEncoder.load(_file(folder, "text"))
-    average = train_dit(settings, folder / "latents", folder, text)
+    average = train_dit(
+        settings, folder / "clips", folder / "openings", folder, text, first_weights
+    )
     if not is_first():
         return
     header = {

@@ -25,10 +25,17 @@ SHARD = 250  # clips a file; what is finished is never encoded again
 
 @torch.no_grad()
 def encode_world(
-    vae: WanVAE, clips: int, px_frames: int, seed: int, folder: Path, first_clip: int = 0
+    vae: WanVAE,
+    clips: int,
+    px_frames: int,
+    seed: int,
+    folder: Path,
+    first_clip: int = 0,
+    openings: bool = False,
 ) -> None:
     """Write clips from `first_clip` up to `clips` as shards in `folder`, skipping finished ones.
 
+    openings: see `sample_spec`.
     A shard holds latents `[250, 16, 1 + (px_frames - 1) / 4, h, w]` in float16 and their specs.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -37,7 +44,7 @@ def encode_world(
         if path.exists():
             continue
         specs = [
-            sample_spec(step_generator(seed, index))
+            sample_spec(step_generator(seed, index), openings)
             for index in range(first, min(first + SHARD, clips))
         ]
         latents = torch.cat([_encode(vae, spec, px_frames) for spec in specs])

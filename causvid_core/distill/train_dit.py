@@ -4,20 +4,24 @@ Every block is learned at once, each noisy block seeing the clean blocks before 
 which is what the KV cache holds when it samples (teacher forcing as in Causal Forcing,
 arXiv 2602.02214; CausVid's own first stage lets blocks see noisy ones). As the student takes four
 steps only, most of the training happens at the noise levels of those four.
+
+What a video shows is decided in its first block; the others go on with what they see. So most of
+the batch are openings, clips of one block alone, which cost a seventh of a whole clip.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..mini.text_encoder import TextEncoder
-from ..model.binding import bind
+from ..model.binding import BoundWan, bind
 from ..model.config import WanConfig
 from ..model.forward import denoise
 from ..model.prompt import encode_prompt
@@ -31,19 +35,20 @@ log = logging.getLogger("causvid")
 
 MINI = WanConfig(dim=256, ffn_dim=768, num_heads=2, num_layers=6)
 ANY_TIMESTEP_SHARE = 0.2  # of blocks, for sampling at other steps than the recipe's
-OWN_INPUT_SHARE = 0.75  # of the blocks at the third step and later, see `DiTSettings`
 CONTEXT_NOISE = 0.1  # at most; the clean blocks that sampling sees are not perfect either
 
 
 @dataclass(frozen=True)
 class DiTSettings:
+    """clips, openings: how many of each a step learns from; both split by the processes."""
+
     timesteps: tuple[float, ...]  # the recipe's, warped
     shift: float
     frames_per_block: int
     window_blocks: int
-    steps: int = 2700
-    own_inputs_from: int = 1500  # training step; see `_own_inputs`
-    batch: int = 12
+    steps: int = 2400
+    clips: int = 4
+    openings: int = 60
     matrix_rate: float = 2e-3  # Muon, for the blocks' matrices
     other_rate: float = 1.5e-3  # AdamW, for the rest
     seed: int = 0
@@ -87,60 +92,33 @@ def _attend(query: Tensor, seen: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Ten
     return (weights.to(values.dtype) @ values).transpose(1, 2)
 
 
-def train_dit(settings: DiTSettings, data: Path, folder: Path, text: TextEncoder):
-    """Train, or resume, in `folder` on the latents of `data`; returns the averaged state dict."""
+def train_dit(
+    settings: DiTSettings,
+    clips: Path,
+    openings: Path,
+    folder: Path,
+    text: TextEncoder,
+    first_weights: Path | None = None,
+) -> dict[str, Tensor]:
+    """Train, or resume, in `folder`; returns the averaged state dict.
+
+    clips, openings: folders that `encode_world` wrote. first_weights: a safetensors file to begin
+    with instead of fresh weights.
+    """
     torch.manual_seed(settings.seed)
     model = CausalWan(MINI)
+    if first_weights is not None:
+        model.load_state_dict({k: v.float() for k, v in load_file(first_weights).items()})
     bound = bind(model)
-    latents, specs = read_world(data)
-    contexts = nn.utils.rnn.pad_sequence([text.embed(s.caption) for s in specs], True).half()
-    lengths = torch.tensor([len(text.tokens(s.caption)) for s in specs])
-    blocks = latents.shape[2] // settings.frames_per_block
-    grid = MINI.grid(*latents.shape[-2:])
-    attend = TeacherForced(
-        Rotary(MINI.head_dim, grid, torch.device("cpu")),
-        blocks,
-        settings.frames_per_block,
-        settings.window_blocks,
+    # The first block of a whole clip shows its shape anywhere, which is no way to open a video.
+    parts = (
+        Part("clip", settings, bound, clips, text, settings.clips, settings.frames_per_block),
+        Part("opening", settings, bound, openings, text, settings.openings, 0),
     )
 
-    def loss_of_step(step: int, generator: torch.Generator):
-        shape = (settings.batch, *latents.shape[1:])
-        chosen = own_part(torch.randint(len(specs), shape[:1], generator=generator))
-        timesteps, before = (
-            own_part(t).repeat_interleave(settings.frames_per_block, dim=1)
-            for t in _timesteps(settings, blocks, generator)
-        )
-        noise, dirt, earlier = (
-            own_part(torch.randn(shape, generator=generator)) for _ in range(3)
-        )
-        dirt *= own_part(CONTEXT_NOISE * torch.rand(shape[0], 1, 1, 1, 1, generator=generator))
-
-        x0 = latents[chosen].float()
-        clean = (x0 + dirt)[:, :, : -settings.frames_per_block]
-        at_zero = torch.zeros(clean.shape[0], clean.shape[2])
-
-        def flow_of(noisy: Tensor, frame_timesteps: Tensor) -> Tensor:
-            every = torch.cat([at_zero, frame_timesteps], dim=1)
-            out = denoise(bound, torch.cat([clean, noisy], dim=2), every, attend, prompt)
-            return out[:, :, clean.shape[2] :].float()
-
-        with torch.autocast("cpu", torch.bfloat16):
-            prompt = encode_prompt(bound, contexts[chosen].float(), lengths[chosen])
-            x0_in = x0
-            if step >= settings.own_inputs_from:
-                x0_in = _own_inputs(flow_of, x0, before, earlier)
-            sigma = _sigma(timesteps)
-            flow = flow_of((1 - sigma) * x0_in + sigma * noise, timesteps)
-        # The flow from this input to the true latents; noise - x0 where the input is true too.
-        wanted = noise + (1 - sigma) / sigma.clamp(min=1e-3) * (x0_in - x0) - x0
-        error = (flow - wanted).square()
-        by_sigma = (error.detach() * sigma.square()).mean(dim=(1, 3, 4))
-        figures = {"flow_mse": float(error.detach().mean()), "x0_mse": float(by_sigma.mean())}
-        last = timesteps == settings.timesteps[-1]
-        if last.any():
-            figures["x0_mse_last_step"] = float(by_sigma[last].mean())
-        return error.mean(), figures
+    def loss_of_step(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        errors, figures = zip(*(part.errors(generator) for part in parts), strict=True)
+        return torch.cat([e.flatten() for e in errors]).mean(), figures[0] | figures[1]
 
     return train(
         model,
@@ -151,44 +129,81 @@ def train_dit(settings: DiTSettings, data: Path, folder: Path, text: TextEncoder
     )
 
 
-def _timesteps(
-    settings: DiTSettings, blocks: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """One timestep a block `[batch, blocks]`: mostly the recipe's, some from anywhere.
+class Part:
+    """A part of every batch: `batch` encoded clips of one length from a folder.
 
-    And the one before it, where the block's input is to come from the model's own prediction
-    there; else 0.
+    Their first `given_frames` latent frames are context only, and not learned.
     """
-    shape = (settings.batch, blocks)
-    own = torch.tensor(settings.timesteps)
-    index = torch.randint(len(own), shape, generator=generator)
+
+    def __init__(
+        self,
+        name: str,
+        settings: DiTSettings,
+        bound: BoundWan,
+        folder: Path,
+        text: TextEncoder,
+        batch: int,
+        given_frames: int,
+    ) -> None:
+        self._name, self._settings, self._bound = name, settings, bound
+        self._batch, self._given_frames = batch, given_frames
+        self._latents, specs = read_world(folder)
+        captions = [spec.caption for spec in specs]
+        self._contexts = nn.utils.rnn.pad_sequence([text.embed(c) for c in captions], True).half()
+        self._lengths = torch.tensor([len(text.tokens(c)) for c in captions])
+        self._blocks = self._latents.shape[2] // settings.frames_per_block
+        self._attend = TeacherForced(
+            Rotary(MINI.head_dim, MINI.grid(*self._latents.shape[-2:]), torch.device("cpu")),
+            self._blocks,
+            settings.frames_per_block,
+            settings.window_blocks,
+        )
+
+    def errors(self, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Squared errors of the flow `[B, 16, T, h, w]` of this process's share, and figures.
+
+        The figures are errors of the clean prediction: over all, and at the recipe's step n.
+        """
+        settings = self._settings
+        shape = (self._batch, *self._latents.shape[1:])
+        chosen = own_part(torch.randint(len(self._latents), shape[:1], generator=generator))
+        timesteps = own_part(_timesteps(settings, (self._batch, self._blocks), generator))
+        timesteps = timesteps.repeat_interleave(settings.frames_per_block, dim=1)
+        noise, dirt = (own_part(torch.randn(shape, generator=generator)) for _ in range(2))
+        dirt *= own_part(CONTEXT_NOISE * torch.rand(self._batch, 1, 1, 1, 1, generator=generator))
+
+        x0 = self._latents[chosen].float()
+        clean = (x0 + dirt)[:, :, : -settings.frames_per_block]
+        every = torch.cat([torch.zeros(clean.shape[0], clean.shape[2]), timesteps], dim=1)
+        sigma = (timesteps / 1000)[:, None, :, None, None]
+        both = torch.cat([clean, (1 - sigma) * x0 + sigma * noise], dim=2)
+        with torch.autocast("cpu", torch.bfloat16):
+            prompt = encode_prompt(
+                self._bound, self._contexts[chosen].float(), self._lengths[chosen]
+            )
+            flow = denoise(self._bound, both, every, self._attend, prompt)
+        error = (flow[:, :, clean.shape[2] :].float() - (noise - x0)).square()
+        error, sigma = error[:, :, self._given_frames :], sigma[:, :, self._given_frames :]
+        return error, self._figures((error.detach() * sigma.square()).mean(dim=(1, 3, 4)), sigma)
+
+    def _figures(self, x0_mse: Tensor, sigma: Tensor) -> dict[str, float]:
+        figures = {f"{self._name}_x0_mse": float(x0_mse.mean())}
+        for step, timestep in enumerate(self._settings.timesteps):
+            at = sigma.view_as(x0_mse) == timestep / 1000
+            if at.any():
+                figures[f"{self._name}_x0_mse_step_{step}"] = float(x0_mse[at].mean())
+        return figures
+
+
+def _timesteps(settings: DiTSettings, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """One timestep a block, `shape` being batch and blocks: mostly the recipe's, some any."""
+    own = torch.tensor(settings.timesteps)[
+        torch.randint(len(settings.timesteps), shape, generator=generator)
+    ]
     u = torch.rand(shape, generator=generator)
     anywhere = 1000 * settings.shift * u / (1 + (settings.shift - 1) * u)
     free = torch.rand(shape, generator=generator) < ANY_TIMESTEP_SHARE
-    chained = torch.rand(shape, generator=generator) < OWN_INPUT_SHARE
-    chained &= ~free & (index >= 2)
-    before = torch.where(chained, own[(index - 1).clamp(min=0)], 0.0)
-    return torch.where(free, anywhere, own[index]), before
-
-
-def _sigma(timesteps: Tensor) -> Tensor:
-    """Noise levels that broadcast over latents, from timesteps `[B, T]`."""
-    return (timesteps / 1000)[:, None, :, None, None]
-
-
-@torch.no_grad()
-def _own_inputs(
-    flow_of: Callable[[Tensor, Tensor], Tensor], x0: Tensor, before: Tensor, noise: Tensor
-) -> Tensor:
-    """Clean latents as sampling would know them: predicted at the step before, where there is one.
-
-    Sampling noises the model's own prediction, not the truth. Learning from it, a later step
-    mends what an earlier one left vague (the rollout of Self-Forcing, arXiv 2506.08009, by one
-    step and with the true latents as the target).
-    """
-    sigma = _sigma(before)
-    noisy = (1 - sigma) * x0 + sigma * noise
-    return noisy - sigma * flow_of(noisy, before)
+    return torch.where(free, anywhere, own)
 
 
 def _optimizers(model: CausalWan, settings: DiTSettings) -> list[torch.optim.Optimizer]:

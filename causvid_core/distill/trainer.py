@@ -73,7 +73,7 @@ def train(
         log.info("resuming %s at step %d of %d", checkpoint.name, first, settings.steps)
 
     model.train()
-    started, sums, count = time.monotonic(), {}, 0
+    started, seen = time.monotonic(), {}
     for step in range(first, settings.steps):
         share = learning_rate_share(step, settings)
         for optimizer, rates in zip(optimizers, base_rates, strict=True):
@@ -89,19 +89,18 @@ def train(
         _follow(average, model, min(settings.ema_decay, (step + 1) / (step + 10)))
 
         for name, value in figures.items():
-            sums[name] = sums.get(name, 0.0) + value
-        count += 1
+            seen.setdefault(name, []).append(value)
         done = step + 1
         if not is_first():
             continue
         if done % settings.log_every == 0 or done == settings.steps:
             seconds = (time.monotonic() - started) / (done - first)
             line = {"step": done, "seconds_per_step": round(seconds, 4)}
-            line |= {name: round(value / count, 5) for name, value in sums.items()}
+            line |= {name: round(sum(values) / len(values), 5) for name, values in seen.items()}
             log.info("%s", line)
             with open(f"{checkpoint}.jsonl", "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-            sums, count = {}, 0
+            seen = {}
         if done % settings.checkpoint_every == 0 or done == settings.steps:
             _save(checkpoint, model, optimizers, average, done)
     return average

@@ -29,6 +29,7 @@ from ..mini.vocabulary import (
 CANVAS_PX = 64  # the canvas on which sizes and speeds are given; others scale with it
 ORBIT_RADIUS = 15.0
 ORBIT_PERIOD, TURN_PERIOD, PULSE_PERIOD = 64.0, 48.0, 32.0  # px frames
+OPENING_SPREAD = 0.03  # of the canvas, to each side of the middle
 GROWTH_PER_FRAME, GROWTH_LIMIT = 0.015, 1.5
 
 
@@ -79,8 +80,11 @@ def held_out(spec: ClipSpec) -> bool:
     return sum(indices) % 3 == 0
 
 
-def sample_spec(generator: torch.Generator) -> ClipSpec:
-    """Draw a clip of the training set."""
+def sample_spec(generator: torch.Generator, opening: bool = False) -> ClipSpec:
+    """Draw a clip of the training set: any part of a video, or the opening of one.
+
+    A video opens with its shape near the middle, so that the prompt says where things are.
+    """
     pick = partial(_pick, generator)
 
     def uniform() -> float:
@@ -106,6 +110,9 @@ def sample_spec(generator: torch.Generator) -> ClipSpec:
             start=start,
             phase=uniform(),
         )
+        if opening:
+            start = tuple(0.5 + OPENING_SPREAD * (2 * uniform() - 1) for _ in range(2))
+            spec = replace(spec, start=start)
         if not held_out(spec):
             return spec
 

@@ -65,7 +65,7 @@ presets: MappingProxyType[str, Preset] = MappingProxyType({
         "Krea Realtime 14B: a short window, made for live use",
     ),
     "causvid-mini": Preset(
-        Recipe(timesteps=(1000, 930, 780, 500), shift=5.0, window=9, positions="relative"),
+        Recipe(timesteps=(1000, 900, 650, 350), shift=5.0, window=9, positions="relative"),
         "CausVid Mini, the model inside this pack; runs on any computer",
         width=64,
         height=64,

@@ -6,12 +6,16 @@ import logging
 import pytest
 import torch
 
-from causvid_core.distill.train_dit import TeacherForced
+from causvid_core.distill.latents import encode_world
+from causvid_core.distill.train_dit import MINI, DiTSettings, Part, TeacherForced
 from causvid_core.distill.train_vae import LatentScale, new_vae, normalise_latents
 from causvid_core.distill.trainer import TrainSettings, train
 from causvid_core.distill.world import held_out_specs, render
+from causvid_core.media.vae import WanVAE
 from causvid_core.mini.text_encoder import TEXT_LEN, TextEncoder, new_table
+from causvid_core.model.binding import bind
 from causvid_core.model.rope import Rotary, rotate
+from causvid_core.model.transformer import CausalWan
 
 
 def _train(path, stop_after=None):
@@ -67,6 +71,19 @@ def test_teacher_forcing_is_attention_under_its_mask():
     weights = logits.masked_fill(~mask, -torch.inf).softmax(-1)
     expected = torch.einsum("bhij,bjhd->bihd", weights, v)
     torch.testing.assert_close(attend(0, q, k, v), expected, atol=1e-5, rtol=0)
+
+
+def test_given_frames_are_context_and_not_learned(tmp_path):
+    """Their noisy copies get no gradient of their own; what follows them does."""
+    torch.manual_seed(0)
+    encode_world(WanVAE(4).eval(), 2, 21, seed=0, folder=tmp_path)
+    settings = DiTSettings((1000.0, 500.0), 5.0, frames_per_block=3, window_blocks=2)
+    text, bound = TextEncoder(new_table()), bind(CausalWan(MINI))
+    whole, later = (Part("clip", settings, bound, tmp_path, text, 2, given) for given in (0, 3))
+    every, figures = whole.errors(torch.Generator().manual_seed(1))
+    rest, _ = later.errors(torch.Generator().manual_seed(1))
+    assert every.shape == (2, 16, 6, 8, 8) and figures["clip_x0_mse"] > 0
+    torch.testing.assert_close(rest, every[:, :, 3:])
 
 
 def test_folding_the_latent_scale_changes_no_picture():

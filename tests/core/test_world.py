@@ -79,3 +79,13 @@ def test_captions_name_every_part_of_a_clip():
 )
 def test_prompts_are_read_forgivingly(text, known, unknown):
     assert read_prompt(text) == (known, unknown)
+
+
+def test_a_video_opens_with_its_shape_near_the_middle():
+    """The prompt says what a clip shows; how its opening starts differs by little."""
+    for index in range(200):
+        opening = sample_spec(step_generator(3, index), opening=True)
+        assert all(abs(place - 0.5) <= 0.03 for place in opening.start)
+        assert not held_out(opening)
+    anywhere = [sample_spec(step_generator(3, index)).start for index in range(200)]
+    assert max(abs(x - 0.5) for x, _ in anywhere) > 0.45

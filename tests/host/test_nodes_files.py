@@ -224,7 +224,7 @@ def test_info_tells_and_shows_what_a_stream_holds(host: Host, saved: Made) -> No
         f"64x64 px, 21 frames (1.3 s at 16 fps) in 2 blocks, seed {saved['seed']}"
     )
     for part in (
-        "fingerprint ", "causvid-mini, 4 steps (1000, 930, 780, 500)", "shift 5",
+        "fingerprint ", "causvid-mini, 4 steps (1000, 900, 650, 350)", "shift 5",
         "Blocks 0-1 (0.00 to 1.31 s): prompt 1 of ", "do not travel",
     ):  # fmt: skip
         assert part in text, text
