@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .text_encoder import TextEncoder
 
-__all__ = ["TextEncoder", "weights_path"]
+__all__ = ["TextEncoder", "example_jobs_path", "weights_path"]
 
 _FILES = {
     "dit": "causvid_mini_dit.safetensors",
@@ -20,3 +20,8 @@ def weights_path(name: str) -> Path:
     if name not in _FILES:
         raise ValueError(f"The Mini has no part {name!r}; it has {', '.join(_FILES)}.")
     return Path(__file__).parent / "weights" / _FILES[name]
+
+
+def example_jobs_path() -> Path:
+    """Where a list of jobs for the Mini lies, as `causvid_core.jobs` reads it."""
+    return Path(__file__).parent / "example_jobs.csv"

@@ -1,21 +1,25 @@
-"""Job lists from the input folder."""
+"""Job lists from the input folder, and one that comes with the pack."""
 
+from pathlib import Path
+
+from ...causvid_core import mini
 from ...causvid_core.jobs import SUFFIXES, ReadyJob, read_jobs, settle
 from .folders import file_identity
 from .stream_files import check_prefix, input_names, input_path
 
 KIND = "job list"
+EXAMPLE = "example of the pack"  # offered behind the artist's own files, so that it always runs
 
 
 def list_names() -> list[str]:
-    """Files in the input folder that may be job lists."""
-    return input_names(SUFFIXES)
+    """Files in the input folder that may be job lists, and the pack's example."""
+    return [*input_names(SUFFIXES), EXAMPLE]
 
 
 def list_identity(name: str) -> str:
     """Changes when the file does; empty when it is not there."""
     try:
-        return file_identity(input_path(name, KIND))
+        return file_identity(_path(name))
     except (OSError, ValueError):
         return ""
 
@@ -28,10 +32,14 @@ def jobs_of(
     The whole list is checked, whatever part of it is asked for. Raises ValueError or
     FileNotFoundError in a sentence.
     """
-    listed = read_jobs(input_path(name, KIND))
+    listed = read_jobs(_path(name))
     jobs = settle(listed, pattern, seed=seed, seed_step=seed_step, seconds=seconds)
     for job in jobs:
         check_prefix(job.filename_prefix)
     if first > len(jobs):
         raise ValueError(f"{name} has {len(jobs)} jobs, so there is none to begin with {first}.")
     return jobs[first - 1 : first - 1 + count if count else None]
+
+
+def _path(name: str) -> Path:
+    return mini.example_jobs_path() if name == EXAMPLE else input_path(name, KIND)
