@@ -82,7 +82,11 @@ class Graph:
                 optional = {"shape": 7} if name in schema["input"].get("optional", {}) else {}
                 sockets.append({"name": name, "type": spec[0], "link": None, **optional})
         for name, spec in shown.items():
-            values.append(_default(spec) if name not in inputs else inputs[name])
+            linked = isinstance(inputs.get(name), Output)
+            if linked:
+                widget = {"name": name}
+                sockets.append({"name": name, "type": spec[0], "widget": widget, "link": None})
+            values.append(_default(spec) if linked or name not in inputs else inputs[name])
             if name == "seed":
                 values.append("fixed")
         outputs = [

@@ -115,3 +115,34 @@ Decoding holds all frames at once: an hour takes 3 GB at 64x64, 276 GB at 832x48
 {real_weights("longlive", "Then delete the recipe node: the checkpoint brings its own, with a window and sinks.")}
 {MINI_WORDS}
 """  # noqa: E501
+
+FOOTAGE = f"""
+### Footage that goes on
+
+The end of the footage is read into the model's window, as if it had made it, and the video goes on from there. OVERLAP says how many of the new frames the footage has already; **ImageFromBatch** leaves them out, **ImageBatch** joins the rest to the footage.
+
+So that it runs at once, the Mini makes the footage. **With your own**: delete the frame *1 Footage*, add **Load Video**, connect it to *video*, and its frames, from **Get Video Components**, to *image1*. It must be of the size that the node makes.
+
+**Stream Info** shows what the stream holds: the last frame of every block, prompts, seed and recipe.
+
+**Try**: another prompt in *2*. *context_seconds* (advanced) says how much of the footage is read.
+
+{real_weights("self-forcing")}
+{MINI_WORDS}
+"""  # noqa: E501
+
+BATCH = f"""
+### Many videos with one press
+
+**Job List** reads a file, a video a line, and the nodes behind it run once for each. The whole list is checked before the first video is made.
+
+**With your own**: put a file into ComfyUI's *input* folder, press **R**, and choose it. Text: a prompt a line. CSV: a first line with names, *prompt* and any of *seed*, *seconds* and *name*. JSONL: an object a line, with the same names. Here is the example:
+
+`prompt,seed,seconds,name`
+`a large yellow star turning over a teal plain background,2,2,yellow star`
+
+*filename_pattern* names the files. If one video fails, ComfyUI stops the list; its help page says how to queue jobs apart.
+
+{real_weights("self-forcing")}
+{MINI_WORDS}
+"""  # noqa: E501

@@ -13,6 +13,7 @@ from .graph import LEFT, TOP, Graph, Node, Output, Schemas, choices
 MINI_PX = 64
 ENDLESS = "causvid-mini-endless"
 STRENGTH = 0.8
+ROUND = 4.0  # seconds in which a shape comes round and is whole again when the prompt changes
 CONTINUED = "streams/causvid_story"  # where save_and_resume puts its stream
 NIGHT, SEA = "over a navy gradient background", "over a teal gradient background"
 
@@ -27,9 +28,8 @@ TIMES = """\
 3s [cut]"""
 LONG_SCENES = f"""\
 0: a large red circle moving right {NIGHT}
-3s ~1s: a large yellow circle moving right {NIGHT}
-6s: a large yellow circle moving up {NIGHT}
-9s ~1s: a large green circle moving up {SEA}
+4s ~1s: a large yellow circle moving right {NIGHT}
+8s ~1s: a large green circle moving right {SEA}
 # 1:00: and so on, for hours"""
 
 
@@ -76,8 +76,8 @@ def extend_a_story(schemas: Schemas) -> Workflow:
     ):
         prompt = graph.prompt(title, text)
         before = {"stream": shots[-1]["STREAM"], "switch": "recache"} if shots else {}
-        shot = graph.shot(f"Shot {len(shots) + 1}", positive=prompt["CONDITIONING"], seconds=2.0,
-                          seed=1, **before)  # fmt: skip
+        shot = graph.shot(f"Shot {len(shots) + 1}", positive=prompt["CONDITIONING"],
+                          seconds=ROUND, seed=1, **before)  # fmt: skip
         shots.append(shot)
         columns.append([prompt, shot])
     film = graph.film(shots[-1]["LATENT"], "story", "The whole story")
@@ -91,7 +91,7 @@ def extend_a_story(schemas: Schemas) -> Workflow:
 def branch_two_endings(schemas: Schemas) -> Workflow:
     graph = Story(schemas, "branch_two_endings")
     opening = graph.prompt("The beginning", f"a large red circle moving right {NIGHT}")
-    first = graph.shot("Beginning", positive=opening["CONDITIONING"], seconds=2.0, seed=1)
+    first = graph.shot("Beginning", positive=opening["CONDITIONING"], seconds=ROUND, seed=1)
     note = graph.note("How it works", notes.BRANCH, 520)
     right, top = graph.place(LEFT, TOP, [graph.mini, note], [opening, first])[0], TOP
     for number, (title, text) in enumerate((
@@ -185,7 +185,7 @@ def prompt_travel(schemas: Schemas) -> Workflow:
 def save_and_resume(schemas: Schemas) -> Workflow:
     graph = Story(schemas, "save_and_resume")
     text = graph.prompt("Today's prompt", f"a large purple circle moving down {SEA}")
-    shot = graph.shot("Today's shot", positive=text["CONDITIONING"], seconds=2.0, seed=1)
+    shot = graph.shot("Today's shot", positive=text["CONDITIONING"], seconds=ROUND, seed=1)
     keep = graph.node("CausVid_SaveStream", "Keep the stream", wide=340,
                       stream=shot["STREAM"], filename_prefix=CONTINUED)  # fmt: skip
     film = graph.film(shot["LATENT"], "today", "Today's video")
@@ -225,10 +225,57 @@ def endless(schemas: Schemas) -> Workflow:
     return graph.workflow()
 
 
+def extend_footage(schemas: Schemas) -> Workflow:
+    graph = Story(schemas, "extend_footage")
+    seen = graph.prompt("What the footage shows", f"a large orange circle moving right {NIGHT}")
+    filmed = graph.shot("The Mini films", positive=seen["CONDITIONING"], seconds=ROUND, seed=1)
+    images = graph.decoded(filmed["LATENT"])
+    footage = graph.node("CreateVideo", "The footage", wide=260, images=images["IMAGE"], fps=16)
+    happens = graph.prompt("How it goes on", f"a large orange circle moving up {NIGHT}")
+    shot = graph.shot("It goes on", "CausVid_ExtendVideo", vae=graph.mini["VAE"],
+                      video=footage["VIDEO"], positive=happens["CONDITIONING"], seconds=2.0,
+                      seed=1)  # fmt: skip
+    info = graph.node("CausVid_StreamInfo", "What the stream holds", wide=340, high=420,
+                      stream=shot["STREAM"], vae=graph.mini["VAE"])  # fmt: skip
+    made = graph.decoded(shot["LATENT"])
+    new = graph.node("ImageFromBatch", "New frames only", wide=260, image=made["IMAGE"],
+                     batch_index=shot["OVERLAP"], length=4096)  # fmt: skip
+    joined = graph.node("ImageBatch", "Footage and new frames", wide=260,
+                        image1=images["IMAGE"], image2=new["IMAGE"])  # fmt: skip
+    video = graph.node("CreateVideo", wide=260, images=joined["IMAGE"], fps=16)
+    saved = graph.saved(video, "extended", "The longer video")
+    note = graph.note("How it works", notes.FOOTAGE, 520)
+    graph.place(
+        LEFT, TOP, [graph.mini, note], [seen, filmed], [images, footage], [happens, shot],
+        [made, new, joined, video], [saved, info],
+    )  # fmt: skip
+    graph.group("1 Footage", seen, filmed, images, footage)
+    graph.group("2 How it goes on", happens, shot)
+    graph.group("3 One video", made, new, joined, video)
+    return graph.workflow()
+
+
+def batch_from_a_list(schemas: Schemas) -> Workflow:
+    graph = Story(schemas, "batch_from_a_list")
+    jobs = graph.node("CausVid_JobList", "The list", wide=380, file="example of the pack",
+                      filename_pattern="video/batch/{index:03}_{name}_{seed}")  # fmt: skip
+    text = graph.node("CLIPTextEncode", "Each prompt", wide=360, high=150,
+                      clip=graph.mini["CLIP"], text=jobs["PROMPT"])  # fmt: skip
+    shot = graph.shot("Each video", positive=text["CONDITIONING"], seconds=jobs["SECONDS"],
+                      seed=jobs["SEED"])  # fmt: skip
+    images = graph.decoded(shot["LATENT"])
+    video = graph.node("CreateVideo", wide=260, images=images["IMAGE"], fps=16)
+    saved = graph.node("SaveVideo", "All videos", wide=360, video=video["VIDEO"],
+                       filename_prefix=jobs["FILENAME_PREFIX"])  # fmt: skip
+    note = graph.note("How it works", notes.BATCH, 520)
+    graph.place(LEFT, TOP, [graph.mini, note], [jobs, text], [shot], [images, video], [saved])
+    return graph.workflow()
+
+
 STORIES: MappingProxyType[str, Callable[[Schemas], Workflow]] = MappingProxyType({
     story.__name__: story
     for story in (
         extend_a_story, branch_two_endings, image_to_video, video_to_video, prompt_travel,
-        save_and_resume, endless,
+        save_and_resume, endless, extend_footage, batch_from_a_list,
     )
 })  # fmt: skip

@@ -19,6 +19,13 @@ VIDEOS = {
     "prompt_travel": {"causvid_prompt_travel": 45},
     "save_and_resume": {"causvid_today": 9},
     "endless": {"causvid_endless": 45},
+    "extend_footage": {"causvid_extended": 21},
+    "batch_from_a_list": {
+        "001_red_circle_1": 9,
+        "002_yellow_star_2": 9,
+        "003_green_square_3": 9,
+        "004_purple_ring_4": 9,
+    },
 }
 
 
