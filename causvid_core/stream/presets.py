@@ -70,6 +70,12 @@ presets: MappingProxyType[str, Preset] = MappingProxyType({
         width=64,
         height=64,
     ),
+    "causvid-mini-endless": Preset(
+        Recipe(timesteps=(1000, 900, 650, 350), shift=5.0, window=9, sink=3, positions="relative"),
+        "CausVid Mini for long streams: the first frames stay in the window and hold the look",
+        width=64,
+        height=64,
+    ),
 })  # fmt: skip
 
 recipes: MappingProxyType[str, Recipe] = MappingProxyType(
