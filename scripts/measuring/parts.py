@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
 from typing import NamedTuple
@@ -31,8 +32,14 @@ def mini() -> Parts:
     )
 
 
-def resident_bytes() -> int:
-    """Memory that this process holds right now."""
+def held_bytes() -> int:
+    """Memory that this process holds once what was freed is given back, as glibc by itself does
+    not between large temporary tensors.
+    """
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (AttributeError, OSError, TypeError):  # not glibc
+        pass
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

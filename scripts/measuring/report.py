@@ -47,7 +47,7 @@ def figure(runs: Mapping[str, Run]) -> Image.Image:
         for index, part in enumerate(Drift._fields)
     ]
     times = {n: [1000 * value for value in _middles(run.seconds)] for n, run in runs.items()}
-    memory = {name: [value / MIB for value in run.resident] for name, run in runs.items()}
+    memory = {name: [value / MIB for value in run.held] for name, run in runs.items()}
     panels += [Panel("time per block, CPU ms", times), Panel("memory of the process, MiB", memory)]
     frames = max(len(run.seconds) * run.recipe.frames_per_block for run in runs.values())
     marks = "lines at " + ", ".join(map(str, PLACES[:-1])) + f" and {PLACES[-1]}"
@@ -81,9 +81,8 @@ def _cost_table(runs: Mapping[str, Run]) -> str:
         early, late = (
             1000 * statistics.median(part) for part in (run.seconds[:count], run.seconds[-count:])
         )
-        memory = [
-            statistics.median(part) / MIB for part in (run.resident[:count], run.resident[-count:])
-        ]
+        some = max(1, len(run.held) // 10)
+        memory = [statistics.median(part) / MIB for part in (run.held[:some], run.held[-some:])]
         history = run.history * (1 - count / len(run.seconds)) / MIB
         lines.append(
             f"| {name} | {early:.0f} and {late:.0f} | {late / early:.2f} "

@@ -19,10 +19,11 @@ from causvid_core.stream.presets import recipes
 from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.rollout import rollout, start
 
-from .parts import Parts, resident_bytes
+from .parts import Parts, held_bytes
 
 PLACES = (132, 201, 1024)  # latent frames where published systems were seen to collapse or to end
 TRAITS = ("colour", "direction", "shape")
+MEMORY_EVERY = 10  # blocks
 SIZE = 8  # of a latent frame, in height and width
 _MINI = recipes["causvid-mini"]
 
@@ -37,15 +38,16 @@ POLICIES: Mapping[str, Recipe] = MappingProxyType({
 class Run(NamedTuple):
     """One policy's videos, `prompts` side by side.
 
-    series: `MEASURES` [blocks, prompts, 9]. seconds, resident: of the process, CPU seconds and
-    bytes [blocks]. history: bytes of the clean latents that the stream remembers in the end.
+    series: `MEASURES` [blocks, prompts, 9]. seconds: of the process, CPU time [blocks].
+    held: bytes of the process, every `MEMORY_EVERY` blocks. history: bytes of the clean latents
+    that the stream remembers in the end.
     right: share of the blocks, in the last tenth, that show what the prompt asks for, by trait.
     """
 
     recipe: Recipe
     series: Tensor
     seconds: list[float]
-    resident: list[int]
+    held: list[int]
     history: int
     right: dict[str, float]
 
@@ -101,20 +103,21 @@ def roll(
         recipe, parts.model, height=SIZE, width=SIZE, batch=len(specs), seed=seed
     )  # fmt: skip
     decoder = StreamDecoder(parts.vae)
-    series, seconds, resident, right, history = [], [], [], [], 0
+    series, seconds, held, right, history = [], [], [], [], 0
     begun = time.process_time()
     for block in rollout(parts.model, state, context, blocks):
         px = decoder.push(block.latents)
         seconds.append(time.process_time() - begun)
-        series.append(measure(px))
+        series.append(measure(px).tolist())
         if block.index >= blocks - max(1, blocks // 10):
             right += [traits(clip, spec) for clip, spec in zip(px, specs, strict=True)]
         history += block.latents.nbytes
-        resident.append(resident_bytes())
+        if block.index % MEMORY_EVERY == 0:  # giving memory back takes its time
+            held.append(held_bytes())
         progress(block.index + 1, blocks)
         begun = time.process_time()
     shares = {name: sum(one[name] for one in right) / len(right) for name in TRAITS}
-    return Run(recipe, torch.stack(series), seconds, resident, history, shares)
+    return Run(recipe, torch.tensor(series), seconds, held, history, shares)
 
 
 def traits(px: Tensor, spec: ClipSpec) -> dict[str, bool]:
@@ -134,7 +137,7 @@ def as_json(run: Run) -> dict[str, object]:
         "jumps": {str(place): run.jump_at(place) for place in PLACES},
         "largest_jump": float(run.jumps.nan_to_num(0).max()),
         "cpu_seconds": [round(value, 5) for value in run.seconds],
-        "resident_bytes": run.resident,
+        "held_bytes": run.held,
         "history_bytes": run.history,
         "measures": list(MEASURES),
         "series": digits,

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 from measuring.figure import Panel, draw
-from measuring.parts import Parts, resident_bytes
+from measuring.parts import Parts, held_bytes
 from measuring.report import BEGIN, END, figure, tables, write_between
 from measuring.rolling import POLICIES, Run, as_json, roll
 from measuring.switching import FRESH, Taken, measure_switches, settled, table
@@ -52,8 +52,8 @@ def test_policies_differ_in_positions_and_sinks_alone():
 
 def test_every_block_is_measured(run):
     assert run.series.shape == (10, PROMPTS, len(MEASURES)) and run.series.isfinite().all()
-    assert len(run.seconds) == len(run.resident) == 10 and min(run.seconds) > 0
-    assert min(run.resident) > 1 << 20 < resident_bytes()
+    assert len(run.seconds) == 10 and min(run.seconds) > 0 and len(run.held) == 1
+    assert run.held[0] > 10 << 20 and held_bytes() > 10 << 20
     assert run.history == PROMPTS * 16 * 30 * 8 * 8 * 4
     assert len(run.drifts) == len(run.lost) == PROMPTS
     assert set(run.right) == {"colour", "direction", "shape"}
