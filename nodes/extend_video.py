@@ -12,7 +12,7 @@ from ..causvid_core.stream import geometry
 from ..causvid_core.stream.plan import Plan
 from .host import footage_inputs, inputs
 from .host.footage_inputs import fitted, px_of
-from .host.schema import CausVidRecipe, advanced, schema
+from .host.schema import advanced, schema
 from .host.streaming import lengthen, open_stream
 from .host.vae import StreamVAE
 from .host.video_input import footage
@@ -52,9 +52,7 @@ class ExtendVideo(io.ComfyNode):
                     "window of the recipe holds, or 2 seconds where it keeps everything."
                 ))),
                 inputs.px_frames_input(),
-                CausVidRecipe.Input("recipe", optional=True, tooltip=(
-                    "How the MODEL is sampled. Without one: the recipe of the loaded checkpoint."
-                )),
+                inputs.recipe_input(),
                 *inputs.option_inputs(),
             ],
             outputs=[
@@ -91,9 +89,7 @@ class ExtendVideo(io.ComfyNode):
         recipe: Recipe | None = None,
         **options: Any,
     ) -> io.NodeOutput:
-        valid = cls.validate_inputs(width, height)
-        if valid is not True:
-            raise ValueError(valid)
+        inputs.require_size(width, height)
         footage_inputs.one_of(video, images, latents)
         opened = open_stream(
             model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,

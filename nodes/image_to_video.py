@@ -12,7 +12,7 @@ from ..causvid_core.media.fitting import fit as fit_images
 from ..causvid_core.stream import geometry
 from ..causvid_core.stream.plan import Plan
 from .host import footage_inputs, inputs
-from .host.schema import CausVidRecipe, schema
+from .host.schema import schema
 from .host.streaming import lengthen, open_stream
 from .host.vae import StreamVAE
 
@@ -43,9 +43,7 @@ class ImageToVideo(io.ComfyNode):
                 inputs.seed_input(),
                 footage_inputs.fit_input(),
                 inputs.px_frames_input(),
-                CausVidRecipe.Input("recipe", optional=True, tooltip=(
-                    "How the MODEL is sampled. Without one: the recipe of the loaded checkpoint."
-                )),
+                inputs.recipe_input(),
                 *inputs.option_inputs(),
             ],
             outputs=[
@@ -79,9 +77,7 @@ class ImageToVideo(io.ComfyNode):
         recipe: Recipe | None = None,
         **options: Any,
     ) -> io.NodeOutput:
-        valid = cls.validate_inputs(width, height)
-        if valid is not True:
-            raise ValueError(valid)
+        inputs.require_size(width, height)
         opened = open_stream(
             model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
             recipe=recipe, options=inputs.StreamOptions(**options),

@@ -58,9 +58,7 @@ class TextToVideo(io.ComfyNode):
         stream: StreamState | None = None,
         **options: Any,
     ) -> io.NodeOutput:
-        valid = cls.validate_inputs(width, height)
-        if valid is not True:
-            raise ValueError(valid)
+        inputs.require_size(width, height)
         opened = open_stream(
             model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
             recipe=recipe, stream=stream, options=inputs.StreamOptions(**options),

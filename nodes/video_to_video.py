@@ -99,9 +99,7 @@ class VideoToVideo(io.ComfyNode):
         stream: StreamState | None = None,
         **options: Any,
     ) -> io.NodeOutput:
-        valid = cls.validate_inputs(width, height)
-        if valid is not True:
-            raise ValueError(valid)
+        inputs.require_size(width, height)
         footage_inputs.one_of(video, images, latents)
         opened = open_stream(
             model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,

@@ -1,4 +1,4 @@
-"""Pictures side by side, with a line of text below each."""
+"""Pictures side by side, with or without a line of text below each."""
 
 from __future__ import annotations
 
@@ -12,31 +12,35 @@ _TEXT_PX = 14
 _LINE_PX = 22
 
 
-def labelled_sheet(
+def picture_sheet(
     images: Sequence[Image.Image],
-    labels: Sequence[str],
+    labels: Sequence[str] | None = None,
     columns: int = 6,
     cell_px: int = 192,
     gap_px: int = 6,
 ) -> Image.Image:
     """A picture of all images, `cell_px` wide each, in reading order on a dark ground.
 
-    Raises ValueError when there are none, or not one label for each.
+    Small images are enlarged without smoothing, to show their pixels. Raises ValueError when there
+    are none, or not one label for each.
     """
-    if not images or len(images) != len(labels):
-        raise ValueError(f"{len(images)} pictures and {len(labels)} labels make no sheet")
+    count = len(images) if labels is None else len(labels)
+    if not images or len(images) != count:
+        raise ValueError(f"{len(images)} pictures and {count} labels make no sheet")
     height = round(cell_px * images[0].height / images[0].width)
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
-    step_x, step_y = cell_px + gap_px, height + _LINE_PX + gap_px
+    line_px = 0 if labels is None else _LINE_PX
+    step_x, step_y = cell_px + gap_px, height + line_px + gap_px
     sheet = Image.new("RGB", (columns * step_x + gap_px, rows * step_y + gap_px), _GROUND)
     draw, font = ImageDraw.Draw(sheet), _font()
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+    for number, image in enumerate(images):
         x, y = gap_px + number % columns * step_x, gap_px + number // columns * step_y
         small = image.width < cell_px
         method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
         sheet.paste(image.convert("RGB").resize((cell_px, height), method), (x, y))
-        draw.text((x + 2, y + height + 3), label, _INK, font)
+        if labels is not None:
+            draw.text((x + 2, y + height + 3), labels[number], _INK, font)
     return sheet
 
 

@@ -5,7 +5,6 @@ Frames are `[H, W, 3]`, uint8 or floats in 0..1, as NumPy arrays or tensors on a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from .sheet import evenly, picture_sheet
 
 Frame = Tensor | np.ndarray
 
@@ -80,20 +81,9 @@ def contact_sheet(
     """
     if not len(frames):
         raise ValueError("there are no frames to show; make at least one")
-    count = min(len(frames), columns * rows)
-    chosen = [round(n * (len(frames) - 1) / max(1, count - 1)) for n in range(count)]
+    chosen = evenly(len(frames), columns * rows)
     images = [Image.fromarray(as_pixels(frames[n])) for n in chosen]
-    size = (cell_px, round(cell_px * images[0].height / images[0].width))
-    small = images[0].width < cell_px
-    method = Image.Resampling.NEAREST if small else Image.Resampling.LANCZOS
-    columns = min(columns, count)
-    steps = (size[0] + gap_px, size[1] + gap_px)
-    lines = math.ceil(count / columns)
-    sheet = Image.new("RGB", (columns * steps[0] + gap_px, lines * steps[1] + gap_px), (24, 24, 27))
-    for n, image in enumerate(images):
-        place = (gap_px + n % columns * steps[0], gap_px + n // columns * steps[1])
-        sheet.paste(image.resize(size, method), place)
-    return sheet
+    return picture_sheet(images, columns=columns, cell_px=cell_px, gap_px=gap_px)
 
 
 def as_pixels(frame: Frame) -> np.ndarray:

@@ -17,6 +17,7 @@ from ...causvid_core.media.vae import StreamEncoder
 from ...causvid_core.stream import geometry
 from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.state import StreamState
+from .streams import latent_frames_for
 from .vae import StreamVAE, as_clip
 from .video_input import Footage, footage
 
@@ -127,9 +128,8 @@ def whole_px(state: StreamState, wanted: int, given: int, hold: bool) -> int:
     One block fewer where it could only be filled by repeating the last frame, unless `hold`; at
     least one.
     """
-    plan, blocks = Plan.of(state.recipe), 1
-    while px_of(plan, state.blocks, blocks) < wanted:
-        blocks += 1
+    plan = Plan.of(state.recipe)
+    blocks = plan.blocks_for(state.blocks, latent_frames_for(state, wanted))
     if px_of(plan, state.blocks, blocks) > given and not hold:
         blocks = max(1, blocks - 1)
     return px_of(plan, state.blocks, blocks)

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from comfy_api.latest import io
 
+from ...causvid_core.stream.scene import SWITCHES
 from .rendering import EXACT, GB, KEEP_CACHE, Keeping
 from .schema import CausVidPrompts, CausVidRecipe, CausVidStream, advanced
 
 PX_STEP = 16  # a latent is 8 px, the transformer's patch 2 latents
-SWITCHES = ("carry", "recache", "flush", "cut")
 
 
 class StreamOptions(NamedTuple):
@@ -83,12 +83,17 @@ def px_frames_input() -> Any:
     )))  # fmt: skip
 
 
+def recipe_input() -> Any:
+    """`recipe`, optional."""
+    return CausVidRecipe.Input("recipe", optional=True, tooltip=(
+        "How the MODEL is sampled. Without one: the recipe of the loaded checkpoint."
+    ))  # fmt: skip
+
+
 def stream_inputs() -> list[Any]:
     """`recipe` and `stream`, both optional."""
     return [
-        CausVidRecipe.Input("recipe", optional=True, tooltip=(
-            "How the MODEL is sampled. Without one: the recipe of the loaded checkpoint."
-        )),
+        recipe_input(),
         CausVidStream.Input("stream", optional=True, tooltip=(
             "A stream to continue. Model, recipe and size must be those it was made with."
         )),
@@ -153,3 +158,10 @@ def check_size(width: int | None, height: int | None) -> bool | str:
             near = max(1, round(px / PX_STEP)) * PX_STEP
             return f"{name} is {px} px; use a multiple of {PX_STEP}, such as {near}."
     return True
+
+
+def require_size(width: int, height: int) -> None:
+    """Raises ValueError for a size that no Wan model takes, which a link may bring."""
+    valid = check_size(width, height)
+    if valid is not True:
+        raise ValueError(valid)

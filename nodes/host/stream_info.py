@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from ...causvid_core import recipes
-from ...causvid_core.media.sheet import evenly, labelled_sheet
+from ...causvid_core.media.sheet import evenly, picture_sheet
 from ...causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
 from ...causvid_core.stream import geometry
 from ...causvid_core.stream.describe import describe, headline
@@ -41,7 +41,7 @@ def contact_sheet(state: StreamState, vae: Any = None) -> Tensor:
     chosen = evenly(state.blocks, MOST_CELLS)
     of_mini = state.recipe == recipes["causvid-mini"]  # the latents themselves do not tell
     images = [_picture(state.history[index], vae, of_mini) for index in chosen]
-    sheet = labelled_sheet(images, [_label(state, index) for index in chosen])
+    sheet = picture_sheet(images, [_label(state, index) for index in chosen])
     return torch.from_numpy(np.asarray(sheet).astype(np.float32) / 255)[None]
 
 

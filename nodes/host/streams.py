@@ -68,12 +68,16 @@ def continuable(
     )
 
 
+def latent_frames_for(state: StreamState, px_frames: int) -> int:
+    """Fewest latent frames that add `px_frames` px frames to a stream."""
+    continued = int(state.blocks > 0)  # only the very first px frame has a latent frame of its own
+    return geometry.latent_frames_from_px(px_frames + continued) - continued
+
+
 def count_blocks(state: StreamState, px_frames: int) -> tuple[int, str]:
     """Blocks that add at least `px_frames` px frames to a stream, and what that comes to."""
     plan = Plan.of(state.recipe)
-    before = state.frames
-    continued = int(before > 0)  # only the very first px frame has a latent frame of its own
-    wanted = geometry.latent_frames_from_px(px_frames + continued) - continued
+    before, wanted = state.frames, latent_frames_for(state, px_frames)
     blocks = plan.blocks_for(state.blocks, wanted)
     total = plan.frames_before(state.blocks + blocks)
     px = geometry.px_frames_from_latent(total)

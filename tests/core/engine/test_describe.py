@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 import causvid_core as cv
-from causvid_core.media.sheet import evenly, labelled_sheet
+from causvid_core.media.sheet import evenly, picture_sheet
 from causvid_core.stream.describe import PromptRun, describe, describe_recipe, prompt_runs
 
 from .streams import SIZE
@@ -84,16 +84,14 @@ def test_recipes_in_words(recipe, part):
 def test_a_sheet_has_a_cell_and_a_label_for_every_picture():
     colours = [(40 * n, 0, 0) for n in range(1, 6)]
     images = [Image.new("RGB", (16, 8), colour) for colour in colours]
-    sheet = labelled_sheet(
-        images, [f"block {n}" for n in range(5)], columns=3, cell_px=80, gap_px=4
-    )
+    sheet = picture_sheet(images, [f"block {n}" for n in range(5)], columns=3, cell_px=80, gap_px=4)
     assert sheet.size == (3 * 84 + 4, 2 * (40 + 22 + 4) + 4)
     centres = [sheet.getpixel((4 + n % 3 * 84 + 40, 4 + n // 3 * 66 + 20)) for n in range(5)]
     assert centres == colours
     label = sheet.crop((4, 44, 84, 66))
     assert len(label.getcolors()) > 2
     with pytest.raises(ValueError, match="make no sheet"):
-        labelled_sheet(images, [])
+        picture_sheet(images, [])
 
 
 def test_even_choices_have_both_ends():
