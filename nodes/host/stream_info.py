@@ -19,6 +19,7 @@ from ...causvid_core.stream.state import StreamBlock, StreamState
 from .progress import latent_image
 
 MOST_CELLS = 60
+MINI_RECIPES = ("causvid-mini", "causvid-mini-endless")
 
 __all__ = ["contact_sheet", "describe", "headline"]
 
@@ -39,7 +40,8 @@ def contact_sheet(state: StreamState, vae: Any = None) -> Tensor:
             "the VAE that belongs to the MODEL, or none."
         )
     chosen = evenly(state.blocks, MOST_CELLS)
-    of_mini = state.recipe == recipes["causvid-mini"]  # the latents themselves do not tell
+    # The latents themselves do not tell whose they are.
+    of_mini = state.recipe in [recipes[name] for name in MINI_RECIPES]
     images = [_picture(state.history[index], vae, of_mini) for index in chosen]
     sheet = picture_sheet(images, [_label(state, index) for index in chosen])
     return torch.from_numpy(np.asarray(sheet).astype(np.float32) / 255)[None]
