@@ -43,13 +43,15 @@ class StepRecord(NamedTuple):
 class Block:
     """A finished block: clean latents [B, 16, t, H, W] in float32 on the device.
 
-    `index` is its place in the stream, `first_frame` its first latent frame. `state` is the
-    stream up to and with it; asking for it waits until the latents are on the CPU.
+    `index` is its place in the stream, `first_frame` its first latent frame, `switch` the mode
+    (see `scene`) that was applied before it. `state` is the stream up to and with it; asking for
+    it waits until the latents are on the CPU.
     """
 
     latents: Tensor
     index: int
     first_frame: int
+    switch: str
     _state: Callable[[], StreamState] = field(repr=False)
 
     @cached_property
@@ -182,7 +184,10 @@ def _generate(
             session.history.add(x0)
             if index == last:
                 session.close()
-            yield Block(x0, index, span.first, lambda count=index + 1: session.state_after(count))
+            yield Block(
+                x0, index, span.first, session.switch,
+                lambda count=index + 1: session.state_after(count),
+            )  # fmt: skip
 
 
 def _noise_of(

@@ -39,6 +39,7 @@ class Session:
         self.history = History(state.history, bound.device)
         self.scene = state.scene
         self.live: LiveCache | None = None
+        self.switch = CARRY  # the mode that was applied before the block at work
         self._cached = self.scene  # the one that the cache is laid out for
         self._end = state.blocks + blocks
         grid = bound.config.grid(state.height, state.width)
@@ -68,9 +69,9 @@ class Session:
         """
         before = self.history.context(block - 1) if block else None
         pending = self.state.switch if block == self.state.blocks else CARRY
-        switch = self.prompts.switch(block, before, pending)
-        self.history.begin(self.prompts.context(block), switch)
-        self.scene = self.scene.before(block, switch)
+        self.switch = self.prompts.switch(block, before, pending)
+        self.history.begin(self.prompts.context(block), self.switch)
+        self.scene = self.scene.before(block, self.switch)
         return self.scene.place(block)
 
     def catch_up(self) -> None:
