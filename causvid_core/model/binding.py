@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,13 +13,32 @@ from torch import Tensor, nn
 from .attention import Attention, torch_attention
 from .config import WanConfig
 
+T = TypeVar("T")
+
+
+class Within(Protocol):
+    """Gives `function(*arguments)`, which reads the weights of `module`, a part of the tree.
+
+    The forward asks for the whole tree once a call, and for each of its layers. A trainer gathers
+    sharded weights there and recomputes activations; tensors that carry gradients are arguments
+    of their own.
+    """
+
+    def __call__(self, module: nn.Module, function: Callable[..., T], *arguments: object) -> T:
+        """The result of the function."""
+
+
+def at_once(module: nn.Module, function: Callable[..., T], *arguments: object) -> T:
+    """Call the function: the weights are where they belong."""
+    return function(*arguments)
+
 
 @dataclass(frozen=True)
 class BoundWan:
     """A module tree with Wan's names, ready for the forward. Made by `bind`.
 
     `dtype` is what the network computes in, `device` where; the tree may store its weights
-    otherwise.
+    otherwise. `within` is how the forward comes by them.
     """
 
     tree: nn.Module
@@ -26,6 +47,7 @@ class BoundWan:
     dtype: torch.dtype
     device: torch.device
     name: str | None
+    within: Within = at_once
 
     def heads(self, x: Tensor) -> Tensor:
         """[B, N, dim] -> [B, N, h, d], a view."""

@@ -69,11 +69,17 @@ def denoise(
 
     timesteps [b, f], b and f being one or the number of samples and of latent frames.
     """
+    flow = bound.within(bound.tree, _denoise, bound, noisy, timesteps, attend, prompt)
+    return flow.to(noisy.dtype)
+
+
+def _denoise(
+    bound: BoundWan, noisy: Tensor, timesteps: Tensor, attend: SelfAttend, prompt: EncodedPrompt
+) -> Tensor:
     x, grid = patch_tokens(bound, noisy)
     time, modulation = embed_time(bound, timesteps)
-    for layer in range(bound.config.num_layers):
-        x = _block(bound, layer, x, modulation, attend, prompt)
-    return _head(bound, x, time, grid).to(noisy.dtype)
+    x = _layers(bound, bound.config.num_layers, x, modulation, attend, prompt)
+    return _head(bound, x, time, grid)
 
 
 def write_cache(
@@ -87,15 +93,35 @@ def write_cache(
 
     `attend` keeps what it is given; nothing after the last keys and values is computed.
     """
+    bound.within(bound.tree, _write_cache, bound, clean, timesteps, attend, prompt)
+
+
+def _write_cache(
+    bound: BoundWan,
+    clean: Tensor,
+    timesteps: Tensor,
+    attend: CachedAttention,
+    prompt: EncodedPrompt,
+) -> None:
     x, _ = patch_tokens(bound, clean)
     _, modulation = embed_time(bound, timesteps)
     last = bound.config.num_layers - 1
-    for layer in range(last):
-        x = _block(bound, layer, x, modulation, attend, prompt)
+    x = _layers(bound, last, x, modulation, attend, prompt)
     block = bound.tree.blocks[last]
+    bound.within(block, _keep_last, bound, block, last, x, modulation, attend)
+
+
+def _keep_last(
+    bound: BoundWan,
+    block: nn.Module,
+    layer: int,
+    x: Tensor,
+    modulation: Tensor,
+    attend: CachedAttention,
+) -> None:
     shift, scale = _modulation(block.modulation, modulation, x.dtype)[:2]
     _, keys, values = _project(bound, block, x, shift, scale, with_queries=False)
-    attend.keep(last, keys, values)
+    attend.keep(layer, keys, values)
 
 
 def patch_tokens(bound: BoundWan, latents: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
@@ -144,6 +170,21 @@ def check_latents(bound: BoundWan, latents: Tensor) -> tuple[int, int, int]:
         )
     config.grid(latents.shape[3], latents.shape[4])
     return tuple(latents.shape[2:])
+
+
+def _layers(
+    bound: BoundWan,
+    count: int,
+    x: Tensor,
+    modulation: Tensor,
+    attend: SelfAttend,
+    prompt: EncodedPrompt,
+) -> Tensor:
+    """The first `count` layers over tokens x [B, N, dim]; see `_block`."""
+    for layer in range(count):
+        block = bound.tree.blocks[layer]
+        x = bound.within(block, _block, bound, layer, x, modulation, attend, prompt)
+    return x
 
 
 def _block(

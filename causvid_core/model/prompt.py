@@ -44,17 +44,22 @@ def encode_prompt(
     image_features [B, tokens, image_dim]: CLIP vision features for image-to-video models.
     Raises ValueError when the context does not fit the model.
     """
-    config = bound.config
     check_context(bound, context)
     if lengths is None:
         lengths = real_rows(context)
     lengths = torch.as_tensor(lengths, device=context.device)
+    return bound.within(bound.tree, _encode_prompt, bound, context, lengths, image_features)
+
+
+def _encode_prompt(
+    bound: BoundWan, context: Tensor, lengths: Tensor, image_features: Tensor | None
+) -> EncodedPrompt:
     rows, bias = _share_padding(bound, context, lengths)
     tokens = bound.tree.text_embedding(rows.to(bound.dtype))
     bias = None if bias is None else bias.to(bound.dtype)
     keys, values, image_keys, image_values = [], [], [], []
     image = None
-    if image_features is not None and config.model_type == "i2v":
+    if image_features is not None and bound.config.model_type == "i2v":
         image = bound.tree.img_emb(image_features.to(bound.dtype))
     for block in bound.tree.blocks:
         cross = block.cross_attn
