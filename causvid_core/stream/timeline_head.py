@@ -162,14 +162,14 @@ class _Reader:
     def _counted(self, found: re.Match[str]) -> Moment:
         """A number with its unit before or behind it; a bare one counts seconds."""
         prefix, behind = found["prefix"], found["unit"]
-        if behind and (prefix or behind.lower() not in UNITS):
+        if behind and (prefix or behind.casefold() not in UNITS):
             raise self._error(
                 f'"{_short(behind)}" is no unit of time' if not prefix else "two units",
                 "s (or nothing) for seconds, min, f for frames or b for blocks; a prompt that "
                 'begins with a number needs "0:" before it',
                 found.start("unit"), found.end("unit"),
             )  # fmt: skip
-        unit = UNITS[(prefix or behind or "s").lower()]
+        unit = UNITS[(prefix or behind or "s").casefold()]
         number = found["number"].replace(",", ".")
         amount = Fraction(f"0{number}") * (60 if unit == "clock" else 1)
         if unit in _WHOLE and amount.denominator != 1:

@@ -1,0 +1,139 @@
+/**
+ * What stands before the colon of a scene: its time, its fade and its mode, and where each stands.
+ * The counterpart of causvid_core/stream/timeline_head.py.
+ */
+import { add, fraction, parseDecimal, times } from "./fraction.js";
+import { DIGITS, MODES, MOMENT, plain, trim, trimStart, unitOf } from "./words.js";
+
+/** A schedule that cannot be read: key and values name the text that says why, see explain(). */
+export class TimelineError extends Error {
+  constructor(key, values, line, column) {
+    super(key);
+    Object.assign(this, { key, values, line, column });
+  }
+}
+
+/**
+ * An error at an index of a line {number, text}; columns count characters from 1, as people do,
+ * where indices count UTF-16 units.
+ */
+export function errorAt(key, line, index, values = {}) {
+  return new TimelineError(key, values, line.number, [...line.text.slice(0, index)].length + 1);
+}
+
+/** A text for a message, not over 40 characters. */
+export function short(text) {
+  const characters = [...text];
+  return characters.length <= 40 ? text : `${characters.slice(0, 37).join("")}...`;
+}
+
+/**
+ * The head of a line that has one.
+ *
+ * {start, transition: {amount, unit, begin, end, ...} | null, fadeBegin, mode, modeBegin, modeEnd,
+ * colon}: indices in the line. A moment also tells how it is typed: `digits` [begin, end] of its
+ * number, `minutes` if it counts those. Throws TimelineError.
+ */
+export function readHead(line) {
+  return new Reader(line).read();
+}
+
+class Reader {
+  constructor(line) {
+    this.line = line;
+    this.plain = plain(line.text);
+    this.at = 0;
+  }
+
+  read() {
+    const head = { start: null, transition: null, fadeBegin: null, mode: null, modeBegin: null,
+      modeEnd: null, colon: null };
+    let sign;
+    while ((sign = this.next())) {
+      const begin = this.at;
+      if (sign === ":") break;
+      if (sign === "~") {
+        if (head.transition) throw this.error("twice_fade", begin);
+        this.at += 1;
+        this.next();
+        head.transition = this.moment("length");
+        head.fadeBegin = begin;
+      } else if (sign === "[") {
+        if (head.mode) throw this.error("twice_mode", begin);
+        head.mode = this.mode();
+        [head.modeBegin, head.modeEnd] = [begin, this.at];
+      } else if (!head.start && !head.transition && !head.mode) {
+        head.start = this.moment("time");
+      } else {
+        throw this.error("no_colon", begin);
+      }
+    }
+    if (!sign) throw this.error("no_prompt_behind", this.at);
+    if (!head.start && !head.transition && !head.mode) {
+      throw this.error("nothing_before", this.at);
+    }
+    head.colon = this.at;
+    return head;
+  }
+
+  /** The next sign that is no space, not taken yet; "" at the end. */
+  next() {
+    const rest = this.plain.slice(this.at);
+    this.at += rest.length - trimStart(rest).length;
+    return this.plain.slice(this.at, this.at + 1);
+  }
+
+  mode() {
+    const [begin, end] = [this.at, this.plain.indexOf("]", this.at)];
+    if (end < 0) throw this.error("bracket_open", begin);
+    const mode = trim(this.plain.slice(begin + 1, end)).toLowerCase();
+    if (!MODES.includes(mode)) {
+      throw this.error("no_mode", begin, short(this.line.text.slice(begin, end + 1)));
+    }
+    this.at = end + 1;
+    return mode;
+  }
+
+  moment(expected) {
+    const begin = this.at;
+    MOMENT.lastIndex = begin;
+    const found = MOMENT.exec(this.plain);
+    if (!found) throw this.error(`no_${expected}`, begin);
+    this.at = begin + found[0].length;
+    const { sign, clock, prefix, number, unit: behind } = found.groups;
+    if (sign === "-") throw this.error(`negative_${expected}`, begin);
+    if (sign) throw this.error(`plus_${expected}`, begin);
+    if (found[0].match(/[0-9]+/g).some((digits) => digits.length > DIGITS)) {
+      throw this.error("long_number", begin, short(found[0]));
+    }
+    const place = { begin, end: this.at, minutes: false };
+    if (clock) return { ...place, unit: "clock", amount: this.clock(clock, begin),
+      digits: found.indices.groups.clock };
+    if (behind && (prefix || !unitOf(behind))) {
+      throw this.error(prefix ? "two_units" : "no_unit", found.indices.groups.unit[0],
+        short(behind));
+    }
+    const unit = unitOf(prefix || behind || "s");
+    const amount = times(parseDecimal(number), unit === "clock" ? 60 : 1);
+    if ((unit === "f" || unit === "b") && amount.d !== 1n) {
+      throw this.error(unit === "f" ? "part_frames" : "part_blocks", begin, found[0]);
+    }
+    return { ...place, unit, amount, minutes: unit === "clock",
+      digits: found.indices.groups.number };
+  }
+
+  /** Seconds of minutes:seconds or hours:minutes:seconds. */
+  clock(typed, begin) {
+    const fields = typed.replace(",", ".").split(":");
+    const later = fields.slice(1).map((field) => field.split(".")[0]);
+    if (fields.length > 3 || later.some((field) => field.length !== 2 || Number(field) > 59)) {
+      throw this.error("no_clock", begin, typed);
+    }
+    return fields.reduce((sum, field) => add(times(sum, 60), parseDecimal(field)), fraction(0n));
+  }
+
+  error(key, index, text = "") {
+    const values = { text, modes: MODES.map((mode) => `[${mode}]`).join(", "), digits: DIGITS };
+    return errorAt(key, this.line, index, values);
+  }
+}
