@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ..media.vae import StreamDecoder, WanVAE
+from ..media.vae import WanVAE
+from ..media.wan_stream import WanDecoder
 from ..mini.text_encoder import TextEncoder
 from ..stream.recipe import Recipe
 from ..stream.rollout import rollout, start
@@ -100,8 +101,8 @@ def _videos(
         chosen = specs[first : first + BATCH]
         context = torch.cat([text.encode(spec.caption) for spec in chosen])
         state = start(recipe, model, height=size, width=size, batch=len(chosen), seed=seed + first)
-        decoder = StreamDecoder(vae)
+        decoder = WanDecoder(vae)
         pieces = [
-            decoder.push(block.latents) for block in rollout(model, state, context, blocks=blocks)
+            decoder.decode(block.latents) for block in rollout(model, state, context, blocks=blocks)
         ]
         yield chosen, torch.cat(pieces, dim=2)

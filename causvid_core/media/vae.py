@@ -11,11 +11,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from .decoding import Past
 from .vae_layers import (
     AttentionBlock,
     CausalConv3d,
     Downsample,
-    Memory,
+    Passage,
     ResidualBlock,
     RMSNorm,
     Upsample,
@@ -56,8 +57,8 @@ class Encoder(nn.Module):
             RMSNorm(dims[-1], 3), nn.SiLU(), CausalConv3d(dims[-1], 2 * Z_DIM, 3)
         )
 
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return run((self.conv1, *self.downsamples, *self.middle, *self.head), x, memory)
+    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
+        return run((self.conv1, *self.downsamples, *self.middle, *self.head), x, passage)
 
 
 class Decoder(nn.Module):
@@ -76,8 +77,8 @@ class Decoder(nn.Module):
         self.upsamples = nn.Sequential(*layers)
         self.head = nn.Sequential(RMSNorm(dims[-1], 3), nn.SiLU(), CausalConv3d(dims[-1], 3, 3))
 
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return run((self.conv1, *self.middle, *self.upsamples, *self.head), x, memory)
+    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
+        return run((self.conv1, *self.middle, *self.upsamples, *self.head), x, passage)
 
 
 class WanVAE(nn.Module):
@@ -126,21 +127,42 @@ class WanVAE(nn.Module):
         """What the VAE computes in; px and latents are float32 on either side."""
         return self.conv1.weight.dtype
 
-    def encode(self, px: Tensor, memory: Memory | None = None) -> Tensor:
-        """Px frames `[B, 3, 1 + 4 n, H, W]` in 0..1 to normalised latents `[B, 16, 1 + n, ...]`.
+    @property
+    def device(self) -> torch.device:
+        """Where the VAE computes, and what it gives lies."""
+        return self.conv1.weight.device
 
-        With `memory` (mutated) the frames continue those encoded with it before: then `4 n`.
+    def encode(self, px: Tensor) -> Tensor:
+        """Px frames `[B, 3, 1 + 4 n, H, W]` in 0..1 to normalised latents, 1 + n frames of them."""
+        return self._encode(px, None)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """Normalised latents `[B, 16, T, h, w]` to px frames in 0..1, the inverse of `encode`."""
+        return self._decode(latents, None)
+
+    def encode_after(self, px: Tensor, past: Past) -> tuple[Tensor, Past]:
+        """`encode` of the px frames that follow, `4 n` of them unless `past` is empty.
+
+        Returns the past of the next ones, too; `past` is not changed.
         """
+        passage = Passage(past)
+        return self._encode(px, passage), tuple(passage.kept)
+
+    def decode_after(self, latents: Tensor, past: Past) -> tuple[Tensor, Past]:
+        """`decode` of the latents that follow, and the past of the next ones."""
+        passage = Passage(past)
+        return self._decode(latents, passage), tuple(passage.kept)
+
+    def _encode(self, px: Tensor, passage: Passage | None) -> Tensor:
         px = (px.float() * 2 - 1).to(self.dtype, memory_format=torch.channels_last_3d)
-        mean = self.conv1(self.encoder(px, memory)).chunk(2, dim=1)[0].float()
+        mean = self.conv1(self.encoder(px, passage)).chunk(2, dim=1)[0].float()
         return (mean - _channels(LATENT_MEAN, mean)) / _channels(LATENT_STD, mean)
 
-    def decode(self, latents: Tensor, memory: Memory | None = None) -> Tensor:
-        """Normalised latents `[B, 16, T, h, w]` to px frames in 0..1, the inverse of `encode`."""
+    def _decode(self, latents: Tensor, passage: Passage | None) -> Tensor:
         raw = latents.float()
         raw = raw * _channels(LATENT_STD, raw) + _channels(LATENT_MEAN, raw)
         raw = raw.to(self.dtype, memory_format=torch.channels_last_3d)
-        return (self.decoder(self.conv2(raw), memory).float() / 2 + 0.5).clamp(0, 1)
+        return (self.decoder(self.conv2(raw), passage).float() / 2 + 0.5).clamp(0, 1)
 
 
 def channels_last(vae: nn.Module) -> None:
@@ -149,72 +171,6 @@ def channels_last(vae: nn.Module) -> None:
     for parameter in vae.parameters():
         if parameter.dim() in layouts:
             parameter.data = parameter.data.contiguous(memory_format=layouts[parameter.dim()])
-
-
-class StreamDecoder:
-    """Decodes a stream piece by piece: push latents, get their px frames.
-
-    The pieces joined equal `vae.decode` of the whole; memory is constant.
-    """
-
-    def __init__(self, vae: WanVAE) -> None:
-        self.vae = vae
-        self.memory: Memory = {}
-
-    @torch.inference_mode()
-    def push(self, latents: Tensor) -> Tensor:
-        """`[B, 16, T, h, w]` to `[B, 3, 4 T, H, W]`, 3 px frames fewer for the first piece."""
-        return self.vae.decode(latents, self.memory)
-
-    def reset(self) -> None:
-        """Forget the stream: the next piece starts a new one."""
-        self.memory = {}
-
-
-class StreamEncoder:
-    """Encodes px frames as they come: push frames, get the latents they complete.
-
-    The pieces joined equal `vae.encode` of the whole, however the frames are cut; memory is
-    constant. `px_frames` counts what was pushed.
-    """
-
-    def __init__(self, vae: WanVAE) -> None:
-        self.vae = vae
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the stream: the next frame starts a new one."""
-        self.memory: Memory = {}
-        self.px_frames = 0
-        self._waiting: list[Tensor] = []
-
-    @property
-    def waiting(self) -> int:
-        """Px frames that fill no latent frame yet."""
-        return len(self._waiting)
-
-    @torch.inference_mode()
-    def push(self, px: Tensor) -> Tensor:
-        """`[B, 3, n, H, W]` in 0..1 to `[B, 16, k, h, w]`; frames that fill no latent frame wait.
-
-        The very first px frame is a latent frame, then every four.
-        """
-        size = (px.shape[0], Z_DIM, 0, px.shape[3] // SPACE_SCALE, px.shape[4] // SPACE_SCALE)
-        latents = [px.new_zeros(size, dtype=torch.float32)]
-        for frame in px.split(1, dim=2):
-            self._waiting.append(frame.clone())
-            self.px_frames += 1
-            if len(self._waiting) == (TIME_SCALE if self.memory else 1):
-                # Four at a time whatever was pushed: it bounds memory and fixes the arithmetic.
-                latents.append(self.vae.encode(torch.cat(self._waiting, dim=2), self.memory))
-                self._waiting.clear()
-        return torch.cat(latents, dim=2)
-
-    def flush(self) -> Tensor:
-        """The latent frame of the frames that still wait, the last one repeated, or none."""
-        if not self._waiting:
-            raise ValueError("no px frames wait; push some first")
-        return self.push(self._waiting[-1].repeat(1, 1, TIME_SCALE - len(self._waiting), 1, 1))
 
 
 def _middle(dim: int) -> nn.Sequential:

@@ -12,7 +12,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Memory = dict[nn.Module, Tensor]  # what each temporal convolution saw last
+from .decoding import Past
+
+
+class Passage:
+    """One piece of a stream on its way through the layers.
+
+    Hands every temporal convolution what it kept of the piece before, in the order in which they
+    are called, and gathers what they keep of this one in `kept`. `past` is not changed.
+    """
+
+    def __init__(self, past: Past = ()) -> None:
+        self.first = not past
+        self.kept: list[Tensor] = []
+        self._past = iter(past)
+
+    def take(self) -> Tensor | None:
+        """The frames before this piece, None in the first one."""
+        if self.first:
+            return None
+        # The layout decides which kernel runs; a memory that was in a file has lost it.
+        return next(self._past).contiguous(memory_format=torch.channels_last_3d)
+
+    def keep(self, frames: Tensor) -> None:
+        """Let the next piece have these."""
+        self.kept.append(frames.clone(memory_format=torch.channels_last_3d))
 
 
 class CausalConv3d(nn.Conv3d):
@@ -26,12 +50,12 @@ class CausalConv3d(nn.Conv3d):
         super().__init__(in_dim, out_dim, kernel)
         self.spatial = kernel == 1
 
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        """`[B, C, T, H, W]`. Mutates memory, where given: the last two frames are kept."""
+    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
+        """`[B, C, T, H, W]`; within a passage, after the two frames before."""
         pad = self.kernel_size[1] // 2
         if self.spatial:
             return _per_frame(x, lambda y: F.conv2d(y, self.weight[:, :, -1], self.bias, 1, pad))
-        x = _with_past(self, x, memory)
+        x = _with_past(x, passage)
         return F.conv3d(x, self.weight, self.bias, 1, (0, pad, pad))
 
 
@@ -63,8 +87,8 @@ class ResidualBlock(nn.Module):
         )  # fmt: skip
         self.shortcut = CausalConv3d(in_dim, out_dim, 1) if in_dim != out_dim else nn.Identity()
 
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
-        return self.shortcut(x) + run(self.residual, x, memory)
+    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
+        return self.shortcut(x) + run(self.residual, x, passage)
 
 
 class AttentionBlock(nn.Module):
@@ -76,7 +100,7 @@ class AttentionBlock(nn.Module):
         self.to_qkv = nn.Conv2d(dim, 3 * dim, 1)
         self.proj = nn.Conv2d(dim, dim, 1)
 
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
         return x + _per_frame(x, self._attend)
 
     def _attend(self, x: Tensor) -> Tensor:
@@ -94,13 +118,13 @@ class Downsample(nn.Module):
         if time:
             self.time_conv = TimeConv(dim, dim, stride=2)
 
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
         x = _per_frame(x, self.resample)
         if not hasattr(self, "time_conv"):
             return x
-        past = memory.get(self) if memory is not None else None
-        if memory is not None:
-            memory[self] = x[:, :, -1:].clone()
+        past = passage.take() if passage is not None else None
+        if passage is not None:
+            passage.keep(x[:, :, -1:])
         if past is not None:
             return self.time_conv(torch.cat([past, x], dim=2))
         if x.shape[2] == 1:
@@ -120,28 +144,26 @@ class Upsample(nn.Module):
         if time:
             self.time_conv = TimeConv(dim, 2 * dim, stride=1)
 
-    def forward(self, x: Tensor, memory: Memory | None = None) -> Tensor:
+    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
         if hasattr(self, "time_conv"):
-            x = self._double(x, memory)
+            x = self._double(x, passage)
         return _per_frame(x, self.resample)
 
-    def _double(self, x: Tensor, memory: Memory | None) -> Tensor:
+    def _double(self, x: Tensor, passage: Passage | None) -> Tensor:
         """The first frame of a stream stays single, and no later one looks back at it."""
-        started = memory is not None and self in memory
-        if memory is not None and not started:
-            memory[self] = x[:, :, :0]
-        first, rest = (x[:, :, :0], x) if started else (x[:, :, :1], x[:, :, 1:])
+        single = 1 if passage is None or passage.first else 0
+        first, rest = x[:, :, :single], x[:, :, single:]
+        seen = _with_past(rest, passage)
         if rest.shape[2] == 0:
             return first
-        doubled = self.time_conv(_with_past(self, rest, memory))
-        doubled = doubled.unflatten(1, (2, -1)).movedim(1, 3).flatten(2, 3)
+        doubled = self.time_conv(seen).unflatten(1, (2, -1)).movedim(1, 3).flatten(2, 3)
         return torch.cat([first, doubled], dim=2)
 
 
-def run(layers: Iterable[nn.Module], x: Tensor, memory: Memory | None) -> Tensor:
+def run(layers: Iterable[nn.Module], x: Tensor, passage: Passage | None) -> Tensor:
     remembering = (CausalConv3d, ResidualBlock, AttentionBlock, Downsample, Upsample)
     for layer in layers:
-        x = layer(x, memory) if isinstance(layer, remembering) else layer(x)
+        x = layer(x, passage) if isinstance(layer, remembering) else layer(x)
     return x
 
 
@@ -152,12 +174,10 @@ def _per_frame(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     return y.unflatten(0, (-1, frames)).transpose(1, 2)
 
 
-def _with_past(layer: nn.Module, x: Tensor, memory: Memory | None) -> Tensor:
-    """Put the two frames before x in front of it, zeros where there are none. Mutates memory."""
-    past = memory.get(layer) if memory is not None else None
-    if past is not None:
-        x = torch.cat([past, x], dim=2)
-    if memory is not None:
-        memory[layer] = x[:, :, -2:].clone()
-    missing = 2 - (0 if past is None else past.shape[2])
-    return F.pad(x, (0, 0, 0, 0, missing, 0)) if missing else x
+def _with_past(x: Tensor, passage: Passage | None) -> Tensor:
+    """Put the two frames before x in front of it, zeros where there are none."""
+    past = passage.take() if passage is not None else None
+    x = F.pad(x, (0, 0, 0, 0, 2, 0)) if past is None else torch.cat([past, x], dim=2)
+    if passage is not None:
+        passage.keep(x[:, :, -2:])
+    return x

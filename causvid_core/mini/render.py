@@ -8,8 +8,9 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ..media.vae import StreamDecoder, WanVAE
+from ..media.vae import WanVAE
 from ..media.video import contact_sheet, write_mp4
+from ..media.wan_stream import WanDecoder
 from ..model.checkpoints import load_model
 from ..stream.geometry import (
     FPS,
@@ -86,10 +87,10 @@ def stream_frames(
     context = TextEncoder.load().encode(prompt).to(device)
     height, width = latent_size_from_px(64), latent_size_from_px(64)
     state = start(preset.recipe, model, height=height, width=width, seed=seed)
-    decoder = StreamDecoder(vae)
+    decoder = WanDecoder(vae)
     left = px_frames
     blocks = Plan.of(preset.recipe).blocks_for(0, latent_frames_from_px(px_frames))
     for block in rollout(model, state, context, blocks=blocks):
-        frames = decoder.push(block.latents)[0].permute(1, 2, 3, 0).cpu()
+        frames = decoder.decode(block.latents)[0].permute(1, 2, 3, 0).cpu()
         yield from frames[:left]
         left -= min(left, len(frames))

@@ -125,3 +125,12 @@ def checked_switch(mode: str) -> str:
     if mode not in SWITCHES:
         raise ValueError(f"the switch is {mode!r}; choose {', '.join(SWITCHES[:-1])} or cut")
     return mode
+
+
+def starts_afresh(switch: str) -> bool:
+    """Whether a decoder is reset before a block that followed this switch.
+
+    A new scene's first latent frame is the first frame of a video to the transformer; it stands
+    for 1 px frame, not 4.
+    """
+    return switch == "cut"

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...causvid_core.media.fitting import FITS, fit
 from ...causvid_core.media.footage import px_blocks
-from ...causvid_core.media.vae import StreamEncoder
+from ...causvid_core.media.wan_stream import WanEncoder
 from ...causvid_core.stream import geometry
 from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.state import StreamState
@@ -109,11 +109,11 @@ def encoded_blocks(
         on_frames(px)
         clip = as_clip(px, vae.device)
         if encoder is None:
-            encoder = StreamEncoder(vae.on_weights())
+            encoder = WanEncoder(vae.on_weights())
             if state.blocks:
                 # A latent frame of its own is the first frame of a video only, which this is not.
-                encoder.push(clip[:, :, :1])
-        yield encoder.push(clip)
+                encoder.encode(clip[:, :, :1])
+        yield encoder.encode(clip)
 
 
 def px_of(plan: Plan, first: int, blocks: int) -> int:

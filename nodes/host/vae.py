@@ -9,7 +9,8 @@ import comfy.model_management as management
 import torch
 from torch import Tensor
 
-from ...causvid_core.media.vae import SPACE_SCALE, StreamEncoder, WanVAE
+from ...causvid_core.media.vae import SPACE_SCALE, WanVAE
+from ...causvid_core.media.wan_stream import WanEncoder
 from .sampling import Beside
 
 NOT_WAN = "connect the Wan 2.1 VAE (wan_2.1_vae), or the VAE of Load CausVid Mini"
@@ -78,11 +79,9 @@ class StreamVAE:
         Frames after the last whole latent frame are filled up with the last one.
         """
         with self.loaded(*px.shape[1:3]) as vae:
-            encoder = StreamEncoder(vae)
-            latents = [encoder.push(as_clip(px, self.device))]
-            if encoder.waiting:
-                latents.append(encoder.flush())
-            return torch.cat(latents, dim=2).cpu().clone()
+            encoder = WanEncoder(vae)
+            encoder.push(as_clip(px, self.device))
+            return encoder.flush().cpu().clone()
 
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents `[1, 16, t, h, w]` to px frames `[T, H, W, 3]` on the CPU."""

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import causvid_core as cv
-from causvid_core.media.vae import StreamDecoder, WanVAE
+from causvid_core.media.vae import WanVAE
+from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.model.checkpoints.convert import convert
 
 from .child import PeakMemory, answer
@@ -63,7 +64,7 @@ def clip(
     with _peak_memory(device) as peak:
         model = cv.load_model(weights, dtype=compute, device=device) if weights else None
         model = model or random_model(sizes, compute, device)
-        decoder = StreamDecoder(WanVAE(sizes.vae_dim).to(device, compute)) if decode else None
+        decoder = WanDecoder(WanVAE(sizes.vae_dim).to(device, compute)) if decode else None
         make = cached_blocks if cached else recomputed_blocks
         _timed(make(model, recipe, sizes, FRAMES_PER_BLOCK), device, decoder)
         rates = [product_rate(sizes.products, compute, device)]
@@ -146,9 +147,7 @@ def recomputed_blocks(
         yield x0
 
 
-def _timed(
-    blocks: Iterator[Tensor], device: str, decoder: StreamDecoder | None
-) -> list[float]:
+def _timed(blocks: Iterator[Tensor], device: str, decoder: WanDecoder | None) -> list[float]:
     """Seconds of every block, decoding included where there is a decoder.
 
     Raises ArithmeticError when a block is not finite.
@@ -158,7 +157,7 @@ def _timed(
         dtype = next(decoder.vae.parameters()).dtype
     seconds, started = [], time.perf_counter()
     for latents in blocks:
-        pictures = decoder.push(latents.to(dtype)) if decoder is not None else latents
+        pictures = decoder.decode(latents.to(dtype)) if decoder is not None else latents
         _finish(device)
         now = time.perf_counter()
         seconds.append(now - started)

@@ -14,7 +14,7 @@ from torch import Tensor
 from causvid_core.distill.measure import read_clip
 from causvid_core.distill.steadiness import MEASURES, Drift, drift, jumps, lost_at, measure
 from causvid_core.distill.world import ClipSpec
-from causvid_core.media.vae import StreamDecoder
+from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.stream.presets import recipes
 from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.rollout import rollout, start
@@ -102,11 +102,11 @@ def roll(
     state = start(
         recipe, parts.model, height=SIZE, width=SIZE, batch=len(specs), seed=seed
     )  # fmt: skip
-    decoder = StreamDecoder(parts.vae)
+    decoder = WanDecoder(parts.vae)
     series, seconds, held, right, history = [], [], [], [], 0
     begun = time.process_time()
     for block in rollout(parts.model, state, context, blocks):
-        px = decoder.push(block.latents)
+        px = decoder.decode(block.latents)
         seconds.append(time.process_time() - begun)
         series.append(measure(px).tolist())
         if block.index >= blocks - max(1, blocks // 10):

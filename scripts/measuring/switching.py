@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from causvid_core.distill.world import ClipSpec
-from causvid_core.media.vae import StreamDecoder
+from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.rollout import Block, rollout, start
 from causvid_core.stream.scene import SWITCHES
@@ -56,21 +56,21 @@ def measure_switches(
     """
     old, new = parts.encode(BEFORE.caption), parts.encode(AFTER.caption)
     fresh = start(recipe, parts.model, height=SIZE, width=SIZE, batch=videos, seed=seed)
-    decoder = StreamDecoder(parts.vae)
+    decoder = WanDecoder(parts.vae)
     for block in rollout(parts.model, fresh, old, BLOCKS_BEFORE):
-        decoder.push(block.latents)
+        decoder.decode(block.latents)
     shared, memory = block.state, decoder.memory
 
-    def follow(blocks: Iterator[Block], begun: StreamDecoder) -> list[Taken]:
-        return _taken([_right(begun.push(block.latents)) for block in blocks])
+    def follow(blocks: Iterator[Block], begun: WanDecoder) -> list[Taken]:
+        return _taken([_right(begun.decode(block.latents)) for block in blocks])
 
     found = {}
     for mode in SWITCHES:
-        decoder.memory = dict(memory)
+        decoder.memory = memory
         found[mode] = follow(
             rollout(parts.model, shared, new, blocks_after, switch=mode), decoder
         )  # fmt: skip
-    found[FRESH] = follow(rollout(parts.model, fresh, new, blocks_after), StreamDecoder(parts.vae))
+    found[FRESH] = follow(rollout(parts.model, fresh, new, blocks_after), WanDecoder(parts.vae))
     return found
 
 

@@ -1,0 +1,94 @@
+"""Wan 2.1's VAE as a stream, in both directions."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from .decoding import Past, StreamCodec, StreamDecoder
+from .vae import TIME_SCALE, WanVAE
+from .vae_layers import CausalConv3d, ResidualBlock, Upsample
+
+
+class WanDecoder(StreamDecoder):
+    """Decodes one latent frame at a time; joined, the px frames of `vae.decode` of the whole."""
+
+    def __init__(self, vae: WanVAE) -> None:
+        super().__init__()
+        self.vae = vae
+        self.name = f"wan {weights_name(vae.decoder)} {str(vae.dtype).removeprefix('torch.')}"
+        self.reach = _reach(vae)
+
+    def step(self, frames: Tensor, past: Past) -> tuple[Tensor, Past]:
+        return self.vae.decode_after(frames.to(self.vae.device), past)
+
+
+class WanEncoder(StreamCodec):
+    """Px frames [B, 3, T, H, W] in 0..1 to normalised latents [B, 16, t, h, w] in float32.
+
+    The very first px frame is a latent frame, then every four; fewer wait until they are four,
+    or until `flush` repeats the last one.
+    """
+
+    def __init__(self, vae: WanVAE) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def piece(self, past: Past) -> int:
+        return TIME_SCALE if past else 1
+
+    def step(self, frames: Tensor, past: Past) -> tuple[Tensor, Past]:
+        return self.vae.encode_after(frames.to(self.vae.device), past)
+
+    @property
+    def waiting(self) -> int:
+        """Px frames that are not encoded yet."""
+        return len(self.memory.waiting)
+
+    def encode(self, px: Tensor) -> Tensor | None:
+        """The latents that these px frames complete, joined; None when they complete none."""
+        self.push(px)
+        return self.drain()
+
+    def flush(self) -> Tensor | None:
+        """The latents of all px frames that wait, the last one repeated to fill one."""
+        ready = self.drain()
+        if not self.waiting:
+            return ready
+        last = self.memory.waiting[-1]
+        filled = self.encode(last.repeat(1, 1, TIME_SCALE - self.waiting, 1, 1))
+        return filled if ready is None else torch.cat([ready, filled], dim=2)
+
+
+def weights_name(module: nn.Module) -> str:
+    """Tells a module's weights from another's, by its small parameters."""
+    small = [p.detach().flatten().float() for p in module.parameters() if max(p.shape) == p.numel()]
+    return hashlib.sha256(torch.cat(small).cpu().numpy().tobytes()).hexdigest()[:16]
+
+
+def _reach(vae: WanVAE) -> int:
+    """Latent frames that the layers of the decoder look back at, all together."""
+    seen, rate = 0.0, 1
+    layers = vae.decoder
+    for layer in _temporal(layers.conv1, layers.middle, layers.upsamples, layers.head):
+        seen += 2 / rate
+        if isinstance(layer, Upsample):
+            rate *= 2
+    return math.ceil(seen)
+
+
+def _temporal(*layers: nn.Module) -> Iterator[nn.Module]:
+    """The layers that look back, in order, as `run` calls them."""
+    for layer in layers:
+        if isinstance(layer, CausalConv3d):
+            if not layer.spatial:
+                yield layer
+        elif isinstance(layer, Upsample):
+            if hasattr(layer, "time_conv"):
+                yield layer
+        elif isinstance(layer, (nn.Sequential, ResidualBlock)):
+            yield from _temporal(*layer.children())
