@@ -5,6 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from .download_checkpoint import DownloadCheckpoint
 from .extend_video import ExtendVideo
 from .host.folders import register_folder
+from .host.live_route import register_route
 from .image_to_video import ImageToVideo
 from .job_list import JobList
 from .load_checkpoint import LoadCheckpoint
@@ -37,10 +38,11 @@ NODES: list[type[io.ComfyNode]] = [
 
 
 class CausVidExtension(ComfyExtension):
-    """The pack's nodes; makes the `models/causvid` folder known to the host."""
+    """The pack's nodes; makes `models/causvid` and the live view's route known to the host."""
 
     def __init__(self) -> None:
         register_folder()
+        register_route()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """Every node of the pack."""

@@ -1,9 +1,10 @@
 """Progress of a rollout in the host's interface, with the newest frame while it is made."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
-from typing import Any
 
 import comfy.model_management
 import comfy.utils
@@ -12,28 +13,31 @@ from PIL import Image
 from torch import Tensor
 
 from ...causvid_core.stream.rollout import StepRecord
+from .live_encoding import Arriving
 
 PREVIEWS_PER_SECOND = 8.0
-PX_PER_LATENT = 8
 SMALLEST_PREVIEW_PX = 256
 
 
 class RolloutProgress:
     """An `on_step` for `rollout`: counts every call of the model and shows the newest frame.
 
-    steps_per_block: denoising steps of every block of this rollout, whose first is `first_block`.
-    Clean passes count as one step more, so that the bar moves evenly; the last block has none.
-    Calling it raises the host's interrupt when the artist has pressed Cancel.
+    still: a quick picture of the newest px frame of x0 `[B, 16, t, h, w]`. It is shown once it has
+    arrived, a step later where it comes from a GPU, so that nothing waits for it; only the very
+    last one is waited for. steps_per_block: denoising steps of every block of this rollout, whose
+    first is `first_block`. Clean passes count as one step more, so that the bar moves evenly; the
+    last block has none. Calling it raises the host's interrupt when the artist has pressed Cancel.
     """
 
     def __init__(
-        self, latent_format: Any, first_block: int, steps_per_block: Sequence[int]
+        self, still: Callable[[Tensor], Arriving], first_block: int, steps_per_block: Sequence[int]
     ) -> None:
-        self._format = latent_format
+        self._still = still
         self._first_block = first_block
         self._done_before = [0, *accumulate(steps + 1 for steps in steps_per_block)]
         self._bar = comfy.utils.ProgressBar(self._done_before[-1] - 1)
         self._next_preview = 0.0
+        self._arriving: Arriving | None = None
 
     def __call__(self, record: StepRecord) -> None:
         """`record` is only read."""
@@ -44,11 +48,14 @@ class RolloutProgress:
 
     def _preview(self, x0: Tensor, last: bool) -> tuple[str, Image.Image, int] | None:
         now = time.monotonic()
-        if now < self._next_preview and not last:
+        if last or (self._arriving is None and now >= self._next_preview):
+            self._next_preview = now + 1 / PREVIEWS_PER_SECOND
+            self._arriving = self._still(x0)
+        if self._arriving is None or not (last or self._arriving.here):
             return None
-        self._next_preview = now + 1 / PREVIEWS_PER_SECOND
-        factors, bias = self._format.latent_rgb_factors, self._format.latent_rgb_factors_bias
-        image = latent_image(x0, factors, bias)
+        [image] = self._arriving.images()
+        self._arriving = None
+        image = _enlarged(image)
         return ("JPEG", image, max(image.size))
 
 
@@ -64,5 +71,12 @@ def latent_image(
     if bias is not None:
         colours = colours + torch.tensor(bias)
     small = Image.fromarray(((colours + 1) * 127.5).clamp(0, 255).byte().numpy())
-    scale = max(PX_PER_LATENT, SMALLEST_PREVIEW_PX / max(small.size))
-    return small.resize([round(side * scale) for side in small.size], Image.Resampling.BICUBIC)
+    return _enlarged(small)
+
+
+def _enlarged(image: Image.Image) -> Image.Image:
+    """The image, large enough to be looked at."""
+    scale = SMALLEST_PREVIEW_PX / max(image.size)
+    if scale <= 1:
+        return image
+    return image.resize([round(side * scale) for side in image.size], Image.Resampling.BICUBIC)

@@ -14,6 +14,7 @@ from ...causvid_core.stream.prompts import PromptPlan
 from ...causvid_core.stream.rollout import Block
 from ...causvid_core.stream.state import StreamState
 from . import handover
+from .live import LiveView
 from .progress import RolloutProgress
 from .sampling import NOTHING, Beside, placed
 
@@ -53,17 +54,18 @@ def continue_stream(
     rendering: Rendering,
     keeping: Keeping,
     on_block: Callable[[Block], None],
+    view: LiveView,
 ) -> tuple[StreamState, str]:
     """The stream when `rendering` is done, and a sentence on what it takes along.
 
-    `bound` is `model` bound by `bind_model`; on_block is told every block. Nothing stays on the
-    device but what `handover` keeps until the execution ends. On every way out, Cancel
-    included, `state` stays valid.
+    `bound` is `model` bound by `bind_model`; on_block is told every block, and before it the view,
+    which is open. Nothing stays on the device but what `handover` keeps until the execution ends.
+    On every way out, Cancel included, `state` stays valid.
     """
     handover.take(state)
     first, blocks = state.blocks, rendering.blocks
     steps = [len(state.recipe.schedule(first + n).timesteps) for n in range(blocks)]
-    progress = RolloutProgress(model.model.latent_format, first, steps)
+    progress = RolloutProgress(view.still, first, steps)
     needed = stream_memory_bytes(
         state.recipe, bound.config, state.height, state.width, state.batch, bound.dtype,
         latent_frames=Plan.of(state.recipe).frames_before(first + blocks),
@@ -77,6 +79,7 @@ def continue_stream(
             )  # fmt: skip
             with closing(made) as run:
                 for last in run:
+                    view.block(last)
                     on_block(last)
             if last is None:
                 raise ValueError("The input video has no frames left for this stream.")

@@ -16,6 +16,7 @@ from ...causvid_core.stream.prompts import PromptPlan
 from ...causvid_core.stream.state import StreamState
 from .checkpointing import checkpoint, rest_of
 from .inputs import StreamOptions
+from .live import LiveView
 from .notice import show
 from .prompting import prompt_batch, stream_prompts
 from .rendering import Rendering, continue_stream, to_latent
@@ -98,9 +99,10 @@ def lengthen(
     if mark is not None:
         state = mark.resume()
         rendering = rest_of(rendering, begun, state)
-    state, carried = continue_stream(
-        opened.model, opened.bound, state, rendering, options.keeping, mark or _ignore
-    )
+    with LiveView(opened.model, state, rendering.blocks) as view:
+        state, carried = continue_stream(
+            opened.model, opened.bound, state, rendering, options.keeping, mark or _ignore, view
+        )
     if mark is not None:
         mark.remove()
     show(f"{text}. {carried}")

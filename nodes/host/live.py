@@ -1,0 +1,187 @@
+"""A running node's px frames in the browser of whoever queued it, while they are made.
+
+The event `causvid.frames` carries a few compressed px frames and where the run stands; see
+`LiveView._facts`. Nothing is made for a prompt that no client queued, nothing is broadcast, and a
+client that does not keep up is spared: it fetches what it missed from `live_route`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ...causvid_core.stream import geometry
+from ...causvid_core.stream.plan import Plan
+from ...causvid_core.stream.rollout import Block
+from ...causvid_core.stream.state import StreamState
+from .live_client import LiveClient, running_client
+from .live_encoding import Arriving, Batch, Encoder
+from .live_route import STORE
+from .live_store import Picture
+from .quick_decoder import quick_decoder
+
+RUNNING, DONE, STOPPED = "running", "done", "stopped"
+CUT = "cut"
+
+
+class LiveView:
+    """What a node shows while it lengthens `state` by `blocks` blocks; use it in a `with`.
+
+    decoded: the node itself decodes and gives `frames`; else a quick decoder does. `block` is
+    told every finished block in any case. Nothing here waits for the device.
+    """
+
+    def __init__(
+        self, model: ModelPatcher, state: StreamState, blocks: int, *, decoded: bool = False
+    ) -> None:
+        self._decoder = quick_decoder(model)
+        self._state, self._decoded = state, decoded
+        self._first_block, self._blocks = state.blocks, blocks
+        self._block = -1
+        self._cuts = sum(block.switch == CUT for block in state.history[1:])
+        self._start = self._next_px = self._px_frames(state.frames)
+        self._sizes = (state.width * geometry.SPACE_SCALE, state.height * geometry.SPACE_SCALE)
+        self._client: LiveClient | None = None
+        self._encoder: Encoder | None = None
+        self._pace = _Pace()
+        self._newest_px = -1  # of the pictures that were made
+
+    def __enter__(self) -> LiveView:
+        self._client = running_client()
+        if self._client is not None:
+            STORE.begin(self._client.shown)
+            self._encoder = Encoder(self._deliver)
+        self._pace = _Pace()
+        if self._state.history:
+            self._prime()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._encoder is None:
+            return
+        try:
+            if kind is None and not self._decoded:
+                self._decoder.flush()
+                self._push_decoded()
+        finally:
+            encoder, self._encoder = self._encoder, None
+            encoder.close(finish=kind is None)
+            ended = DONE if kind is None else STOPPED
+            self._client.tell(self._facts(ended, self._next_px), [], urgent=True)
+
+    def block(self, block: Block) -> None:
+        """A finished block; its latents are only read."""
+        self._block = block.index - self._first_block
+        if block.index and block.switch == CUT:
+            self._cuts += 1
+            self._decoder.reset()
+        self._decoder.push(block.latents[:1])
+        self._push_decoded()
+
+    def frames(self, px: Tensor) -> None:
+        """The next px frames `[T, H, W, 3]` in 0..1 of a node that decodes for itself."""
+        self._push(px.permute(0, 3, 1, 2))
+
+    def still(self, x0: Tensor) -> Arriving:
+        """The newest px frame of a block in the making, `[B, 16, t, h, w]`, on its way."""
+        memory = self._decoder.memory
+        self._decoder.push(x0[:1])
+        *_, newest = self._popped()
+        self._decoder.memory = memory
+        return Arriving(newest[-1:])
+
+    def _prime(self) -> None:
+        """Let the quick decoder know what came before."""
+        self._decoder.push(self._state.history[-1].latents[:1])
+        for _ in self._popped():
+            pass
+
+    def _push_decoded(self) -> None:
+        for px in self._popped():
+            if not self._decoded:
+                self._push(px)
+
+    def _popped(self) -> Iterator[Tensor]:
+        while (px := self._decoder.pop()) is not None:
+            yield px[0].transpose(0, 1)
+
+    def _push(self, frames: Tensor) -> None:
+        if self._encoder is not None:
+            self._encoder.push(Batch(Arriving(frames), self._next_px, self._block))
+        self._next_px += len(frames)
+
+    def _deliver(self, batch: Batch, pictures: list[Picture], arrived: float) -> None:
+        self._pace.add(batch.px_frame + len(batch.frames) - self._start, arrived)
+        before = self._newest_px
+        if pictures:
+            self._newest_px = pictures[-1].px_frame
+        facts = self._facts(RUNNING, batch.px_frame, batch.block)
+        self._client.tell({**facts, "after_px_frame": before}, pictures)
+
+    def _facts(self, state: str, px_frame: int, block: int | None = None) -> dict[str, Any]:
+        """What the event says beside its frames.
+
+        first_px_frame: of this event. start_px_frame, end_px_frame: what this run makes of its
+        stream. block: index within the run of the newest finished block. after_px_frame: the
+        picture made before those of this event, so that a gap can be seen.
+        """
+        plan = Plan.of(self._state.recipe)
+        end = self._px_frames(plan.frames_before(self._first_block + self._blocks))
+        return {
+            "state": state,
+            "block": self._block if block is None else block,
+            "blocks": self._blocks,
+            "first_px_frame": px_frame,
+            "start_px_frame": self._start,
+            "end_px_frame": self._next_px if state == DONE else end,
+            "after_px_frame": self._newest_px,
+            "width": self._sizes[0],
+            "height": self._sizes[1],
+            "fps": geometry.FPS,
+            "generation_fps": self._pace.px_frames_per_second,
+            "first_frame_seconds": self._pace.first_seconds,
+        }
+
+    def _px_frames(self, latent_frames: int) -> int:
+        if not latent_frames:
+            return 0
+        shorter = (geometry.TIME_SCALE - 1) * self._cuts  # a cut begins with a single px frame
+        return geometry.px_frames_from_latent(latent_frames) - shorter
+
+
+class _Pace:
+    """Px frames per second of generation, and how long the first took, from now on."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._first: tuple[int, float] | None = None
+        self._newest: tuple[int, float] | None = None
+
+    def add(self, px_frames: int, now: float) -> None:
+        """So many px frames are there."""
+        self._newest = (px_frames, now)
+        self._first = self._first or self._newest
+
+    @property
+    def first_seconds(self) -> float | None:
+        return None if self._first is None else round(self._first[1] - self._began, 3)
+
+    @property
+    def px_frames_per_second(self) -> float | None:
+        """Without the first ones, which waited for the model to be loaded, once there are more."""
+        if self._first is None:
+            return None
+        made, passed = self._newest[0], self._newest[1] - self._began
+        if self._newest[0] > self._first[0]:
+            made, passed = made - self._first[0], self._newest[1] - self._first[1]
+        return round(made / max(passed, 1e-3), 2)

@@ -1,0 +1,113 @@
+"""Pictures of streams that run or ran lately: a reloaded page gets back what it had seen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+STREAMS = 16
+BYTES = 96 * 2**20
+
+
+class Picture(NamedTuple):
+    """One px frame of a stream, compressed."""
+
+    px_frame: int
+    image: bytes
+
+
+@dataclass
+class Shown:
+    """What one run of a node has shown. `facts` are those of the event, without its frames."""
+
+    client_id: str
+    prompt_id: str
+    node_id: str
+    workflow_id: str | None
+    facts: dict[str, Any] = field(default_factory=dict)
+    pictures: list[Picture] = field(default_factory=list)
+
+    @property
+    def place(self) -> tuple[str, str | None, str]:
+        """Whose it is and where it stands: a newer run takes the place of an older one."""
+        return self.client_id, self.workflow_id, self.node_id
+
+    @property
+    def bytes(self) -> int:
+        return sum(len(picture.image) for picture in self.pictures)
+
+    def thin(self) -> None:
+        """Drop every second picture, but not the newest: half the memory, the same length."""
+        self.pictures = self.pictures[-1::-2][::-1]
+
+
+class LiveStore:
+    """A bounded number of streams and bytes; any thread may call it.
+
+    When there are too many bytes, the oldest streams go; the newest, if it is too large alone, is
+    thinned instead.
+    """
+
+    def __init__(self, streams: int = STREAMS, limit_bytes: int = BYTES) -> None:
+        self._limit_streams, self._limit_bytes = streams, limit_bytes
+        self._streams: list[Shown] = []
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def begin(self, shown: Shown) -> None:
+        """A node begins to show a stream."""
+        with self._lock:
+            self._streams = [old for old in self._streams if old.place != shown.place]
+            self._streams = [*self._streams, shown][-self._limit_streams :]
+            self._bytes = sum(stream.bytes for stream in self._streams)
+
+    def add(self, shown: Shown, facts: dict[str, Any], pictures: list[Picture]) -> None:
+        """More pictures of a stream, and what is known of it now. Changes `shown`."""
+        with self._lock:
+            shown.facts = facts
+            shown.pictures.extend(pictures)
+            if all(stream is not shown for stream in self._streams):
+                return  # newer ones have taken its place
+            self._bytes += sum(len(picture.image) for picture in pictures)
+            while self._bytes > self._limit_bytes:
+                if self._streams[0] is not shown:
+                    self._bytes -= self._streams.pop(0).bytes
+                    continue
+                before = shown.bytes
+                shown.thin()
+                self._bytes -= before - shown.bytes
+                if len(shown.pictures) < 2:
+                    return
+
+    def of_client(self, client_id: str) -> list[dict[str, Any]]:
+        """Facts of every stream of a client, oldest first."""
+        with self._lock:
+            return [s.facts for s in self._streams if s.client_id == client_id and s.facts]
+
+    def after(
+        self, client_id: str, prompt_id: str, node_id: str, px_frame: int, limit_bytes: int
+    ) -> tuple[dict[str, Any], list[Picture]] | None:
+        """Facts of one stream and its pictures after a px frame, as many as fit, one at least.
+
+        None when there is no such stream.
+        """
+        with self._lock:
+            for shown in self._streams:
+                if (shown.client_id, shown.prompt_id, shown.node_id) == (
+                    client_id, prompt_id, node_id,
+                ):  # fmt: skip
+                    return shown.facts, list(_fitting(shown.pictures, px_frame, limit_bytes))
+        return None
+
+
+def _fitting(pictures: list[Picture], px_frame: int, limit_bytes: int) -> Iterator[Picture]:
+    left = limit_bytes
+    for picture in pictures:
+        if picture.px_frame <= px_frame:
+            continue
+        if left < len(picture.image) and left < limit_bytes:
+            return
+        left -= len(picture.image)
+        yield picture
