@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from . import bfloat16_attention
+from .pieces import Piece
 from .rope import rotate
 
 
@@ -53,21 +54,29 @@ class Everything:
         return self._attention(rotate(q, self._rope), rotate(k, self._rope), v)
 
 
-class BlockCausal:
-    """Every block sees itself and the blocks before it (CausVid, arXiv 2412.07772, section 4.1).
+class Piecewise:
+    """Every piece of the queries sees its own keys; pieces in tokens, rope as long as they are.
 
-    One call a block over a prefix of the keys: no mask in memory, nothing computed to be masked.
+    One call a piece: no mask in memory, nothing computed to be masked, and keys that lie side by
+    side are not copied.
     """
 
-    def __init__(self, attention: Attention, rope: Tensor, block_tokens: Sequence[int]) -> None:
-        self._attention, self._rope = attention, rope
-        self._block_tokens = list(block_tokens)
+    def __init__(self, attention: Attention, rope: Tensor, pieces: Sequence[Piece]) -> None:
+        self._attention, self._rope, self._pieces = attention, rope, list(pieces)
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `SelfAttend`."""
         q, k = rotate(q, self._rope), rotate(k, self._rope)
-        outputs, end = [], 0
-        for queries in q.split(self._block_tokens, dim=1):
-            end += queries.shape[1]
-            outputs.append(self._attention(queries, k[:, :end], v[:, :end]))
-        return torch.cat(outputs, dim=1)
+        queries = q.split([piece.queries for piece in self._pieces], dim=1)
+        return torch.cat(
+            [
+                self._attention(own, _rows(k, piece.keys), _rows(v, piece.keys))
+                for own, piece in zip(queries, self._pieces, strict=True)
+            ],
+            dim=1,
+        )
+
+
+def _rows(x: Tensor, runs: Sequence[range]) -> Tensor:
+    parts = [x[:, run.start : run.stop] for run in runs]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)

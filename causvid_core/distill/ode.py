@@ -1,0 +1,101 @@
+"""ODE initialisation: the teacher's trajectories, and a student that jumps to their ends.
+
+CausVid (arXiv 2412.07772, section 4.2): the student learns, from few states of the teacher's
+deterministic sampling, where it ends.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..stream.schedule import TABLE, Schedule
+from .guidance import Conditioning, Guidance, guided_flow
+from .network import Network, by_frame, clean, mean_square
+
+
+class Trajectory(NamedTuple):
+    """States [B, K + 1, 16, T, H, W] of a sampling: at the K timesteps that were asked for, and
+    its end. `timesteps` and `sigmas` belong to the states; the last is 0.
+    """
+
+    states: Tensor
+    timesteps: tuple[float, ...]
+    sigmas: tuple[float, ...]
+
+
+@torch.no_grad()
+def trajectory(
+    teacher: Network,
+    noise: Tensor,
+    conditioning: Conditioning,
+    guidance: Guidance,
+    keep: Schedule,
+    *,
+    steps: int = 50,
+    shift: float = 8.0,
+) -> Trajectory:
+    """Sample the teacher from noise [B, 16, T, H, W] with Euler steps, keeping some states.
+
+    keep: the student's schedule. The level of the teacher's schedule nearest to each of its
+    noise levels moves onto it, so that the state is exactly there (CausVid chose its timesteps
+    among the teacher's, which then does not move any). Raises ValueError when two of them are
+    nearest to the same level.
+    """
+    sigmas, kept = sampling_levels(keep, steps, shift)
+    x, states = noise.float(), []
+    for step in range(steps):
+        if step in kept:
+            states.append(x)
+        timesteps = torch.full((x.shape[0], 1), sigmas[step] * TABLE, device=x.device)
+        flow = guided_flow(teacher, x, timesteps, conditioning, guidance).float()
+        x = x + (sigmas[step + 1] - sigmas[step]) * flow
+    return Trajectory(torch.stack([*states, x], dim=1), (*keep.timesteps, 0.0), (*keep.sigmas, 0.0))
+
+
+def sampling_levels(keep: Schedule, steps: int, shift: float) -> tuple[list[float], list[int]]:
+    """Noise levels of a sampling, `steps` + 1 with the final 0, and the steps to be kept."""
+    uniform = [1 - step / steps for step in range(steps + 1)]
+    sigmas = [shift * u / (1 + (shift - 1) * u) for u in uniform]
+    kept = [
+        min(range(steps), key=lambda step, sigma=sigma: abs(sigmas[step] - sigma))
+        for sigma in keep.sigmas
+    ]
+    if len(set(kept)) < len(kept):
+        raise ValueError(
+            f"{steps} steps are too coarse to keep the states at {len(kept)} timesteps "
+            f"({', '.join(f'{t:g}' for t in keep.timesteps)}); sample the teacher in more steps"
+        )
+    for step, sigma in zip(kept, keep.sigmas, strict=True):
+        sigmas[step] = sigma
+    return sigmas, kept
+
+
+def draw_states(generator: torch.Generator, batch: int, blocks: int, states: int) -> Tensor:
+    """One of the states for every block: [B, blocks] integers below `states`, on the CPU."""
+    return torch.randint(states, (batch, blocks), generator=generator)
+
+
+def ode_regression_loss(
+    student: Network,
+    states: Tensor,
+    schedule: Schedule,
+    drawn: Tensor,
+    conditioning: Conditioning,
+) -> Tensor:
+    """Mean squared error of the student's x0 from states [B, K + 1, 16, T, H, W] to their end.
+
+    drawn [B, blocks] picks a state for every block (`draw_states`), the K + 1st being the end:
+    context for later blocks, and not learned. schedule: timesteps and noise levels of the first K,
+    those that the student is sampled at.
+    """
+    levels = torch.tensor((*schedule.timesteps, 0.0)), torch.tensor((*schedule.sigmas, 0.0))
+    chosen = by_frame(drawn.to(states.device), student.blocks(states.shape[3]))
+    timesteps, sigmas = (level.to(states.device)[chosen] for level in levels)
+    index = chosen[:, None, None, :, None, None].expand(-1, 1, *states.shape[2:])
+    noisy = states.gather(1, index).squeeze(1).float()
+    flow = student.flow(noisy, timesteps, conditioning).float()
+    error = clean(noisy, flow, sigmas) - states[:, -1].float()
+    return mean_square(error, timesteps > 0)
