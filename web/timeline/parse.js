@@ -11,9 +11,10 @@ import {
 /**
  * {entries, marked, newline}. Throws TimelineError at the first thing that cannot be read.
  *
- * An entry is {line, column, offset, end, below, head, start, transition, mode, prompts, body}:
- * `offset` and `end` bound its line in the text, `below` begins the next line, `body` [begin, end]
- * bounds its prompt as typed; head and the moments hold indices in the line, see readHead().
+ * An entry is {line, column, offset, end, below, indent, source, head, start, transition, mode,
+ * prompts, body}: `offset` and `end` bound its line in the text, `below` begins the next line,
+ * `body` [begin, end] bounds its prompt as typed; `source` is the line {number, text} up to its
+ * comment, in which `indent`, head and the moments hold indices, see readHead().
  * marked is false for a text that is one prompt; its entry may have several lines, and then no body.
  */
 export function parseTimeline(text, sceneSeconds = SCENE_SECONDS) {
@@ -84,8 +85,9 @@ function entryOf(line, head, start, transition, mode, bodyBegin) {
   const prompts = readParts(typed, [{ from: 0, line, column: bodyBegin }]);
   const begin = line.offset + line.text.length - trimStart(typed).length;
   const { number, offset, end, below } = line;
-  return { line: number, column: [...line.text.slice(0, indentOf(line))].length + 1, offset, end,
-    below, source: line, head, start, transition, mode, prompts,
+  const indent = indentOf(line);
+  return { line: number, column: [...line.text.slice(0, indent)].length + 1, offset, end, below,
+    indent, source: line, head, start, transition, mode, prompts,
     body: [begin, line.offset + line.text.length] };
 }
 
@@ -103,7 +105,7 @@ function onePrompt(lines) {
   const body = lines.length > 1 ? null :
     [first.offset + indentOf(first), first.offset + first.text.length];
   return { line: 1, column: 1, offset: first.offset, end: last.end, below: last.below,
-    source: first, head: null, start: null, transition: null, mode: null, prompts, body };
+    indent: indentOf(first), source: first, head: null, start: null, transition: null, mode: null, prompts, body };
 }
 
 /** Texts and weights of `a | 0.3 * b`; places say where the body's pieces stand in the text. */
