@@ -7,7 +7,9 @@ however the stream was cut, and memory is bounded by one piece.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -102,3 +104,10 @@ class StreamDecoder(StreamCodec):
         if px is None:
             raise ValueError("there are no latent frames to decode; push at least one")
         return px
+
+
+def digest(tensors: Iterable[Tensor]) -> str:
+    """A short name for the values and the dtype of a few tensors of one dtype."""
+    joined = torch.cat([tensor.detach().flatten() for tensor in tensors]).cpu()
+    named = str(joined.dtype).encode() + joined.float().numpy().tobytes()
+    return hashlib.sha256(named).hexdigest()[:16]

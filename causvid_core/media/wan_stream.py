@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from .decoding import Past, StreamCodec, StreamDecoder
+from .decoding import Past, StreamCodec, StreamDecoder, digest
 from .vae import TIME_SCALE, WanVAE
 from .vae_layers import CausalConv3d, ResidualBlock, Upsample
 
@@ -20,7 +19,8 @@ class WanDecoder(StreamDecoder):
     def __init__(self, vae: WanVAE) -> None:
         super().__init__()
         self.vae = vae
-        self.name = f"wan {weights_name(vae.decoder)} {str(vae.dtype).removeprefix('torch.')}"
+        small = [p for p in vae.decoder.parameters() if max(p.shape) == p.numel()]
+        self.name = f"wan {digest(small)}"
         self.reach = _reach(vae)
 
     def step(self, frames: Tensor, past: Past) -> tuple[Tensor, Past]:
@@ -62,12 +62,6 @@ class WanEncoder(StreamCodec):
         last = self.memory.waiting[-1]
         filled = self.encode(last.repeat(1, 1, TIME_SCALE - self.waiting, 1, 1))
         return filled if ready is None else torch.cat([ready, filled], dim=2)
-
-
-def weights_name(module: nn.Module) -> str:
-    """Tells a module's weights from another's, by its small parameters."""
-    small = [p.detach().flatten().float() for p in module.parameters() if max(p.shape) == p.numel()]
-    return hashlib.sha256(torch.cat(small).cpu().numpy().tobytes()).hexdigest()[:16]
 
 
 def _reach(vae: WanVAE) -> int:
