@@ -17,7 +17,7 @@ from .guidance import Conditioning, Guidance, guided_flow
 from .network import Network, by_frame, clean, flow_matching_loss, noised, sigmas_of
 
 
-class Made(NamedTuple):
+class Sample(NamedTuple):
     """What the student made: x0 [B, 16, T, H, W], and the latent frames [B, T] that are its own
     doing, as booleans: the only ones with gradients.
     """
@@ -58,7 +58,7 @@ def sample_from_data(
     schedule: Schedule,
     drawn: Tensor,
     conditioning: Conditioning,
-) -> Made:
+) -> Sample:
     """The student's x0 from noised data, all blocks in one pass (CausVid's inputs).
 
     latents [B, 16, T, H, W] are noised to the student's noise level number drawn [B, blocks]
@@ -69,7 +69,7 @@ def sample_from_data(
     timesteps, sigmas = (level.to(latents.device)[chosen] for level in levels)
     noisy = noised(latents.float(), noise, sigmas)
     x0 = student.x0(noisy, timesteps, conditioning, sigmas).float()
-    return Made(x0, timesteps > 0)
+    return Sample(x0, timesteps > 0)
 
 
 @torch.no_grad()
@@ -101,25 +101,25 @@ def matching_gradient(
     return Gradient(values, (of_fake - of_real).abs().mean(dim=axes))
 
 
-def generator_loss(made: Made, gradient: Gradient) -> Tensor:
+def generator_loss(sample: Sample, gradient: Gradient) -> Tensor:
     """A loss whose gradient for x0 is the given one, over the number of learned values."""
-    x0 = made.x0.double() if made.x0.device.type != "mps" else made.x0.float()
+    x0 = sample.x0.double() if sample.x0.device.type != "mps" else sample.x0.float()
     target = (x0 - gradient.values).detach()
-    learned = made.learned[:, None, :, None, None].to(x0.dtype)
+    learned = sample.learned[:, None, :, None, None].to(x0.dtype)
     count = learned.sum() * (x0[0].numel() / x0.shape[2])
     return 0.5 * ((x0 - target).square() * learned).sum() / count.clamp(min=1)
 
 
 def critic_loss(
     critic: Network,
-    made: Made,
+    sample: Sample,
     noise: Tensor,
     timesteps: Tensor,
     conditioning: Conditioning,
 ) -> Tensor:
     """Flow matching on what the student made, which gets no gradient; timesteps [B, parts]."""
-    every = _every_frame(timesteps.to(made.x0.device), critic, made.x0.shape[2])
-    return flow_matching_loss(critic, made.x0.float(), noise, every, conditioning)
+    every = _every_frame(timesteps.to(sample.x0.device), critic, sample.x0.shape[2])
+    return flow_matching_loss(critic, sample.x0.float(), noise, every, conditioning)
 
 
 def _every_frame(timesteps: Tensor, network: Network, frames: int) -> Tensor:

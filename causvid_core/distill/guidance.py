@@ -28,7 +28,7 @@ class Conditioning(NamedTuple):
 
     @classmethod
     def of(cls, texts: Sequence[Tensor]) -> Conditioning:
-        """Of encoded prompts, [l, text_dim] each, of any lengths; none may be the empty prompt."""
+        """Of encoded prompts, [l, text_dim] each, of any lengths."""
         lengths = torch.tensor([len(text) for text in texts])
         return cls(pad_sequence(list(texts), batch_first=True), lengths)
 

@@ -29,7 +29,7 @@ from ..stream.noise import Noise
 from ..stream.plan import Plan, Span
 from ..stream.recipe import Recipe
 from ..stream.schedule import make_schedule
-from .dmd import Made
+from .dmd import Sample
 from .guidance import Conditioning
 from .network import Network
 
@@ -118,7 +118,7 @@ def self_rollout(
     *,
     gradient_frames: int | None = 21,
     given: Tensor | None = None,
-) -> Made:
+) -> Sample:
     """A clip of shape (B, 16, T, H, W) as the recipe would sample it, left at a step early.
 
     exit_step: the denoising step, the same for all blocks, whose clean prediction counts
@@ -151,7 +151,7 @@ def self_rollout(
         learned += [learns] * count
         if index + 1 < len(blocks):
             _remember(bound, recipe, index, x0.detach(), attend, prompt, draw)
-    return Made(
+    return Sample(
         torch.cat(made, dim=2), torch.tensor(learned, device=bound.device).expand(batch, -1)
     )
 
