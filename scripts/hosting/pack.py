@@ -15,6 +15,7 @@ PACK_PARTS = (
     "README.md",
     "LICENSE",
     "causvid_core",
+    "locales",
     "nodes",
     "web",
     "workflows",

@@ -25,8 +25,8 @@ export function loadTexts() {
 
 /** The text of a key with its {names} replaced; the key itself if nobody wrote a text for it. */
 export function t(key, values = {}) {
-  const texts = [...dictionaries(language()), ENGLISH];
-  const text = texts.map((texts) => texts[key]).find((found) => found !== undefined) ?? key;
+  const known = [...dictionaries(language()), ENGLISH].find((texts) => key in texts);
+  const text = known?.[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 

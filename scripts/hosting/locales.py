@@ -1,0 +1,118 @@
+"""The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main}.json.
+
+English is written by the nodes' schemas and by web/shared/texts.js. The other languages translate
+sentence by sentence, from scripts/translations/<language>.json, so that a sentence which many nodes
+share is translated once, and one that was changed is missed rather than left with an old meaning.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .environment import ROOT
+
+LANGUAGES = ("zh", "ja", "ko")
+NODE_PREFIX = "CausVid_"
+LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "scripts" / "translations"
+WIDGET_TEXTS = ROOT / "web" / "shared" / "texts.js"
+NAMESPACE = "causvid"  # of main.json, whose keys all packs share
+Texts = dict[str, Any]
+
+
+class Catalogue(NamedTuple):
+    """One language. inputs, outputs: by the names that schemas give them; texts: by the English."""
+
+    texts: dict[str, str]
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+
+
+def catalogue(language: str) -> Catalogue:
+    """The translations of a language."""
+    return Catalogue(**json.loads((TRANSLATIONS / f"{language}.json").read_text("utf-8")))
+
+
+def node_texts(schemas: Texts) -> Texts:
+    """nodeDefs.json in English, of the pack's nodes in a server's `/object_info`."""
+    return {
+        name: _node(schema)
+        for name, schema in sorted(schemas.items())
+        if name.startswith(NODE_PREFIX)
+    }
+
+
+def widget_texts() -> dict[str, str]:
+    """The English of the pack's own widgets, by key."""
+    source = WIDGET_TEXTS.read_text("utf-8")
+    return json.loads(source[source.index("{", source.index("ENGLISH")) : source.rindex("}") + 1])
+
+
+def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], None]) -> Texts:
+    """nodeDefs.json in another language; `missing` is told what stays English."""
+
+    def found(table: dict[str, str], english: str) -> str:
+        plain = unescaped(english)
+        if plain not in table:
+            missing(plain)
+        return escaped(table.get(plain, plain))
+
+    def sockets(table: dict[str, str], sockets: Texts) -> Texts:
+        return {
+            key: {"name": found(table, s["name"]), "tooltip": found(known.texts, s["tooltip"])}
+            for key, s in sockets.items()
+        }
+
+    return {
+        name: {
+            "display_name": found(known.texts, node["display_name"]),
+            "description": found(known.texts, node["description"]),
+            "inputs": sockets(known.inputs, node["inputs"]),
+            "outputs": sockets(known.outputs, node["outputs"]),
+        }
+        for name, node in english.items()
+    }
+
+
+def translated_widgets(
+    english: dict[str, str], known: Catalogue, missing: Callable[[str], None]
+) -> Texts:
+    """main.json in another language."""
+    for text in english.values():
+        if text not in known.texts:
+            missing(text)
+    return {NAMESPACE: {key: known.texts.get(text, text) for key, text in english.items()}}
+
+
+def escaped(text: str) -> str:
+    """A text in which the editor's message format finds nothing to replace."""
+    return re.sub(r"[{}@|$]", lambda sign: "{'" + sign[0] + "'}", text)
+
+
+def unescaped(text: str) -> str:
+    """The text that the editor shows of an escaped one."""
+    return re.sub(r"\{'(.)'\}", r"\1", text)
+
+
+def as_json(texts: Texts) -> str:
+    """The content of a file."""
+    return json.dumps(texts, indent=2, ensure_ascii=False) + "\n"
+
+
+def _node(schema: Texts) -> Texts:
+    inputs = schema["input"].get("required", {}) | schema["input"].get("optional", {})
+    outputs = zip(schema["output_name"], schema["output_tooltips"], strict=True)
+    return {
+        "display_name": escaped(schema["display_name"]),
+        "description": escaped(schema["description"]),
+        "inputs": {
+            name: {"name": name, "tooltip": escaped(spec[1]["tooltip"])}
+            for name, spec in inputs.items()
+        },
+        "outputs": {
+            str(place): {"name": name, "tooltip": escaped(tooltip)}
+            for place, (name, tooltip) in enumerate(outputs)
+        },
+    }

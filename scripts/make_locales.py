@@ -1,0 +1,52 @@
+"""Writes locales/: every text of the nodes and widgets, in all languages of the pack.
+
+    .causvid/venv/bin/python scripts/make_locales.py
+
+Run it when a text of a node or of web/shared/texts.js has changed, or a translation in
+scripts/translations. It says which translations lack; those texts stay English until then.
+`python scripts/test.py` makes the environment that it needs (CAUSVID_HOME, if it is not .causvid).
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from hosting import locales
+from hosting.environment import Environment
+from hosting.host import Host
+from hosting.pins import HOST_RELEASES
+
+OLDEST = next(iter(HOST_RELEASES))
+
+
+def main() -> int:
+    environment = Environment()
+    environment.ensure([OLDEST])
+    with tempfile.TemporaryDirectory() as folder, Host(environment, OLDEST, Path(folder)) as host:
+        nodes = locales.node_texts(host.object_info)
+    widgets = locales.widget_texts()
+    write("en", nodes, {locales.NAMESPACE: widgets})
+    complete = True
+    for language in locales.LANGUAGES:
+        known, missing = locales.catalogue(language), dict[str, None]()
+        write(
+            language,
+            locales.translated_nodes(nodes, known, missing.setdefault),
+            locales.translated_widgets(widgets, known, missing.setdefault),
+        )
+        for text in missing:
+            print(f"{language} lacks: {text}")
+        complete = complete and not missing
+    return 0 if complete else 1
+
+
+def write(language: str, nodes: locales.Texts, widgets: locales.Texts) -> None:
+    """The files of one language."""
+    folder = locales.LOCALES / language
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, texts in (("nodeDefs", nodes), ("main", widgets)):
+        (folder / f"{name}.json").write_text(locales.as_json(texts), "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

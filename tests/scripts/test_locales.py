@@ -1,0 +1,69 @@
+"""The translations, as files: complete, up to date, and without remains of texts that are gone."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hosting import locales
+
+TRANSLATED = pytest.mark.parametrize("language", locales.LANGUAGES)
+# Signs of the language's own script, one of which stands in every sentence.
+SCRIPTS = {
+    "zh": r"[\u4e00-\u9fff]",
+    "ja": r"[\u3040-\u30ff\u4e00-\u9fff]",
+    "ko": r"[\uac00-\ud7a3]",
+}
+
+
+def read(language: str, name: str) -> Any:
+    return json.loads((locales.LOCALES / language / f"{name}.json").read_text("utf-8"))
+
+
+def english_texts() -> set[str]:
+    """Every text that a catalogue translates as a text."""
+    nodes = read("en", "nodeDefs").values()
+    sockets = [s for node in nodes for s in (*node["inputs"].values(), *node["outputs"].values())]
+    texts = [t for node in nodes for t in (node["display_name"], node["description"])]
+    shown = {locales.unescaped(text) for text in (*texts, *(s["tooltip"] for s in sockets))}
+    return shown | set(locales.widget_texts().values())
+
+
+def test_the_widgets_english_is_served_too() -> None:
+    assert read("en", "main")[locales.NAMESPACE] == locales.widget_texts()
+
+
+@TRANSLATED
+def test_files_follow_from_the_catalogue_and_nothing_is_missing(language: str) -> None:
+    missing: list[str] = []
+    known = locales.catalogue(language)
+    nodes = locales.translated_nodes(read("en", "nodeDefs"), known, missing.append)
+    widgets = locales.translated_widgets(locales.widget_texts(), known, missing.append)
+    assert missing == []
+    advice = "run scripts/make_locales.py"
+    assert read(language, "nodeDefs") == nodes, advice
+    assert read(language, "main") == widgets, advice
+
+
+@TRANSLATED
+def test_the_catalogue_translates_nothing_that_is_gone(language: str) -> None:
+    known, english = locales.catalogue(language), read("en", "nodeDefs").values()
+    assert set(known.texts) - english_texts() == set()
+    assert set(known.inputs) == {name for node in english for name in node["inputs"]}
+    assert set(known.outputs) == {o["name"] for node in english for o in node["outputs"].values()}
+
+
+@TRANSLATED
+def test_translations_keep_what_is_filled_in_and_are_in_their_language(language: str) -> None:
+    for english, text in locales.catalogue(language).texts.items():
+        assert sorted(re.findall(r"\{.*?\}", english)) == sorted(re.findall(r"\{.*?\}", text))
+        sentence = english.endswith(".")
+        assert not sentence or re.search(SCRIPTS[language], text), text
+        assert not sentence or text.endswith((".", "\u3002")), text
+
+
+def test_signs_of_the_editors_message_format_are_escaped() -> None:
+    text = "{index:03}, 0.7 * a | 0.3 * b, user@host, $1"
+    escaped = locales.escaped(text)
+    assert locales.unescaped(escaped) == text
+    assert not re.search(r"[{}@|$]", re.sub(r"\{'.'\}", "", escaped))
