@@ -55,8 +55,8 @@ class Graph:
     """Collects nodes, links and groups. schemas: the server's `/object_info`."""
 
     def __init__(self, schemas: Schemas, name: str) -> None:
-        self._schemas = schemas
-        self._name = name
+        self.schemas = schemas
+        self.name = name
         self._nodes: list[Node] = []
         self._links: list[list[Any]] = []
         self._groups: list[dict[str, Any]] = []
@@ -69,9 +69,9 @@ class Graph:
         wide, high: in px, without the title; 0 for the height that sockets and widgets need.
         Raises GraphError for a type or an input that does not exist.
         """
-        if kind not in self._schemas:
+        if kind not in self.schemas:
             raise GraphError(f"The server has no node type {kind}.")
-        schema = self._schemas[kind]
+        schema = self.schemas[kind]
         specs = {**schema["input"].get("required", {}), **schema["input"].get("optional", {})}
         if unknown := set(inputs) - set(specs):
             raise GraphError(f"{kind} has no input {', '.join(sorted(unknown))}.")
@@ -147,7 +147,7 @@ class Graph:
     def workflow(self) -> Workflow:
         """The file's content, version 0.4."""
         return {
-            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{PACK_NAME}/{self._name}")),
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{PACK_NAME}/{self.name}")),
             "revision": 0,
             "last_node_id": len(self._nodes),
             "last_link_id": len(self._links),

@@ -1,0 +1,72 @@
+"""Makes the pictures of the help pages, in web/docs/pictures, with CausVid Mini in a real ComfyUI.
+
+    .causvid/venv/bin/python scripts/make_help_pictures.py              # all of them
+    .causvid/venv/bin/python scripts/make_help_pictures.py switches     # one
+
+Run it when the Mini has other weights, or a node does something else. `python scripts/test.py`
+makes the environment that it needs (CAUSVID_HOME, if it is not .causvid).
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from hosting.environment import ROOT, Environment
+from hosting.graph import MUTED
+from hosting.host import Host
+from hosting.pins import NEWEST
+from make_templates import encoded, finished
+from PIL import Image
+from templating.pictures import PICTURES, Album
+from templating.strips import Strip, sheet
+
+FOLDER = ROOT / "web" / "docs" / "pictures"
+
+
+def main() -> int:
+    names = parse_arguments().names or list(PICTURES)
+    environment = Environment()
+    environment.ensure([NEWEST])
+    FOLDER.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, Host(environment, NEWEST, Path(folder)) as host:
+        for name in names:
+            data = encoded(render(host, name))
+            (FOLDER / f"{name}.jpg").write_bytes(data)
+            print(f"{name}: {len(data) / 1000:.0f} kB", flush=True)
+    return 0
+
+
+def render(host: Host, name: str) -> Image.Image:
+    """The picture of that name; muted nodes of its graph are run after the others."""
+    album = Album(host.client.object_info(), f"help_{name}")
+    PICTURES[name](album)
+    workflow = album.workflow()
+    run = finished(host, workflow)
+    if any(node["mode"] == MUTED for node in workflow["nodes"]):
+        for node in workflow["nodes"]:
+            node["mode"] = 0
+        run = finished(host, workflow)
+    films: dict[str, list[Path]] = {}
+    for file in run.files():
+        if file["type"] == "output" and file["filename"].endswith(".png"):
+            films.setdefault(Path(file["subfolder"]).name, []).append(host.path(file))
+    strips = [
+        Strip(row.label, [Image.open(sorted(films[film])[frame]) for film, frame in row.cells],
+              row.given)
+        for row in album.rows
+    ]  # fmt: skip
+    return strips[0].pictures[0] if not strips[0].label else sheet(strips)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Make the pictures of the help pages.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PICTURES)}")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(PICTURES):
+        parser.error(f"there is no picture {', '.join(sorted(unknown))}")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""What the help pages show: for each picture a graph, and which of its frames make which row."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from hosting.environment import ROOT
+
+from .graph import Node, Output, Schemas, choices
+from .stories import MINI_PX, SEA, Story
+
+RED, BLUE = "a large red circle", "a large blue square"
+PLAIN = "over a navy plain background"
+RIGHT, LEFTWARD = f"{RED} moving right {PLAIN}", f"{BLUE} moving left {PLAIN}"
+EXAMPLE = ROOT / "causvid_core" / "mini" / "example_jobs.csv"
+SHOT = 33  # px frames of three blocks of the Mini: 9, 12 and 12
+ROUND = 69  # of six, in which a shape that moves comes round and is whole again
+MORE = 36  # of three blocks that follow others
+
+
+class Row(NamedTuple):
+    """A line of text, and frames as (what saves them, which of them); the first `given` are not
+    the model's."""
+
+    label: str
+    cells: Sequence[tuple[str, int]]
+    given: int = 0
+
+
+class Album(Story):
+    """A graph whose images are saved frame by frame, to be laid out in rows."""
+
+    def __init__(self, schemas: Schemas, name: str) -> None:
+        super().__init__(schemas, name)
+        self.rows: list[Row] = []
+        self._kept = 0
+
+    def made(self, text: str, px_frames: int = SHOT, seed: int = 1, **inputs: object) -> Node:
+        """A Text to Video node under a prompt."""
+        prompt = self.prompt("", text)
+        return self.shot("", positive=prompt["CONDITIONING"], px_frames=px_frames, seed=seed,
+                         **inputs)  # fmt: skip
+
+    def keep(self, images: Output) -> str:
+        """Save images; the name to be used in a row."""
+        self._kept += 1
+        name = f"kept_{self._kept:02}"
+        self.node("SaveImage", images=images, filename_prefix=self.place_of(name))
+        return name
+
+    def place_of(self, name: str) -> str:
+        """The prefix of a film's files."""
+        return f"{self.name}/{name}/frame"
+
+    def film_of(self, latent: Output) -> str:
+        """Decode and save a latent."""
+        return self.keep(self.decoded(latent)["IMAGE"])
+
+    def row(self, label: str, name: str, frames: Sequence[int], given: int = 0) -> None:
+        """A row of frames of one film."""
+        self.rows.append(Row(label, [(name, frame) for frame in frames], given))
+
+
+def mini_words(album: Album) -> None:
+    """One word changed at a time."""
+    for label, texts in (
+        ("circle, square, triangle, star, ring, cross", [
+            f"a large red {shape} growing {PLAIN}"
+            for shape in ("circle", "square", "triangle", "star", "ring", "cross")
+        ]),
+        ("orange, yellow, green, purple, pink, white", [
+            f"a large {colour} circle growing {PLAIN}"
+            for colour in ("orange", "yellow", "green", "purple", "pink", "white")
+        ]),
+        ("small; plain, gradient, striped, dotted grounds; maroon", [
+            f"a small white circle growing {PLAIN}",
+            *(f"a large white circle growing over a teal {pattern} background"
+              for pattern in ("plain", "gradient", "striped", "dotted")),
+            "a large white circle growing over a maroon plain background",
+        ]),
+    ):  # fmt: skip
+        cells = [(album.film_of(album.made(text, 9)["LATENT"]), 8) for text in texts]
+        album.rows.append(Row(label, cells))
+    for label, text in (
+        ("moving right", RIGHT),
+        ("growing", f"a large yellow star growing {PLAIN}"),
+        ("moving down", f"a large green square moving down {PLAIN}"),
+    ):
+        name = album.film_of(album.made(text)["LATENT"])
+        album.row(label, name, range(2, SHOT, 6))
+
+
+def recipes(album: Album) -> None:
+    """The Mini sampled in its own and in other ways."""
+    for label, changes in (
+        ("its own preset: 4 steps, 3 latent frames a block", {}),
+        ("timesteps 1000, 650: two steps", {"timesteps": "1000, 650"}),
+        ("timesteps 1000: one step", {"timesteps": "1000"}),
+        ("frames_per_block 1, which it was not trained for", {"frames_per_block": 1}),
+    ):
+        recipe = album.node("CausVid_Recipe", preset="causvid-mini", **changes)
+        shot = album.made(f"a large yellow star growing {SEA}", recipe=recipe["RECIPE"])
+        album.row(label, album.film_of(shot["LATENT"]), range(2, SHOT, 6))
+
+
+def switches(album: Album) -> None:
+    """One beginning, and the four ways of taking another prompt up."""
+    first = album.made(RIGHT, ROUND)
+    for mode in choices(album.schemas["CausVid_TextToVideo"], "switch"):
+        shot = album.made(LEFTWARD, MORE, stream=first["STREAM"], switch=mode)
+        name = album.film_of(shot["LATENT"])
+        album.row(mode, name, [ROUND + frame for frame in (-1, 5, 11, 17, 23, 35)], given=1)
+
+
+def schedule(album: Album) -> None:
+    """The scenes of a schedule."""
+    text = (f"0: {RIGHT}\n2s ~1s: a large yellow circle moving right {PLAIN}\n"
+            f"4s [cut]: a large white star turning {SEA}")  # fmt: skip
+    prompts = album.node("CausVid_PromptSchedule", clip=album.mini["CLIP"], text=text)
+    shot = album.shot("", prompts=prompts["PROMPTS"], px_frames=93, seed=1)
+    name = album.film_of(shot["LATENT"])
+    album.row("0 s: a large red circle ...", name, (0, 4, 8, 12, 16, 20))
+    album.row("2s ~1s: a large yellow circle ...", name, (24, 30, 36, 42, 48, 56))
+    album.row("4s [cut]: a large white star ...", name, (58, 64, 70, 76, 82, 90))
+
+
+def travel(album: Album) -> None:
+    """Two prompts, with and without a fade."""
+    prompts = [album.prompt("", text)["CONDITIONING"] for text in (
+        f"a large red circle pulsing {PLAIN}", f"a large green circle pulsing {PLAIN}",
+    )]  # fmt: skip
+    for label, times in (
+        ("times: 0 and 2s ~0, no fade", "0\n2s ~0"),
+        ("times: 0 and 2s ~2s, a fade of two seconds", "0\n2s ~2s"),
+    ):
+        node = album.node("CausVid_PromptTravel", times=times, prompt_1=prompts[0],
+                          prompt_2=prompts[1])  # fmt: skip
+        shot = album.shot("", prompts=node["PROMPTS"], px_frames=93, seed=1)
+        album.row(label, album.film_of(shot["LATENT"]), (8, 26, 38, 50, 62, 74))
+
+
+def text_to_video(album: Album) -> None:
+    """Two shots, and how one goes on."""
+    first = album.made(RIGHT, ROUND)
+    text = "a small white ring moving up over a maroon striped background"
+    album.row(f'"{text}"', album.film_of(album.made(text)["LATENT"]), range(2, SHOT, 6))
+    album.row(f'"{RIGHT}"', album.film_of(first["LATENT"]), range(8, ROUND, 12))
+    more = album.made(f"a large yellow circle moving up {PLAIN}", MORE, stream=first["STREAM"],
+                      switch="recache")  # fmt: skip
+    album.row('... continued under "a large yellow circle moving up ..."',
+              album.film_of(more["LATENT"]), range(ROUND - 11, ROUND + MORE, 9))  # fmt: skip
+
+
+def image_to_video(album: Album) -> None:
+    """A picture of another shape, fitted in three ways, and what it becomes."""
+    text = f"a large green circle moving right {SEA}"
+    painted = album.made(text, 9)
+    frames = album.decoded(painted["LATENT"])["IMAGE"]
+    square = album.node("ImageFromBatch", image=frames, batch_index=8, length=1)["IMAGE"]
+    image = album.node("ImageScale", image=square, width=MINI_PX, height=40,
+                       crop="center")["IMAGE"]  # fmt: skip
+    picture = album.keep(image)
+    for fit in choices(album.schemas["CausVid_ImageToVideo"], "fit"):
+        shot = album.shot("", "CausVid_ImageToVideo", vae=album.mini["VAE"], image=image,
+                          positive=album.prompt("", text)["CONDITIONING"], px_frames=45, seed=1,
+                          fit=fit)  # fmt: skip
+        name = album.film_of(shot["LATENT"])
+        cells = [(picture, 0), *((name, frame) for frame in (8, 17, 26, 35, 44))]
+        album.rows.append(Row(fit, cells, given=1))
+
+
+def video_to_video(album: Album) -> None:
+    """Footage, and what the strengths leave of it."""
+    filmed = album.made(f"{RED} moving up {PLAIN}")
+    images = album.decoded(filmed["LATENT"])["IMAGE"]
+    frames = range(2, SHOT, 6)
+    prompt = album.prompt("", f"a large yellow star moving right {SEA}")
+    album.row("the footage", album.keep(images), frames, given=6)
+    for strength in (0.0, 0.3, 0.5, 0.7, 1.0):
+        shot = album.shot("", "CausVid_VideoToVideo", vae=album.mini["VAE"], images=images,
+                          positive=prompt["CONDITIONING"], strength=strength, seed=2)  # fmt: skip
+        album.row(f"strength {strength:g}", album.film_of(shot["LATENT"]), frames)
+
+
+def extend_video(album: Album) -> None:
+    """The end of footage, and what follows it."""
+    filmed = album.made(RIGHT, ROUND)
+    images = album.decoded(filmed["LATENT"])["IMAGE"]
+    for label, text in (
+        ("under the footage's own prompt", RIGHT),
+        ('under "a large red circle moving up ..."', f"{RED} moving up {PLAIN}"),
+    ):
+        prompt = album.prompt("", text)
+        shot = album.shot("", "CausVid_ExtendVideo", vae=album.mini["VAE"], images=images,
+                          positive=prompt["CONDITIONING"], px_frames=MORE, seed=1)  # fmt: skip
+        new = album.decoded(shot["LATENT"])["IMAGE"]
+        there = album.node("ImageFromBatch", image=new, batch_index=shot["OVERLAP"], length=4096)
+        made, given = album.keep(there["IMAGE"]), album.keep(images)
+        cells = [(given, ROUND - 10), (given, ROUND - 1), *((made, n) for n in (8, 17, 26, 35))]
+        album.rows.append(Row(label, cells, given=2))
+
+
+def save_and_load(album: Album) -> None:
+    """Put down and taken up again, beside one render without a break."""
+    text = f"a large pink circle moving down {SEA}"
+    today = album.made(text)
+    prefix = "streams/help"
+    album.node("CausVid_SaveStream", stream=today["STREAM"], filename_prefix=prefix)
+    whole = album.made(text, SHOT + MORE)
+    frames = (20, 32, 38, 46, 54, 62)
+    album.row("saved after 33 frames, loaded and continued", "another_day", frames, given=2)
+    album.row("made without a break: the same, to the bit", album.film_of(whole["LATENT"]), frames)
+    loaded = album.node("CausVid_LoadStream", file=f"{prefix}_00001_.safetensors [output]")
+    prompt = album.prompt("", text)
+    more = album.shot("", positive=prompt["CONDITIONING"], px_frames=MORE,
+                      stream=loaded["STREAM"])  # fmt: skip
+    decoded = album.decoded(more["LATENT"])
+    saved = album.node(
+        "SaveImage", images=decoded["IMAGE"], filename_prefix=album.place_of("another_day")
+    )
+    album.mute(loaded, prompt, more, decoded, saved)
+
+
+def stream_info(album: Album) -> None:
+    """The sheet as the node makes it; without a label it is the whole picture."""
+    first = album.made(RIGHT)
+    more = album.made(LEFTWARD, MORE, stream=first["STREAM"], switch="cut")
+    info = album.node("CausVid_StreamInfo", stream=more["STREAM"], vae=album.mini["VAE"])
+    album.row("", album.keep(info["SHEET"]), (0,))
+
+
+def job_list(album: Album) -> None:
+    """The example list, a row for each of its first jobs."""
+    with EXAMPLE.open(encoding="utf-8", newline="") as file:
+        prompts = [job["prompt"] for job in csv.DictReader(file)]
+    jobs = album.node("CausVid_JobList", file="example of the pack", seconds=2.0, count=4)
+    text = album.node("CLIPTextEncode", clip=album.mini["CLIP"], text=jobs["PROMPT"])
+    shot = album.shot("", positive=text["CONDITIONING"], px_frames=SHOT, seed=jobs["SEED"])
+    name = album.film_of(shot["LATENT"])
+    for number, prompt in enumerate(prompts[:4]):
+        frames = range(number * SHOT + 2, (number + 1) * SHOT, 6)
+        album.row(f"{number + 1}: {prompt}", name, frames)
+
+
+PICTURES: MappingProxyType[str, Callable[[Album], None]] = MappingProxyType({
+    picture.__name__: picture
+    for picture in (
+        mini_words, recipes, switches, schedule, travel, text_to_video, image_to_video,
+        video_to_video, extend_video, save_and_load, stream_info, job_list,
+    )
+})  # fmt: skip
