@@ -61,6 +61,7 @@ class VideoFile:
     ) -> None:
         self.path, self.settings = Path(path), checked(settings)
         self.px_frames = 0
+        self._broken = False
         self._size, self._scale = (height, width), scale
         codec = CODECS[self.settings.codec]
         if self.path.suffix != codec.suffix:
@@ -96,7 +97,7 @@ class VideoFile:
     def add(self, frames: Frame) -> None:
         """Append px frames `[T, H, W, 3]`: uint8 or 16 bit integers, or floats in 0..1.
 
-        Raises ValueError when their size is another.
+        Raises ValueError when their size is another, OSError when the file cannot be written.
         """
         if tuple(frames.shape[1:3]) != self._size:
             raise ValueError(
@@ -104,7 +105,7 @@ class VideoFile:
                 f"{_px(self._size)} px; a video has one size"
             )
         for pixels in as_pixels(frames, self.deep):
-            self._container.mux(self._stream.encode(self._picture(pixels)))
+            self._mux(self._picture(pixels))
             self.px_frames += 1
 
     @property
@@ -113,17 +114,33 @@ class VideoFile:
         return is_deep(self.settings.pixel_format)
 
     def close(self) -> None:
-        """End the file; closing twice is harmless."""
+        """End the file; closing twice is harmless. Raises OSError when it cannot be written."""
         container, self._container = self._container, None
         if container is None:
             return
         try:
-            if self.px_frames:
+            if self.px_frames and not self._broken:
                 container.mux(self._stream.encode())
+            container.close()
+        except av.FFmpegError as error:
+            raise self._unwritable(error) from error
         finally:
             container.close()
             if not self.px_frames:
                 self.path.unlink(missing_ok=True)
+
+    def _mux(self, picture: av.VideoFrame) -> None:
+        """Raises OSError; FFmpeg must not be given more after that, it may crash."""
+        if self._broken:
+            raise OSError(f"{self.path} can no longer be written")
+        try:
+            self._container.mux(self._stream.encode(picture))
+        except av.FFmpegError as error:
+            self._broken = True
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: av.FFmpegError) -> OSError:
+        return OSError(f"{self.path} cannot be written: {error.strerror}")
 
     def _begin(self, encoder: str, tag: str | None, height: int, width: int) -> av.VideoStream:
         rate = Fraction(self.settings.fps).limit_denominator(1001)
@@ -169,6 +186,7 @@ class VideoWriter:
         self._file = file
         self._pieces: queue.Queue[Tensor | None] = queue.Queue(WAITING)
         self._error: Exception | None = None
+        self._told = False
         self._thread = threading.Thread(target=self._run, name="causvid-writer", daemon=True)
         self._thread.start()
 
@@ -226,11 +244,9 @@ class VideoWriter:
             self._error = self._error or error
 
     def _raise(self) -> None:
-        error, self._error = self._error, None
-        if isinstance(error, av.FFmpegError):
-            raise OSError(f"{self.path} cannot be written: {error}") from error
-        if error is not None:
-            raise error
+        if self._error is not None and not self._told:
+            self._told = True
+            raise self._error
 
 
 def as_levels(frames: Tensor, deep: bool = False) -> Tensor:
