@@ -30,7 +30,7 @@ class Network:
 
     Teacher and critic are bidirectional, the student is causal; a causal teacher is possible. A
     causal network sees the blocks before a block, within `window` latent frames that count the
-    block's own and the first `sink` ones, which stay; None sees them all.
+    block's own and the first `sink` ones, which stay; None sees them all. flex: see `model.flex`.
     """
 
     bound: BoundWan
@@ -39,6 +39,7 @@ class Network:
     first_block_frames: int | None = None
     window: int | None = None
     sink: int = 0
+    flex: bool = False
 
     @classmethod
     def bidirectional(cls, model: nn.Module | BoundWan) -> Network:
@@ -63,11 +64,18 @@ class Network:
             return [frames]
         return split_blocks(frames, self.frames_per_block, self.first_block_frames)
 
-    def flow(self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
+    def flow(
+        self,
+        noisy: Tensor,
+        timesteps: Tensor,
+        conditioning: Conditioning,
+        before: Tensor | None = None,
+    ) -> Tensor:
         """Flow of noisy latents [B, 16, T, H, W] at timesteps [B, T] (or [B, 1]), in one pass.
 
-        Every block sees the noisy blocks before it, each at its own timestep, as CausVid trains
-        (diffusion forcing).
+        A block sees the noisy blocks before it, each at its own timestep, as CausVid trains
+        (diffusion forcing); with `before`, clean latents of all blocks but the last, those
+        (teacher forcing), as when it is sampled.
         """
         return forward_all(
             self.bound,
@@ -79,6 +87,8 @@ class Network:
             self.first_block_frames,
             window=self.window,
             sink=self.sink,
+            clean=before,
+            flex=self.flex,
             context_lengths=conditioning.lengths,
         )
 
@@ -139,14 +149,19 @@ def flow_matching_loss(
     timesteps: Tensor,
     conditioning: Conditioning,
     learned: Tensor | None = None,
+    *,
+    forced: bool = False,
 ) -> Tensor:
     """Mean squared error of the flow of clean latents x0 noised to timesteps [B, T] (or [B, 1]).
 
     What a teacher learns from data, and a critic from what the student makes. x0 gets no gradient.
+    learned [B, T]: the latent frames that count, all when None. forced: a causal network sees
+    clean blocks before each (teacher forcing) instead of noisy ones.
     """
     x0 = x0.detach()
     noisy = noised(x0, noise, sigmas_of(timesteps))
-    error = network.flow(noisy, timesteps, conditioning).float() - (noise - x0)
+    before = x0[:, :, : -network.blocks(x0.shape[2])[-1]] if forced else None
+    error = network.flow(noisy, timesteps, conditioning, before).float() - (noise - x0)
     return mean_square(error, learned)
 
 

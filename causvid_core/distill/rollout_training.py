@@ -50,7 +50,7 @@ class ClipCache:
         self._rotary = Rotary(bound.config.head_dim, grid, bound.device)
         self._ring = KVRing(bound, batch, frames * self._tokens)
 
-    def attend(self, span: Span) -> ClipAttention:
+    def attend(self, span: Span, writes: bool = False) -> ClipAttention:
         """Self-attention of the block that is these latent frames."""
         plan, end = self._plan, span.end
         seen = list(plan.visible(end))
@@ -63,6 +63,7 @@ class ClipCache:
             self._rows(range(span.first, end)),
             self._rotary.table(positions[own:]),
             self._rotary.table(positions) if self._relative else None,
+            writes,
         )
 
     def _rows(self, frames: range) -> slice:
@@ -72,8 +73,8 @@ class ClipCache:
 class ClipAttention:
     """Self-attention of one block over copies of what is kept and its own keys and values.
 
-    A `SelfAttend` that never writes; `keep` does, for the clean pass. key_rope turns all keys,
-    which are then kept unturned, to positions within the window; else they are kept turned.
+    writes: for the clean pass, which keeps them. key_rope turns all keys, which are then kept
+    unturned, to positions within the window; else they are kept turned.
     """
 
     def __init__(
@@ -84,12 +85,15 @@ class ClipAttention:
         own: slice,
         rope: Tensor,
         key_rope: Tensor | None,
+        writes: bool,
     ) -> None:
         self._attention, self._ring, self._seen, self._own = attention, ring, seen, own
-        self._rope, self._key_rope = rope, key_rope
+        self._rope, self._key_rope, self._writes = rope, key_rope, writes
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """See `SelfAttend`."""
+        """See `SelfAttend`. Mutates the ring if it writes."""
+        if self._writes:
+            self.keep(layer, k, v)
         keys = self._joined(self._ring.keys[layer], self._stored(k))
         if self._key_rope is not None:
             keys = rotate(keys, self._key_rope)
@@ -150,7 +154,7 @@ def self_rollout(
         made.append(x0)
         learned += [learns] * count
         if index + 1 < len(blocks):
-            _remember(bound, recipe, index, x0.detach(), attend, prompt, draw)
+            _remember(bound, recipe, index, x0.detach(), cache.attend(span, True), prompt, draw)
     return Sample(
         torch.cat(made, dim=2), torch.tensor(learned, device=bound.device).expand(batch, -1)
     )
