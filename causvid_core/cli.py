@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .distill.commands import register as register_training
+from .distill.training.commands import register as register_trainer
 
 _DESCRIPTION = "Causal Wan models without ComfyUI: checkpoints, rendering, training."
 _DTYPES = ("float32", "float16", "bfloat16", "float8_e4m3fn")
@@ -49,6 +50,7 @@ def _registrations() -> Iterator:
     yield register_download
     yield register_render
     yield register_training
+    yield register_trainer
 
 
 def register_inspect(subparsers) -> None:

@@ -1,0 +1,1 @@
+"""The trainer: one TOML file an experiment, one process or many, resumable to the bit."""

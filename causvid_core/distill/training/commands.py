@@ -1,0 +1,77 @@
+"""`train` and `export`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+
+log = logging.getLogger("causvid")
+
+_DTYPES = ("bfloat16", "float16", "float32")
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the commands to a parser's subcommands."""
+    train = subparsers.add_parser(
+        "train",
+        help="run a stage of a distillation from its config",
+        epilog="On several GPUs: torchrun --nproc-per-node 8 -m causvid_core train CONFIG",
+    )
+    train.add_argument("config", help="a TOML file; the pack's own are in configs")
+    train.add_argument(
+        "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[],
+        help="a value in place of the config's, such as run.folder=/data/run; may be repeated",
+    )  # fmt: skip
+    train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+    train.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    train.add_argument(
+        "--dry-run", action="store_true",
+        help="say what it would take, by calculation; needs no weights, no data and no GPU",
+    )  # fmt: skip
+    train.add_argument("--gpus", type=int, default=64, help="of the dry run (default 64)")
+    train.add_argument(
+        "--tflops", type=float, default=400.0,
+        help="that a GPU of the dry run reaches, as measured in training (default 400)",
+    )  # fmt: skip
+    train.set_defaults(run=_train)
+    export = subparsers.add_parser("export", help="write the checkpoint that a run has made")
+    export.add_argument("folder", help="the run's folder")
+    export.add_argument("target", help="the .safetensors file to write")
+    export.add_argument("--raw", action="store_true", help="not the average of the weights")
+    export.add_argument("--step", type=int, help="default: the newest checkpoint")
+    export.add_argument("--dtype", choices=_DTYPES, default="bfloat16")
+    export.set_defaults(run=_export)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from .config import read_config, require_paths
+
+    experiment = read_config(arguments.config, arguments.overrides)
+    if arguments.dry_run:
+        from .estimate import describe
+
+        print(describe(experiment, arguments.gpus, arguments.tflops * 1e12))
+        return 0
+    require_paths(experiment)
+
+    from .ranks import joined
+    from .run import train
+
+    with joined(arguments.device) as ranks:
+        if not ranks.first:
+            logging.getLogger("causvid").setLevel(logging.WARNING)
+        done = train(experiment, ranks, arguments.resume)
+    return 0 if done == experiment.steps else 130
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from .export import export
+
+    dtype = getattr(torch, arguments.dtype)
+    print(
+        export(
+            arguments.folder, arguments.target, raw=arguments.raw, step=arguments.step, dtype=dtype
+        )
+    )

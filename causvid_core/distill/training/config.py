@@ -1,0 +1,77 @@
+"""Experiments from TOML files, with values put in their place from the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .settings import Experiment
+from .tables import ConfigError, read_table
+
+
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
+    """An experiment from a TOML file. overrides: "key=value" with the key's tables before it,
+    such as "run.seed=3"; a value that is no TOML is taken as text. Raises ConfigError."""
+    path = Path(path)
+    toml = _toml()
+    try:
+        table = toml.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"there is no config {path}; the pack's own are in configs") from None
+    except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {override} says nothing; write --set key=value")
+        _put(table, key.strip().split("."), _parse(toml, text.strip()), override)
+    return read_table(Experiment, table, str(path))
+
+
+def require_paths(experiment: Experiment) -> None:
+    """Raise ConfigError for the first path that is still a <placeholder>."""
+    for key, value in _texts(asdict(experiment)):
+        if value.startswith("<") and value.endswith(">"):
+            raise ConfigError(f"{key} is the placeholder {value}; give it with --set {key}=PATH")
+
+
+def _texts(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    found = []
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            found += _texts(value, f"{prefix}{key}.")
+        elif isinstance(value, str):
+            found.append((f"{prefix}{key}", value))
+    return found
+
+
+def _toml() -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        return tomllib
+    try:
+        import tomli
+    except ImportError:
+        raise ConfigError(
+            "Python 3.10 reads configs with the package tomli: pip install tomli"
+        ) from None
+    return tomli
+
+
+def _parse(toml: Any, text: str) -> Any:
+    try:
+        return toml.loads(f"value = {text}")["value"]
+    except toml.TOMLDecodeError:
+        return text
+
+
+def _put(table: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {override}: {key} is no table of settings")
+    table[keys[-1]] = value

@@ -1,0 +1,140 @@
+"""Distribution matching: a model, a critic that follows it, and a teacher that judges both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ..dmd import (
+    Sample,
+    critic_loss,
+    draw_timesteps,
+    generator_loss,
+    matching_gradient,
+    sample_from_data,
+)
+from ..guidance import Guidance
+from ..network import Network, by_frame
+from ..ode import draw_states
+from ..rollout_training import draw_exit_step, self_rollout
+from .data import Batch, Samples
+from .draws import generator_of
+from .learner import Learner
+from .ranks import Ranks
+from .settings import Experiment
+from .stage import Figures, Stage, network_of
+
+
+class DistributionMatching(Stage):
+    """DMD: the critic learns in every step, the model in every few.
+
+    What a teacher makes of the model's videos and what the critic does are compared.
+    """
+
+    purposes = ("model", "critic")
+
+    def __init__(self, experiment: Experiment, samples: Samples, ranks: Ranks) -> None:
+        super().__init__(experiment, samples, ranks)
+        teacher, critic = experiment.teacher, experiment.critic
+        self.real = network_of(self._make(teacher, trained=False), experiment, teacher)
+        weights = teacher.weights if critic.config == teacher.config else ""
+        learns = self._make(critic, trained=True, weights=weights)
+        self.fake = Network.bidirectional(learns)
+        self.learners["critic"] = Learner(learns, critic.optimizer, experiment.steps, ranks)
+        self._guidance = Guidance(teacher.guidance, self.no_prompt)
+        self._schedule = experiment.recipe.schedule(0)
+        self._blocks = self.network.blocks(experiment.data.latent_frames)
+
+    def step(self, step: int) -> Figures:
+        figures: Figures = {}
+        if step % self.experiment.critic.steps_per_update == 0:
+            update = step // self.experiment.critic.steps_per_update
+            distances: list[Tensor] = []
+            learned = self.learners["model"].learn(update, self._model_losses(step, distances))
+            distance = self.ranks.mean(torch.stack(distances).mean().cpu())
+            figures |= learned | {"score_distance": float(distance)}
+            self._follow(step)
+        learned = self.learners["critic"].learn(step, self._critic_losses(step))
+        return figures | {f"critic_{name}": value for name, value in learned.items()}
+
+    def _model_losses(self, step: int, distances: list[Tensor]) -> Iterator[Tensor]:
+        make, share = self._maker(step, "model")
+        for batch in self.batches(step, "model"):
+            sample = make(batch)
+            gradient = matching_gradient(
+                sample.x0,
+                self.real,
+                self.fake,
+                *self._noise(batch, sample, self.real),
+                batch.conditioning,
+                self._guidance,
+            )
+            distances.append(gradient.distance.mean())
+            yield generator_loss(sample, gradient) * share(sample.learned)
+
+    def _critic_losses(self, step: int) -> Iterator[Tensor]:
+        make, _ = self._maker(step, "critic")
+        for batch in self.batches(step, "critic"):
+            with torch.no_grad():
+                sample = make(batch)
+            noise, timesteps = self._noise(batch, sample, self.fake)
+            loss = critic_loss(self.fake, sample, noise, timesteps, batch.conditioning)
+            yield loss * self.share()
+
+    def _maker(
+        self, step: int, purpose: str
+    ) -> tuple[Callable[[Batch], Sample], Callable[[Tensor], float]]:
+        """How the model makes videos in a step, and what the mean of a pass counts for."""
+        settings = self.experiment.dmd
+        if settings.inputs == "data":
+            everywhere = self._learned(self.drawn_by_all(step, purpose, self._draw))
+            return self._from_data, lambda learned: self.share(learned, everywhere)
+        generator = generator_of(self.experiment.run.seed, step, purpose, "exit")
+        exit_step = draw_exit_step(generator, self.experiment.recipe)
+        return partial(self._rolled_out, exit_step), lambda learned: self.share()
+
+    def _from_data(self, batch: Batch) -> Sample:
+        drawn, latents = batch.draws.each(self._draw), batch.tensors["latents"]
+        noise = batch.draws.normal(*latents.shape[1:]).to(latents.device)
+        return sample_from_data(
+            self.network, latents, noise, self._schedule, drawn, batch.conditioning
+        )
+
+    def _rolled_out(self, exit_step: int, batch: Batch) -> Sample:
+        data = self.experiment.data
+        size = (data.latent_frames, data.latent_height, data.latent_width)
+        return self_rollout(
+            self.network,
+            self.experiment.recipe,
+            (len(batch.draws), self.network.bound.config.out_dim, *size),
+            batch.conditioning,
+            batch.draws.noise,
+            exit_step,
+            gradient_frames=self.experiment.dmd.gradient_frames,
+        )
+
+    def _noise(self, batch: Batch, sample: Sample, network: Network) -> tuple[Tensor, Tensor]:
+        """Noise like a sample, and the timesteps at which scores are compared."""
+        settings, frames = self.experiment.dmd, sample.x0.shape[2]
+        draw = partial(
+            draw_timesteps,
+            batch=1,
+            parts=len(network.blocks(frames)),
+            shift=settings.shift,
+            lowest=settings.least_timestep,
+            highest=settings.most_timestep,
+        )
+        noise = batch.draws.normal(*sample.x0.shape[1:]).to(sample.x0.device)
+        return noise, batch.draws.each(draw).to(sample.x0.device)
+
+    def _draw(self, generator: torch.Generator) -> Tensor:
+        return draw_states(generator, 1, len(self._blocks), len(self._schedule.timesteps) + 1)
+
+    def _learned(self, drawn: Tensor) -> Tensor:
+        return by_frame(drawn < len(self._schedule.timesteps), self._blocks)
+
+    def _updates(self) -> int:
+        return -(-self.experiment.steps // self.experiment.critic.steps_per_update)

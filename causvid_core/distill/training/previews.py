@@ -1,0 +1,103 @@
+"""Videos of what a model makes while it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ...media.decoding import StreamDecoder
+from ...media.latent_rgb import ColourDecoder
+from ...media.vae import WanVAE
+from ...media.video import contact_sheet, write_mp4
+from ...media.wan_stream import WanDecoder
+from ...mini import weights_path
+from ...stream.geometry import FPS
+from ...stream.plan import Plan
+from ...stream.rollout import rollout, start
+from ..guidance import Guidance
+from ..ode import trajectory
+from .draws import Draws
+from .stage import Stage
+
+MIN_SIDE_PX = 256
+
+
+def make_previews(stage: Stage, done: int, folder: Path) -> list[Path]:
+    """Write a video of each of the first prompts, with the average of the weights if there is one.
+
+    Causal models are rolled out as their recipe says, others sampled with guidance. Every process
+    has to call it; the first writes the files and returns them.
+    """
+    experiment, network = stage.experiment, stage.network
+    count = min(experiment.samples.count, len(stage.samples.source))
+    prompts = [stage.samples.source[index][0] for index in range(count)]
+    tree = network.bound.tree
+    with stage.ema.applied_to(tree) if stage.ema else nullcontext():
+        pieces = list(_latents(stage, prompts))
+    if not stage.ranks.first:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    decoder = _decoder(experiment.samples.vae, stage.ranks.device)
+    for number, prompt in enumerate(prompts):
+        decoder.reset()
+        px = torch.cat([decoder.decode(piece[number : number + 1]) for piece in pieces], dim=2)
+        frames = list(px[0].permute(1, 2, 3, 0).cpu())
+        path = folder / f"step_{done:07d}_{number}.mp4"
+        scale = max(1, MIN_SIDE_PX // min(px.shape[-2:]))
+        write_mp4(path, frames, FPS, scale=scale, metadata={"comment": prompt})
+        contact_sheet(frames, rows=1).save(path.with_suffix(".png"))
+        written.append(path)
+    return written
+
+
+def _latents(stage: Stage, prompts: list[str]) -> Iterator[Tensor]:
+    """Latents [B, 16, t, H, W], piece by piece."""
+    experiment, network, device = stage.experiment, stage.network, stage.ranks.device
+    data, recipe, settings = experiment.data, experiment.recipe, experiment.samples
+    conditioning = stage.samples.conditioning(prompts).to(device)
+    size = (data.latent_frames, data.latent_height, data.latent_width)
+    if network.causal:
+        context = _padded(conditioning.context, network.bound.config.text_len)
+        state = start(
+            recipe,
+            network.bound,
+            height=data.latent_height,
+            width=data.latent_width,
+            batch=len(prompts),
+            seed=experiment.run.seed,
+        )
+        blocks = Plan.of(recipe).blocks_for(0, data.latent_frames)
+        for block in rollout(network.bound, state, context, blocks=blocks):
+            yield block.latents
+        return
+    draws = Draws(experiment.run.seed, 0, "previews", range(len(prompts)))
+    noise = draws.normal(network.bound.config.out_dim, *size).to(device)
+    guidance = Guidance(settings.guidance, stage.no_prompt)
+    sampled = trajectory(
+        network,
+        noise,
+        conditioning,
+        guidance,
+        recipe.schedule(0),
+        steps=settings.guided_steps,
+        shift=experiment.flow_matching.shift,
+    )
+    yield sampled.states[:, -1]
+
+
+def _padded(context: Tensor, rows: int) -> Tensor:
+    """With the padding that the rollout expects, which takes it for the end of the prompt."""
+    return torch.nn.functional.pad(context, (0, 0, 0, max(0, rows - context.shape[1])))
+
+
+def _decoder(vae: str, device: torch.device) -> StreamDecoder:
+    if not vae:
+        return ColourDecoder()
+    path = weights_path("vae") if vae == "mini" else Path(vae).expanduser()
+    return WanDecoder(WanVAE.from_state_dict(load_file(path)).to(device))

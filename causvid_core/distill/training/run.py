@@ -1,0 +1,168 @@
+"""The loop of a run: step by step, with checkpoints, figures, previews and clean stops."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import save_file
+
+from .checkpoints import checkpoints, load, save
+from .data import Samples
+from .learner import NotFinite
+from .metrics import Metrics
+from .previews import make_previews
+from .ranks import Ranks
+from .settings import Experiment
+from .stage import Stage
+from .stages import STAGES
+from .tables import ConfigError
+
+log = logging.getLogger("causvid")
+
+# What may change between a run and its continuation, as it changes no weight.
+FREE = {"steps", "samples", "run.checkpoint_every", "run.keep", "run.log_every",
+        "run.tensorboard", "run.recompute", "batch.per_rank"}  # fmt: skip
+
+
+class TrainingStopped(RuntimeError):
+    """The run cannot go on; the message says why and what was kept."""
+
+
+def train(experiment: Experiment, ranks: Ranks, resume: bool = False) -> int:
+    """Run an experiment to its end, or until it is asked to stop; returns the steps done.
+
+    Every process of the run calls it. Checkpoints, `metrics.csv` and previews go to the run's
+    folder. SIGINT and SIGTERM let the step end, save and return; a second one stops at once.
+    Raises ConfigError for a folder that holds another run, TrainingStopped when a loss is not
+    finite, whose batch is then in the folder.
+    """
+    folder = Path(experiment.run.folder).expanduser()
+    first = _check_folder(experiment, folder, ranks, resume)
+    stage = STAGES[experiment.stage](experiment, Samples(experiment), ranks)
+    if first:
+        load(checkpoints(folder)[first], stage.learners, stage.ema)
+    log.info("%s, from step %d to %d, in %s", experiment.stage, first, experiment.steps, folder)
+    with ExitStack() as stack:
+        stop = stack.enter_context(_stop_signal())
+        metrics = None
+        if ranks.first:
+            run = experiment.run
+            metrics = Metrics(folder, first, experiment.steps, run.log_every, run.tensorboard)
+            stack.enter_context(metrics)
+        return _loop(stage, folder, first, metrics, stop)
+
+
+def _loop(stage: Stage, folder: Path, first: int, metrics: Metrics | None, stop: list[int]) -> int:
+    experiment, ranks, run = stage.experiment, stage.ranks, stage.experiment.run
+    saved = first
+    for step in range(first, experiment.steps):
+        try:
+            figures = stage.step(step)
+        except NotFinite as error:
+            path = _keep_batches(stage, step, folder)
+            raise TrainingStopped(
+                f"step {step} was not taken: {error}. Its batch is in {path.parent}, the last "
+                f"checkpoint is of step {saved}. Look at the samples that it names, or lower the "
+                "learning rate, and go on with --resume"
+            ) from error
+        done = step + 1
+        if metrics:
+            metrics.add(done, figures)
+        stopping = ranks.any(bool(stop))
+        last = done == experiment.steps
+        if stopping or last or done % run.checkpoint_every == 0:
+            save(folder, done, stage.learners, stage.ema, ranks, run.keep)
+            saved = done
+        every = experiment.samples.every
+        if every and not stopping and (last or done % every == 0):
+            for path in make_previews(stage, done, folder / "samples"):
+                log.info("wrote %s", path)
+                if metrics:
+                    picture = np.asarray(Image.open(path.with_suffix(".png")))
+                    metrics.picture(f"samples/{path.stem[-1]}", picture, done)
+        if stopping:
+            log.info("stopped after step %d and saved it; go on with --resume", done)
+            return done
+    return experiment.steps
+
+
+def _check_folder(experiment: Experiment, folder: Path, ranks: Ranks, resume: bool) -> int:
+    """The number of steps to go on from; writes down the config of a new run."""
+    kept = folder / "config.json"
+    config = json.loads(json.dumps(asdict(experiment)))
+    finished = list(checkpoints(folder))
+    if finished and not resume:
+        raise ConfigError(
+            f"{folder} holds a run of {finished[-1]} steps; go on with --resume or choose another "
+            "run.folder"
+        )
+    if finished and kept.exists():
+        changed = _differences(json.loads(kept.read_text("utf-8")), config)
+        if changed:
+            raise ConfigError(
+                f"the run in {folder} began with {'; '.join(changed)}; change it back or begin "
+                "another run.folder"
+            )
+    ranks.wait()
+    if ranks.first:
+        folder.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(config, indent=2, ensure_ascii=False), "utf-8")
+    return finished[-1] if finished else 0
+
+
+def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
+    found = []
+    for key in sorted({*old, *new}):
+        before, after, path = old.get(key), new.get(key), f"{prefix}{key}"
+        if path in FREE or path == "run.folder" or before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += _differences(before, after, f"{path}.")
+        else:
+            found.append(f"{path} = {before}, and now it is {after}")
+    return found
+
+
+def _keep_batches(stage: Stage, step: int, folder: Path) -> Path:
+    """What this process learned from in a step, one file an update; returns the last."""
+    target = folder / f"not_finite_step_{step:07d}"
+    target.mkdir(parents=True, exist_ok=True)
+    for purpose in stage.purposes:
+        path = target / f"{purpose}_rank_{stage.ranks.rank}.safetensors"
+        tensors, prompts = {}, []
+        for number, batch in enumerate(stage.batches(step, purpose)):
+            named = batch.tensors | {"context": batch.conditioning.context}
+            tensors |= {f"{number}.{name}": value.contiguous() for name, value in named.items()}
+            prompts += stage.samples.prompts(step, batch.places)
+        save_file(tensors, path, {"step": str(step), "prompts": json.dumps(prompts)})
+    return path
+
+
+@contextmanager
+def _stop_signal() -> Iterator[list[int]]:
+    """A list that the first SIGINT or SIGTERM puts its number in; the second one interrupts."""
+    caught: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        log.info("stopping after this step; once more stops at once, without saving")
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, handle)
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

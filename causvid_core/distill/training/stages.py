@@ -1,0 +1,95 @@
+"""The stages that learn from given latents, and all stages by name."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ...stream.schedule import Schedule
+from ..guidance import draw_dropped
+from ..network import by_frame, flow_matching_loss
+from ..ode import draw_states, ode_regression_loss
+from .data import Batch, Samples
+from .matching import DistributionMatching
+from .ranks import Ranks
+from .settings import Experiment
+from .stage import Figures, Stage
+from .tables import ConfigError
+
+
+class FlowMatching(Stage):
+    """A teacher from data, or a causal model under diffusion forcing, one timestep a block."""
+
+    def loss(self, batch: Batch) -> Tensor:
+        draws = batch.draws
+        latents = batch.tensors["latents"]
+        blocks = self.network.blocks(latents.shape[2])
+        chosen = draws.each(partial(self._timesteps, blocks=len(blocks)))
+        timesteps = by_frame(chosen, blocks).to(latents.device)
+        dropped = draws.each(
+            partial(draw_dropped, batch=1, share=self.experiment.data.no_prompt_share)
+        ).to(latents.device)
+        noise = draws.normal(*latents.shape[1:]).to(latents.device)
+        conditioning = batch.conditioning.replaced(dropped, self.no_prompt)
+        loss = flow_matching_loss(self.network, latents, noise, timesteps, conditioning)
+        return loss * self.share()
+
+    def _timesteps(self, generator: torch.Generator, blocks: int) -> Tensor:
+        """One timestep a block, [1, blocks]: any, or for a share of them one of the recipe's."""
+        settings = self.experiment.flow_matching
+        u = torch.rand(1, blocks, generator=generator)
+        anywhere = 1000 * settings.shift * u / (1 + (settings.shift - 1) * u)
+        own = torch.tensor(self.experiment.recipe.schedule(0).timesteps)
+        chosen = own[torch.randint(len(own), (1, blocks), generator=generator)]
+        free = torch.rand(1, blocks, generator=generator) >= settings.recipe_share
+        return torch.where(free, anywhere, chosen)
+
+
+class OdeRegression(Stage):
+    """A student that learns to jump to the end of the teacher's trajectories."""
+
+    def __init__(self, experiment: Experiment, samples: Samples, ranks: Ranks) -> None:
+        super().__init__(experiment, samples, ranks)
+        self._schedule = experiment.recipe.schedule(0)
+        _same_timesteps(experiment, samples, self._schedule)
+        self._blocks = self.network.blocks(experiment.data.latent_frames)
+
+    def step(self, step: int) -> Figures:
+        everywhere = self._learned(self.drawn_by_all(step, "model", self._draw))
+        losses = (self._loss(batch, everywhere) for batch in self.batches(step, "model"))
+        figures = self.learners["model"].learn(step, losses)
+        self._follow(step)
+        return figures
+
+    def _loss(self, batch: Batch, everywhere: Tensor) -> Tensor:
+        drawn = batch.draws.each(self._draw)
+        loss = ode_regression_loss(
+            self.network, batch.tensors["states"], self._schedule, drawn, batch.conditioning
+        )
+        return loss * self.share(self._learned(drawn), everywhere)
+
+    def _draw(self, generator: torch.Generator) -> Tensor:
+        return draw_states(generator, 1, len(self._blocks), len(self._schedule.timesteps) + 1)
+
+    def _learned(self, drawn: Tensor) -> Tensor:
+        return by_frame(drawn < len(self._schedule.timesteps), self._blocks)
+
+
+STAGES: dict[str, type[Stage]] = {
+    "flow_matching": FlowMatching,
+    "ode_regression": OdeRegression,
+    "dmd": DistributionMatching,
+}
+
+
+def _same_timesteps(experiment: Experiment, samples: Samples, schedule: Schedule) -> None:
+    kept = samples.source.settings.get("timesteps")
+    if kept is not None and [round(t, 1) for t in kept if t > 0] != [
+        round(t, 1) for t in schedule.timesteps
+    ]:
+        raise ConfigError(
+            f"the ODE pairs in {experiment.data.folder} keep the states at {kept}; the recipe "
+            f"{experiment.model.recipe} is sampled at {list(schedule.timesteps)}"
+        )
