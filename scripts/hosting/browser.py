@@ -15,6 +15,22 @@ PROGRAMS = (
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
 
+# For a browser without a screen, a sandbox or a network.
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+# True in a page once the editor knows the pack's nodes.
+LOADED = """() => window.app?.extensionManager
+    && window.LiteGraph?.registered_node_types["CausVid_TextToVideo"]"""
+
 
 def find_browser() -> Path | None:
     """The browser that CAUSVID_CHROMIUM names, or an installed one."""

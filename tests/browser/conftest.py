@@ -4,23 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hosting.browser import find_browser
+from hosting.browser import ARGUMENTS, LOADED, find_browser
 from hosting.host import Host
 
 ROOT = Path(__file__).resolve().parents[2]
-ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
-LOADED = """() => window.app?.extensionManager
-    && window.LiteGraph?.registered_node_types["CausVid_TextToVideo"]"""
 
 
 @pytest.fixture(scope="session")
