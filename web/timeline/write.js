@@ -15,9 +15,13 @@ export function blockStart(px) {
   return placeOf(px, Math.ceil((px / FPS) * 10 - 1e-9) / 10);
 }
 
-/** The length of whole blocks. Seconds round down to tenths, so that no further one begins. */
+/**
+ * The length of whole blocks. Seconds round down to tenths (to hundredths where that is nothing),
+ * so that no further block begins.
+ */
 export function blockLength(px) {
-  return placeOf(px, Math.floor((px / FPS) * 10 + 1e-9) / 10);
+  const down = (steps) => Math.floor((px / FPS) * steps + 1e-9) / steps;
+  return placeOf(px, down(10) || down(100));
 }
 
 /** What to write for a start where `moment` (of the line `source`) stood. */

@@ -1,0 +1,91 @@
+/** The line under the track: the selected scene's time, fade, mode and prompt, as they are typed. */
+import { make, set } from "./dom.js";
+import { promptOf, typedFade, typedStart } from "./track.js";
+import { MODES } from "./words.js";
+
+/**
+ * actions: {start, fade, prompt}(typed, last) -> null, or words that say what is wrong; `last` is
+ * false while somebody goes on typing. mode(word or null); leave() goes back to the scene.
+ */
+export class Fields {
+  constructor(t, actions) {
+    this.t = t;
+    this.leave = actions.leave;
+    this.start = this.field("start", actions.start);
+    this.fade = this.field("fade", actions.fade);
+    this.prompt = this.field("prompt", actions.prompt, true);
+    this.standard = make("option", { value: "" });
+    this.mode = make("select", { class: "cvt-field cvt-select" }, this.standard,
+      ...MODES.map((mode) => make("option", { value: mode }, mode)));
+    this.mode.addEventListener("change", () => actions.mode(this.mode.value || null));
+    this.number = make("span", { class: "cvt-number", "aria-hidden": "true" });
+    this.element = make("div", { class: "cvt-fields", role: "group" }, this.number, this.start,
+      this.fade, this.mode, this.prompt);
+  }
+
+  /** A text field; live ones are taken over at every key, others when they are left. */
+  field(name, take, live = false) {
+    const field = make("input", { class: `cvt-field cvt-type-${name}`, type: "text", spellcheck: "false",
+      autocomplete: "off", placeholder: this.t(`timeline.field.${name}_empty`) });
+    let before = "";
+    const tell = (last) => {
+      const wrong = take(field.value, last);
+      field.setCustomValidity(wrong ?? "");
+      set(field, { "aria-invalid": wrong ? "true" : null });
+    };
+    const settle = () => {
+      field.value = field.dataset.typed;
+      field.setCustomValidity("");
+      set(field, { "aria-invalid": null });
+    };
+    field.addEventListener("focus", () => { before = field.value; });
+    if (live) field.addEventListener("input", () => tell(false));
+    field.addEventListener("change", () => {
+      tell(true);
+      settle();
+    });
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        field.value = before;
+        tell(true);
+        settle();
+      }
+      if (event.key === "Escape" || (event.key === "Enter" && !event.ctrlKey && !event.metaKey)) {
+        event.stopPropagation();
+        this.leave();
+      }
+    });
+    return field;
+  }
+
+  render({ schedule, selected, hues }) {
+    const entry = schedule.entries[selected];
+    const number = selected + 1;
+    this.element.style.setProperty("--cvt-hue", hues[selected]);
+    set(this.element, { "aria-label": this.t("timeline.fields", { number }) });
+    this.number.textContent = number;
+    this.put(this.start, typedStart(entry), "start", number);
+    this.put(this.fade, typedFade(entry), "fade", number);
+    this.put(this.prompt, promptOf(schedule, entry), "prompt", number);
+    this.standard.textContent = this.t("timeline.field.standard", { mode: schedule.defaults.mode });
+    this.mode.value = entry.mode ?? "";
+    set(this.mode, { "aria-label": this.t("timeline.field.mode", { number }),
+      title: this.t("timeline.field.mode", { number }) });
+    this.start.disabled = this.prompt.disabled = !entry.body;
+    this.fade.disabled = this.mode.disabled = !entry.body || !schedule.marked || !selected;
+  }
+
+  put(field, typed, name, number) {
+    const editing = field === document.activeElement && field.dataset.number === String(number);
+    set(field, { "data-typed": typed, "data-number": number });
+    if (!editing) field.value = typed;
+    const label = this.t(`timeline.field.${name}`, { number });
+    set(field, { "aria-label": label, title: label });
+  }
+
+  /** Let somebody type the prompt. */
+  edit() {
+    this.prompt.focus();
+    this.prompt.select();
+  }
+}

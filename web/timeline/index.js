@@ -1,0 +1,23 @@
+/** The prompt timeline on CausVid Prompt Schedule: edits the node's text, which stays the truth. */
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+import { loadTexts } from "../shared/i18n.js";
+import { addTimeline, refreshAll } from "./node.js";
+
+const NODE = "CausVid_PromptSchedule";
+
+app.registerExtension({
+  name: "causvidstream.timeline",
+  init: loadTexts,
+  setup() {
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = new URL("./timeline.css", import.meta.url).href;
+    document.head.append(style);
+    api.addEventListener("graphChanged", refreshAll);
+  },
+  nodeCreated(node) {
+    if (node.comfyClass === NODE) addTimeline(node);
+  },
+  afterConfigureGraph: refreshAll,
+});

@@ -1,0 +1,153 @@
+/** The timeline on its node: a widget that is never saved, over the node's text widget. */
+import { app } from "../../../scripts/app.js";
+import { t } from "../shared/i18n.js";
+import { durationOf, inputOf, planOf, valueOf } from "./graph.js";
+import { DEFAULTS } from "./layout.js";
+import { Timeline } from "./timeline.js";
+
+const WIDGET = "causvid_timeline";
+const HEIGHT = 160; // CSS px, as in timeline.css
+const MARGIN = 8;
+const WATCHED = ["text", "mode", "transition", "scene_seconds"];
+const FOCUS_KEPT = 3000; // ms; undo makes every node anew in less
+
+const timelines = new Set();
+const views = new Map(); // node id -> {view, focused}, of nodes that went
+
+/** Give a node its timeline. */
+export function addTimeline(node) {
+  const text = node.widgets?.find((widget) => widget.name === "text");
+  if (!text) return;
+  const host = new TextHost(node, text);
+  const timeline = new Timeline(host, t);
+  host.element = timeline.element;
+  const widget = node.addDOMWidget(WIDGET, "causvid_timeline", timeline.element, {
+    serialize: false, // in what is queued
+    margin: MARGIN,
+    getMinHeight: () => HEIGHT + 2 * MARGIN,
+    getMaxHeight: () => HEIGHT + 2 * MARGIN,
+    getValue: () => "",
+    setValue: () => {},
+  });
+  widget.serialize = false; // in the workflow
+  widget.label = t("timeline.title");
+  timelines.add(timeline);
+  const refresh = () => {
+    if (!host.writing) timeline.refresh();
+  };
+  for (const watched of node.widgets.filter(({ name }) => WATCHED.includes(name))) {
+    after(watched, "callback", refresh);
+  }
+  after(node, "onConfigure", refresh);
+  after(node, "onConnectionsChange", refresh);
+  after(node, "onAdded", () => {
+    const { view, focusedAt } = views.get(String(node.id)) ?? {};
+    if (view) timeline.resume(view, performance.now() - focusedAt < FOCUS_KEPT);
+    views.delete(String(node.id));
+  });
+  after(node, "onRemoved", () => {
+    const focused = timeline.element.contains(document.activeElement);
+    views.set(String(node.id), { view: timeline.view, focusedAt: focused ? performance.now() : -1e9 });
+    timelines.delete(timeline);
+    timeline.dispose();
+  });
+  const [width, height] = node.computeSize();
+  node.setSize([Math.max(node.size[0], width, 480), Math.max(node.size[1], height + 60)]);
+  timeline.refresh();
+}
+
+/** Read anew what other nodes tell. */
+export function refreshAll() {
+  for (const timeline of timelines) timeline.refresh();
+}
+
+/** What a timeline stands in; see Timeline. */
+class TextHost {
+  constructor(node, widget) {
+    Object.assign(this, { node, widget, writing: false, element: null, open: 0 });
+  }
+
+  get text() {
+    return String(this.widget.value ?? "");
+  }
+
+  /** Also tells the text's own callback, as typing does. */
+  set text(text) {
+    this.writing = true;
+    try {
+      this.widget.value = text;
+    } finally {
+      this.writing = false;
+    }
+    this.node.setDirtyCanvas?.(true, true);
+  }
+
+  settings() {
+    const { node } = this;
+    return { plan: planOf(node), defaults: {
+      mode: valueOf(node, "mode") ?? DEFAULTS.mode,
+      transition: valueOf(node, "transition") ?? DEFAULTS.transition,
+      scene: valueOf(node, "scene_seconds") || DEFAULTS.scene } };
+  }
+
+  duration() {
+    return durationOf(this.node);
+  }
+
+  locked() {
+    return inputOf(this.node, "text")?.link != null ? t("timeline.linked") : null;
+  }
+
+  /** Everything between begin() and end() is one step for undo, and what was before is not in it. */
+  begin() {
+    this.settle();
+    this.open += 1;
+    app.canvas.emitBeforeChange();
+  }
+
+  end() {
+    if (!this.open) return;
+    this.open -= 1;
+    app.canvas.emitAfterChange();
+  }
+
+  /** Let the host see what has changed so far. */
+  settle() {
+    app.canvas.emitBeforeChange();
+    app.canvas.emitAfterChange();
+  }
+
+  /** A wheel that the timeline does not use; Vue nodes pass it on by themselves. */
+  wheel(event) {
+    if (this.inVueNode()) return;
+    event.preventDefault();
+    event.stopPropagation();
+    app.canvas.processMouseWheel(event);
+  }
+
+  /** The middle button pans the canvas; any other is the timeline's and does not drag the node. */
+  pointer(event) {
+    const middle = event.button === 1 || (event.buttons & 4) === 4;
+    if (!middle) {
+      event.stopPropagation();
+    } else if (!this.inVueNode()) {
+      const act = { pointerdown: "processMouseDown", pointermove: "processMouseMove",
+        pointerup: "processMouseUp" }[event.type];
+      app.canvas[act](event);
+    }
+  }
+
+  inVueNode() {
+    return this.element.closest("[data-node-id]") !== null;
+  }
+}
+
+/** Chain a callback of a node or a widget. */
+function after(target, name, act) {
+  const before = target[name];
+  target[name] = function (...values) {
+    const result = before?.apply(this, values);
+    act();
+    return result;
+  };
+}
