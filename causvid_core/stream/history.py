@@ -1,4 +1,4 @@
-"""Finished blocks on their way to the CPU, without waiting for the device."""
+"""Finished blocks on their way to the CPU, and on to the disk, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .disk import DiskStore
 from .state import StreamBlock
 
 
@@ -19,11 +20,19 @@ class History:
     """Blocks of a stream as a rollout adds to them: each is begun, then added.
 
     On a GPU a block's latents are copied to pinned memory behind the running work; only `take`
-    waits for a block that is still on its way.
+    waits for a block that is still on its way. store: where latents of added blocks go when there
+    are enough of them, so that memory does not grow with the stream.
     """
 
-    def __init__(self, blocks: tuple[StreamBlock, ...], device: torch.device) -> None:
+    def __init__(
+        self,
+        blocks: tuple[StreamBlock, ...],
+        device: torch.device,
+        store: DiskStore | None = None,
+    ) -> None:
         self._settled = list(blocks)
+        self._store = store
+        self._in_memory = len(blocks)  # the first block that may be moved to the store
         self._transfers: list[_Transfer] = []
         self._device = device
         self._begun: StreamBlock | None = None
@@ -93,3 +102,15 @@ class History:
             # Pinned memory is scarce; the copy frees it for the next block.
             block = block._replace(latents=block.latents.clone())
         self._settled.append(block)
+        if self._store is not None:
+            self._move(self._store)
+
+    def _move(self, store: DiskStore) -> None:
+        blocks = self._settled[self._in_memory :]
+        latents = [block.latents for block in blocks]
+        if store.is_worth_it(latents):
+            self._settled[self._in_memory :] = [
+                block._replace(latents=moved)
+                for block, moved in zip(blocks, store.move(latents), strict=True)
+            ]
+            self._in_memory = len(self._settled)

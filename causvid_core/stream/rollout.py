@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..model.binding import BoundWan, as_bound
 from ..model.forward import denoise
 from .cache import LiveCache
+from .disk import DiskStore
 from .noise import Noise, seeded_noise
 from .plan import Plan
 from .prompts import PromptPlan, Prompts
@@ -110,7 +111,7 @@ def prime(
         mode = prompts.switch(index, history[-1].context if history else None, pending)
         history.append(StreamBlock.new(given, prompts.context(index), mode))
         pending = CARRY
-    return state._replace(history=tuple(history), snapshot=None, decoder=(), switch=CARRY)
+    return state._replace(history=tuple(history), snapshot=None, switch=CARRY)
 
 
 def rollout(
@@ -123,6 +124,7 @@ def rollout(
     noise: Noise | None = None,
     on_step: Callable[[StepRecord], object] | None = None,
     switch: str = CARRY,
+    store: DiskStore | None = None,
 ) -> Iterator[Block]:
     """Continue a stream by `blocks` blocks, yielding each as it is done.
 
@@ -132,6 +134,8 @@ def rollout(
     called after every denoising call; what it raises ends the rollout and leaves every state
     valid. switch: what becomes of the window (carry, recache, flush or cut; see `scene`) when
     `context` is a tensor and differs from the prompt of the block before; a plan names its own.
+    store: where the latents of finished blocks go, so that memory does not grow with the video;
+    they are used as those in memory are, and states share them.
     Raises ValueError at once, before any work, for arguments that do not fit.
 
     `state` is not changed and can be continued again. The cache on the device goes along with
@@ -145,7 +149,7 @@ def rollout(
     if source is not None:
         opening = from_source(source, strength, Plan.of(state.recipe), state.blocks, blocks)
     noise = noise or seeded_noise(state.seed)
-    return _generate(bound, state, prompts, blocks, opening, noise, on_step or _ignore)
+    return _generate(bound, state, prompts, blocks, opening, noise, on_step or _ignore, store)
 
 
 @torch.no_grad()
@@ -157,9 +161,10 @@ def _generate(
     opening: Opening,
     noise: Noise,
     on_step: Callable[[StepRecord], object],
+    store: DiskStore | None,
 ) -> Iterator[Block]:
     plan, last = Plan.of(state.recipe), state.blocks + blocks - 1
-    with Session(bound, state, blocks, prompts) as session:
+    with Session(bound, state, blocks, prompts, store) as session:
         for index in range(state.blocks, last + 1):
             place = session.begin(index)
             span = plan.span(index)

@@ -13,6 +13,7 @@ from ..model.forward import write_cache
 from ..model.kv_cache import CachedAttention, RelativeCachedAttention, Slots
 from ..model.rope import Rotary
 from .cache import LiveCache, claim
+from .disk import DiskStore
 from .history import History
 from .prompts import Prompts
 from .scene import CARRY
@@ -33,10 +34,11 @@ class Session:
         state: StreamState,
         blocks: int,
         prompts: Prompts | None = None,
+        store: DiskStore | None = None,
     ) -> None:
         self.bound, self.state = bound, state
         self.prompts = prompts or Prompts(bound, state.batch)
-        self.history = History(state.history, bound.device)
+        self.history = History(state.history, bound.device, store)
         self.scene = state.scene
         self.live: LiveCache | None = None
         self.switch = CARRY  # the mode that was applied before the block at work
@@ -143,7 +145,6 @@ class Session:
         return self.state._replace(
             history=self.history.take(blocks),
             snapshot=None,
-            decoder=(),
             live=self.live,
             switch=CARRY,
         )
