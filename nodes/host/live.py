@@ -18,6 +18,7 @@ from torch import Tensor
 from ...causvid_core.stream import geometry
 from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.rollout import Block
+from ...causvid_core.stream.scene import starts_afresh
 from ...causvid_core.stream.state import StreamState
 from .live_client import LiveClient, running_client
 from .live_encoding import Arriving, Batch, Encoder
@@ -26,7 +27,6 @@ from .live_store import Picture
 from .quick_decoder import quick_decoder
 
 RUNNING, DONE, STOPPED = "running", "done", "stopped"
-CUT = "cut"
 
 
 class LiveView:
@@ -43,7 +43,7 @@ class LiveView:
         self._state, self._decoded = state, decoded
         self._first_block, self._blocks = state.blocks, blocks
         self._block = -1
-        self._cuts = sum(block.switch == CUT for block in state.history[1:])
+        self._cuts = sum(starts_afresh(block.switch) for block in state.history[1:])
         self._start = self._next_px = self._px_frames(state.frames)
         self._sizes = (state.width * geometry.SPACE_SCALE, state.height * geometry.SPACE_SCALE)
         self._client: LiveClient | None = None
@@ -77,12 +77,13 @@ class LiveView:
             encoder, self._encoder = self._encoder, None
             encoder.close(finish=kind is None)
             ended = DONE if kind is None else STOPPED
-            self._client.tell(self._facts(ended, self._next_px), [], urgent=True)
+            facts = self._facts(ended, self._block, self._next_px, self._next_px)
+            self._client.tell(facts, [], urgent=True)
 
     def block(self, block: Block) -> None:
         """A finished block; its latents are only read."""
         self._block = block.index - self._first_block
-        if block.index and block.switch == CUT:
+        if block.index and starts_afresh(block.switch):
             self._cuts += 1
             self._decoder.reset()
         self._decoder.push(block.latents[:1])
@@ -125,23 +126,26 @@ class LiveView:
         before = self._newest_px
         if pictures:
             self._newest_px = pictures[-1].px_frame
-        facts = self._facts(RUNNING, batch.px_frame, batch.block)
+        reached = batch.px_frame + len(batch.frames)
+        facts = self._facts(RUNNING, batch.block, batch.px_frame, reached)
         self._client.tell({**facts, "after_px_frame": before}, pictures)
 
-    def _facts(self, state: str, px_frame: int, block: int | None = None) -> dict[str, Any]:
+    def _facts(self, state: str, block: int, first_px: int, next_px: int) -> dict[str, Any]:
         """What the event says beside its frames.
 
-        first_px_frame: of this event. start_px_frame, end_px_frame: what this run makes of its
-        stream. block: index within the run of the newest finished block. after_px_frame: the
-        picture made before those of this event, so that a gap can be seen.
+        block: index within the run of the newest finished block. first_px_frame, next_px_frame:
+        the part of the stream that this event is about; a frame stands until the next one, the
+        last until next_px_frame. start_px_frame, end_px_frame: what the run makes of its stream.
+        after_px_frame: the frame that was made before those of this event, so that a gap shows.
         """
         plan = Plan.of(self._state.recipe)
         end = self._px_frames(plan.frames_before(self._first_block + self._blocks))
         return {
             "state": state,
-            "block": self._block if block is None else block,
+            "block": block,
             "blocks": self._blocks,
-            "first_px_frame": px_frame,
+            "first_px_frame": first_px,
+            "next_px_frame": next_px,
             "start_px_frame": self._start,
             "end_px_frame": self._next_px if state == DONE else end,
             "after_px_frame": self._newest_px,

@@ -8,7 +8,6 @@ the memory. So they are left out while messages wait.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +44,18 @@ class LiveClient:
         """
         facts = {**self._names, **facts}
         STORE.add(self.shown, facts, pictures)
-        for part in _parts(pictures):
+        parts, end = _parts(pictures), facts["next_px_frame"]
+        for part, following in zip(parts, [*parts[1:], None], strict=True):
             if not urgent and not self._keeps_up():
                 return
-            if part:
-                facts = {**facts, "first_px_frame": part[0].px_frame}
+            facts = {**facts, "next_px_frame": following[0].px_frame if following else end}
             self._server.send_sync(EVENT, event(facts, part), self.shown.client_id)
-            if part:
-                facts = {**facts, "after_px_frame": part[-1].px_frame}
+            if following:
+                facts = {
+                    **facts,
+                    "first_px_frame": following[0].px_frame,
+                    "after_px_frame": part[-1].px_frame,
+                }
 
     def _keeps_up(self) -> bool:
         connected = self.shown.client_id in self._server.sockets
@@ -73,16 +76,17 @@ def running_client() -> LiveClient | None:
     return LiveClient(server, shown)
 
 
-def _parts(pictures: list[Picture]) -> Iterator[list[Picture]]:
-    part: list[Picture] = []
+def _parts(pictures: list[Picture]) -> list[list[Picture]]:
+    """The pictures in messages of a bounded size; one message, if there are none."""
+    parts: list[list[Picture]] = [[]]
     size = 0
     for picture in pictures:
-        if part and size + len(picture.image) > MESSAGE_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(picture)
+        if parts[-1] and size + len(picture.image) > MESSAGE_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(picture)
         size += len(picture.image)
-    yield part
+    return parts
 
 
 def _workflow_id(server: PromptServer, prompt_id: str) -> str | None:

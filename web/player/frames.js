@@ -1,0 +1,92 @@
+/**
+ * The frames of one run of a node, as they came from the server: compressed, sorted, bounded.
+ *
+ * A frame stands from its px frame until the next one. Frames and positions are counted in px
+ * frames of the whole stream, of which this run makes those from `start` to `end`.
+ */
+
+const MOST_BYTES = 64 * 1024 * 1024;
+
+export class FrameStream extends EventTarget {
+  constructor(facts) {
+    super();
+    this.facts = facts;
+    this.px = [];
+    this.images = [];
+    this.bytes = 0;
+    this.reached = facts.start_px_frame;
+  }
+
+  /** First px frame of this run. */
+  get start() {
+    return this.facts.start_px_frame;
+  }
+
+  /** Px frame behind the last one that this run is expected to make. */
+  get end() {
+    return Math.max(this.facts.end_px_frame, this.reached);
+  }
+
+  /** Px frame of the newest picture, or -1. */
+  get newest() {
+    return this.px.at(-1) ?? -1;
+  }
+
+  get running() {
+    return this.facts.state === "running";
+  }
+
+  /** Take in what an event of the server says; tells its listeners "change". */
+  add(event) {
+    const { frames, image_type: type, ...facts } = event;
+    const older = facts.block < this.facts.block || !this.running;
+    if (!older) this.facts = facts;
+    for (const frame of frames ?? []) this.#insert(frame.px_frame, toBlob(frame.image, type));
+    if (this.px.length) this.reached = Math.max(this.reached, this.newest + 1, facts.next_px_frame);
+    while (this.bytes > MOST_BYTES && this.px.length > 2) this.#thin();
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** The server no longer knows of it, so nothing more will come. */
+  endEarly() {
+    this.facts = { ...this.facts, state: "stopped" };
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** Index of the frame that stands at a position; -1 when there is none at all. */
+  indexAt(position) {
+    let low = 0;
+    let high = this.px.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.px[middle] <= position) low = middle + 1;
+      else high = middle;
+    }
+    return this.px.length ? Math.max(0, low - 1) : -1;
+  }
+
+  #insert(px, blob) {
+    const index = this.indexAt(px);
+    if (index >= 0 && this.px[index] === px) return;
+    const place = index < 0 || this.px[index] > px ? 0 : index + 1;
+    this.px.splice(place, 0, px);
+    this.images.splice(place, 0, blob);
+    this.bytes += blob.size;
+  }
+
+  /** Half the memory for the same length: drops every second frame but the newest. */
+  #thin() {
+    const last = this.px.length - 1;
+    const kept = (_, index) => (last - index) % 2 === 0;
+    this.px = this.px.filter(kept);
+    this.images = this.images.filter(kept);
+    this.bytes = this.images.reduce((sum, blob) => sum + blob.size, 0);
+  }
+}
+
+function toBlob(base64, type) {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return new Blob([bytes], { type });
+}

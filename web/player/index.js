@@ -1,0 +1,86 @@
+/**
+ * The live player: shows every block of a stream on its node as soon as it is made.
+ *
+ * The server sends `causvid.frames` to the page that queued; see nodes/host/live.py.
+ */
+import { api } from "../../../scripts/api.js";
+import { app } from "../../../scripts/app.js";
+import { loadTexts, t } from "../shared/i18n.js";
+import { catchUp, knownStreams } from "./fetching.js";
+import { hideOn, nodeAt, showOn } from "./nodes.js";
+import { Streams } from "./streams.js";
+
+const SETTING = "CausVid.LiveFrames"; // also read by nodes/host/live_client.py
+const streams = new Streams();
+
+app.registerExtension({
+  name: "causvidstream.player",
+  settings: [
+    {
+      id: SETTING,
+      category: ["CausVid", "Live", "Frames"],
+      name: t("player.setting"),
+      tooltip: t("player.setting_tooltip"),
+      type: "boolean",
+      defaultValue: true,
+      onChange: (on) => placeAll(on),
+    },
+  ],
+  init: loadTexts,
+  setup() {
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = new URL("./player.css", import.meta.url).href;
+    document.head.append(style);
+    api.addEventListener("causvid.frames", (event) => receive(event.detail));
+    api.addEventListener("reconnected", recover);
+    recover();
+  },
+  afterConfigureGraph: () => placeAll(),
+});
+
+function receive(event) {
+  if (!enabled()) return;
+  const stream = streams.of(event);
+  const missed = event.after_px_frame > stream.newest;
+  const behind = stream.newest;
+  stream.add(event);
+  if (missed) catchUp(stream, behind);
+  place(stream);
+}
+
+/** Ask for what this page saw before it was reloaded, or missed while it was cut off. */
+async function recover() {
+  if (!enabled()) return;
+  const known = await knownStreams();
+  for (const facts of known) {
+    const stream = streams.of(facts);
+    stream.add({ ...facts, frames: [] });
+    place(stream);
+    await catchUp(stream, stream.newest);
+    place(stream);
+  }
+  const still = new Set(known.map((facts) => facts.prompt_id));
+  for (const stream of streams.all()) {
+    if (stream.running && !still.has(stream.facts.prompt_id)) stream.endEarly();
+  }
+}
+
+function placeAll(on = enabled()) {
+  for (const stream of streams.all()) place(stream, on);
+}
+
+/** Show a stream on its node, if its workflow is open and there is something to see. */
+function place(stream, on = enabled()) {
+  const { workflow_id: workflow, node_id: id } = stream.facts;
+  const root = app.rootGraph ?? app.graph;
+  if (!root || (workflow && String(root.id) !== workflow)) return;
+  const node = nodeAt(root, id);
+  if (!node) return;
+  if (!on) hideOn(node);
+  else if (stream.px.length) showOn(node, stream);
+}
+
+function enabled() {
+  return app.extensionManager?.setting?.get(SETTING) ?? true;
+}
