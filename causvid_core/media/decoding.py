@@ -74,6 +74,10 @@ class StreamCodec(ABC):
         """What is left at the end of a stream, joined; None when nothing waits."""
         return self.drain()
 
+    def go_on(self, past: Past) -> None:
+        """Forget the stream and go on after frames that left this past."""
+        self.memory = Memory(tuple(past))
+
     def reset(self) -> None:
         """Forget the stream: the next frame is the first of a new one."""
         self.memory = Memory()

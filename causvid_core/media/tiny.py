@@ -157,9 +157,7 @@ class TinyDecoder(StreamDecoder):
         super().__init__()
         self.vae, self.reach = vae, vae.reach
         weight = vae.decoder[-1].weight
-        self.name = (
-            f"tiny {digest([weight])} {str(weight.dtype).removeprefix('torch.')} {own_scale:d}"
-        )
+        self.name = f"tiny {digest([weight])} {own_scale:d}"
         scale = [torch.ones(Z_DIM), torch.zeros(Z_DIM)]
         if own_scale:
             scale = [torch.tensor(LATENT_STD), torch.tensor(LATENT_MEAN)]

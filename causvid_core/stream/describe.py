@@ -11,7 +11,7 @@ from . import geometry
 from .plan import Plan
 from .presets import recipes
 from .recipe import Recipe
-from .scene import CARRY
+from .scene import CARRY, starts_afresh
 from .state import StreamState
 
 _MOST_LINES = 40
@@ -33,7 +33,7 @@ def headline(state: StreamState) -> str:
     size = f"{state.width * scale}x{state.height * scale} px"
     if not state.blocks:
         return f"{size}, no frames yet, seed {state.seed}"
-    px = geometry.px_frames_from_latent(state.frames)
+    px = state.px_frames
     many = "" if state.batch == 1 else f", {state.batch} videos side by side"
     blocks = "1 block" if state.blocks == 1 else f"{state.blocks} blocks"
     return (
@@ -52,6 +52,7 @@ def describe(state: StreamState) -> str:
         f"Recipe: {describe_recipe(state.recipe)}",
         *_prompt_lines(state),
         f"Keys and values: {_cache(state)}",
+        f"Decoded: {_decoded(state)}",
     ))  # fmt: skip
 
 
@@ -93,10 +94,12 @@ def prompt_runs(state: StreamState) -> Iterator[PromptRun]:
 
 def _prompt_lines(state: StreamState) -> list[str]:
     lines = []
-    plan = Plan.of(state.recipe)
+    plan, end, shorter = Plan.of(state.recipe), 0, 0
     for run in prompt_runs(state):
-        ends = (plan.span(run.first).first, plan.span(run.last).end)
-        begin, end = (geometry.px_frames_from_latent(frames) if frames else 0 for frames in ends)
+        if run.first and starts_afresh(run.switch):
+            shorter += geometry.TIME_SCALE - 1
+        begin = end
+        end = geometry.px_frames_from_latent(plan.span(run.last).end) - shorter
         blocks = f"Block {run.first}" if run.first == run.last else f"Blocks {run.first}-{run.last}"
         times = "{:.2f} to {:.2f} s".format(*map(geometry.seconds_from_px, (begin, end)))
         taken = f", {run.switch}" if run.first or run.switch != CARRY else ""
@@ -116,6 +119,15 @@ def _cache(state: StreamState) -> str:
     if state.live.ring is not None:
         return "still on the device"
     return "do not travel; computed again when the stream goes on"
+
+
+def _decoded(state: StreamState) -> str:
+    if state.decoder is None:
+        return "nothing yet"
+    blocks, past = state.decoder.blocks, state.decoder.past
+    counted = "all" if blocks == state.blocks else f"{blocks} of {state.blocks} blocks"
+    kept = f"travels along, {_size(state.decoder.nbytes)}" if past else "is computed again"
+    return f"{counted}; what the decoder needs to go on {kept}"
 
 
 def _contents(context: Tensor) -> object:

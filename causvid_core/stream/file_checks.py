@@ -46,8 +46,7 @@ def check_header(header: Mapping[str, Any], entries: Mapping[str, Entry]) -> Non
     _text("model", header["model"])
     checked_switch(header.get("switch", CARRY))
     names = _blocks(header, declared, plan) | _snapshot(header, declared)
-    _count("decoder", header["decoder"], 0, len(declared))
-    names |= {f"decoder.{index}" for index in range(header["decoder"])}
+    names |= _decoder(header, declared)
     if names != set(declared):
         raise ValueError(f"it holds {min(names ^ set(declared))[:80]!r} for no reason")
     checksums = header["checksums"]
@@ -124,6 +123,25 @@ def _snapshot(header: Mapping[str, Any], declared: Declared) -> set[str]:
         if declared[name] != description:
             raise ValueError(f"{name} is {declared[name]}, expected {description}")
     return set(wanted)
+
+
+def _decoder(header: Mapping[str, Any], declared: Declared) -> set[str]:
+    """Names of the tensors that the decoder kept; before version 3, their number alone."""
+    decoder = header["decoder"]
+    if decoder is None:
+        return set()
+    tensors = decoder
+    if isinstance(decoder, Mapping):
+        _text("decoder's name", decoder["name"])
+        _count("blocks that are decoded", decoder["blocks"], 1, len(header["blocks"]))
+        tensors = decoder["tensors"]
+    _count("decoder", tensors, 0, len(declared))
+    names = {f"decoder.{index}" for index in range(tensors)}
+    for name in names if isinstance(decoder, Mapping) else ():
+        kind, shape = declared[name]
+        if kind not in _FLOATS or len(shape) < 2 or shape[0] != header["batch"] or not min(shape):
+            raise ValueError(f"{name} is {declared[name]}, which no decoder keeps")
+    return names
 
 
 def _count(name: str, value: Any, smallest: int, largest: int = _LARGEST) -> None:

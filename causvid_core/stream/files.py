@@ -17,14 +17,17 @@ from torch import Tensor
 
 from .cache import KVSnapshot, LiveCache
 from .container import Entry, parse_json, raw_bytes, read_header, read_tensor, write
+from .decoded import DecoderMemory
 from .file_checks import check_header
 from .recipe import Recipe
 from .scene import CARRY
 from .state import StreamBlock, StreamState
 
 FORMAT = "causvid-stream"
-VERSION = 2
-"""2 added how each block took up its prompt, and keys and values in 8 bits."""
+VERSION = 3
+"""2 added how each block took up its prompt, and keys and values in 8 bits; 3 how far the stream
+has been decoded, and by what.
+"""
 SUFFIX = ".safetensors"
 
 _OWN_NOTES = ("format", "version", "stream", "checksum")
@@ -38,9 +41,10 @@ def save_stream(
 ) -> None:
     """Write a state to a file, with its keys and values when it has a snapshot.
 
-    `state.exact()` takes a snapshot, `state.light()` drops it. `notes` are further texts for the
-    file's metadata, such as the workflow that made it. An existing file is replaced in one move.
-    Raises OSError when the file cannot be written, ValueError when it would be refused.
+    `state.exact()` takes a snapshot, `state.light()` drops all that can be computed again. `notes`
+    are further texts for the file's metadata, such as the workflow that made it. An existing file
+    is replaced in one move. Raises OSError when the file cannot be written, ValueError when it
+    would be refused.
     """
     notes = {name: text for name, text in (notes or {}).items() if name not in _OWN_NOTES}
     tensors, header = _pack(state)
@@ -113,8 +117,15 @@ def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
             "scales": len(state.snapshot.scales),
             "signature": state.snapshot.signature,
         }
-    for index, tensor in enumerate(state.decoder):
-        tensors[f"decoder.{index}"] = tensor.cpu().contiguous()
+    decoder = None
+    if state.decoder is not None:
+        for index, tensor in enumerate(state.decoder.past):
+            tensors[f"decoder.{index}"] = tensor.contiguous()
+        decoder = {
+            "name": state.decoder.name,
+            "blocks": state.decoder.blocks,
+            "tensors": len(state.decoder.past),
+        }
     shapes = {
         name: [str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
         for name, tensor in tensors.items()
@@ -129,7 +140,7 @@ def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
         "switch": state.switch,
         "blocks": blocks,
         "snapshot": snapshot,
-        "decoder": len(state.decoder),
+        "decoder": decoder,
         "tensors": shapes,
     }
     return tensors, header
@@ -163,10 +174,20 @@ def _unpack(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StreamS
             for index, block in enumerate(header["blocks"])
         ),
         snapshot=snapshot,
-        decoder=tuple(tensors[f"decoder.{index}"] for index in range(header["decoder"])),
+        decoder=_decoder(header["decoder"], tensors),
         live=LiveCache(),
         switch=header.get("switch", CARRY),
     )
+
+
+def _decoder(
+    written: Mapping[str, Any] | int | None, tensors: Mapping[str, Tensor]
+) -> DecoderMemory | None:
+    """What a file says of its decoder; versions before 3 did not say whose tensors they held."""
+    if not isinstance(written, Mapping):
+        return None
+    past = tuple(tensors[f"decoder.{index}"] for index in range(written["tensors"]))
+    return DecoderMemory(written["name"], written["blocks"], past)
 
 
 def _read_stream_header(

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 
 from ..model.binding import BoundWan, as_bound
 from .cache import KVSnapshot, LiveCache
+from .decoded import DecoderMemory
+from .geometry import TIME_SCALE, px_frames_from_latent
 from .plan import Plan
 from .quantise import quantised_token_bytes, read_quantised
 from .recipe import Recipe
-from .scene import CARRY, Scene
+from .scene import CARRY, Scene, starts_afresh
 
 
 class StreamBlock(NamedTuple):
@@ -45,9 +47,9 @@ class StreamState(NamedTuple):
 
     recipe, seed: how it is sampled. height, width: of a latent frame. batch: videos side by side.
     model: fingerprint of the weights it was made with. history: all blocks so far.
-    snapshot: keys and values on the CPU, or None. decoder: tensors that a streaming decoder
-    needs to go on seamlessly. live: the ring on the device, if it is still there. switch: mode
-    that is applied before the next block whatever its prompt.
+    snapshot: keys and values on the CPU, or None. decoder: how far it has been decoded, so that a
+    streaming decoder goes on seamlessly, or None. live: the ring on the device, if it is still
+    there. switch: mode that is applied before the next block whatever its prompt.
     """
 
     recipe: Recipe
@@ -58,7 +60,7 @@ class StreamState(NamedTuple):
     model: str
     history: tuple[StreamBlock, ...] = ()
     snapshot: KVSnapshot | None = None
-    decoder: tuple[Tensor, ...] = ()
+    decoder: DecoderMemory | None = None
     live: LiveCache = LiveCache()
     switch: str = CARRY
 
@@ -71,6 +73,14 @@ class StreamState(NamedTuple):
     def frames(self) -> int:
         """Finished latent frames; the index of the next."""
         return Plan.of(self.recipe).frames_before(self.blocks)
+
+    @property
+    def px_frames(self) -> int:
+        """Px frames that the stream decodes to; a cut begins with a single one, as a video does."""
+        if not self.history:
+            return 0
+        cuts = sum(starts_afresh(block.switch) for block in self.history[1:])
+        return px_frames_from_latent(self.frames) - cuts * (TIME_SCALE - 1)
 
     @property
     def latents(self) -> Tensor:
@@ -98,7 +108,14 @@ class StreamState(NamedTuple):
         )
 
     def light(self) -> StreamState:
-        """This state without keys and values: a thousand times smaller, recomputed when used."""
+        """This state without keys, values and the decoder's tensors: a thousand times smaller,
+        recomputed when used.
+        """
+        decoder = None if self.decoder is None else self.decoder.light()
+        return self.uncached()._replace(decoder=decoder)
+
+    def uncached(self) -> StreamState:
+        """This state without keys and values."""
         return self._replace(snapshot=None, live=LiveCache())
 
     def exact(self, model: nn.Module | BoundWan | None = None) -> StreamState:
@@ -126,19 +143,19 @@ class StreamState(NamedTuple):
             return self._replace(snapshot=self._read(session.live, len(self.keys)))
 
     def within(self, budget: int, int8: bool = False) -> StreamState:
-        """`exact` if that takes at most `budget` bytes and no recomputing, else `light`.
+        """`exact` if that takes at most `budget` bytes and no recomputing, else `uncached`.
 
         int8: a new snapshot is taken in 8 bits, which takes half the room of 16 and is close to
         exact.
         """
         if self.snapshot is not None:
-            return self if self.snapshot.nbytes <= budget else self.light()
+            return self if self.snapshot.nbytes <= budget else self.uncached()
         if self.switch == CARRY and (held := self._held()):
             ring = self.live.ring
             token_bytes = quantised_token_bytes(ring) if int8 else ring.token_bytes
             if self._cached_frames() * self.live.frame_tokens * token_bytes <= budget:
                 return self._replace(snapshot=self._read(self.live, held, int8))
-        return self.light()
+        return self.uncached()
 
     def rebased(self, model: nn.Module | BoundWan, recipe: Recipe | None = None) -> StreamState:
         """This stream, to go on with another model, LoRA strength or recipe.

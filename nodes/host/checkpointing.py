@@ -113,7 +113,7 @@ def _decisive(
 ) -> Iterator[Any]:
     """Everything that decides the result, but not the random keys of blocks."""
     yield bound.fingerprint()
-    yield from state._replace(history=(), snapshot=None, decoder=(), live=None)
+    yield from state._replace(history=(), snapshot=None, decoder=None, live=None)
     for block in state.history:
         yield from block._replace(key="")
     if state.snapshot is not None and state.snapshot.scales:

@@ -95,7 +95,7 @@ def _stored(finished: StreamState, keeping: Keeping) -> tuple[StreamState, str]:
     not, the next one goes on from the same numbers.
     """
     size = handover.held_bytes(finished)
-    stored = finished.light()
+    stored = finished.uncached()
     try:
         if keeping.how != RECOMPUTE:
             stored = finished.within(keeping.budget, int8=keeping.how == INT8)

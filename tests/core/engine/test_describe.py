@@ -40,8 +40,8 @@ def test_blocks_are_told_by_prompt_and_switch(wan):
     ]
     lines = describe(state).splitlines()
     assert "Blocks 0-1 (0.00 to 1.31 s): prompt 1 of 5 tokens" in lines
-    assert "Blocks 2-3 (1.31 to 2.81 s): prompt 2 of 3 tokens, cut" in lines
-    assert "Block 4 (2.81 to 3.56 s): prompt 1 of 5 tokens, carry" in lines
+    assert "Blocks 2-3 (1.31 to 2.62 s): prompt 2 of 3 tokens, cut" in lines
+    assert "Block 4 (2.62 to 3.38 s): prompt 1 of 5 tokens, carry" in lines
 
 
 def test_many_prompts_are_told_in_part(wan):

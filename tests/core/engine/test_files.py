@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 import causvid_core as cv
 from causvid_core.stream import container
+from causvid_core.stream.decoded import DecoderMemory
 from causvid_core.stream.files import is_stream_file
 
 from .stream_files import parts, rewrite, same
@@ -32,12 +33,14 @@ def path(tmp_path):
 @pytest.mark.parametrize("kind", ["light", "exact"])
 def test_a_stream_goes_on_from_its_file(wan, context, state, path, kind):
     model = wan()
-    kept = getattr(state, kind)()._replace(decoder=(torch.ones(2, 3, dtype=torch.bfloat16),))
+    tensors = (torch.ones(1, 3, dtype=torch.bfloat16), torch.zeros(1, 2))
+    kept = getattr(state, kind)()._replace(decoder=DecoderMemory("wan 1", 3, tensors))
     cv.save_stream(kept, path)
     loaded = cv.load_stream(path)
     assert loaded.recipe == kept.recipe and loaded[1:6] == kept[1:6]
     assert loaded.keys == kept.keys and torch.equal(loaded.latents, kept.latents)
-    assert torch.equal(loaded.decoder[0], kept.decoder[0])
+    assert loaded.decoder[:2] == ("wan 1", 3)
+    assert all(map(torch.equal, loaded.decoder.past, tensors)) and loaded.decoder.past[0].ndim == 2
     assert (loaded.snapshot is None) == (kind == "light")
     assert loaded.history[0].context is loaded.history[1].context
     ahead, expected = (list(cv.rollout(model, s, context, 2)) for s in (loaded, state))
@@ -59,11 +62,14 @@ def test_switches_and_keys_in_8_bits_come_back(state, path):
     assert loaded.snapshot.nbytes == kept.snapshot.nbytes
 
 
-def test_a_file_of_the_first_version_still_loads(state, path):
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_file_of_an_earlier_version_still_loads(state, path, version):
     cv.save_stream(state.exact(), path)
 
     def as_it_was(metadata, stream):
-        metadata["version"] = "1"
+        metadata["version"], stream["decoder"] = version, 0
+        if version == "2":
+            return
         for part in (stream, stream["snapshot"], *stream["blocks"]):
             for later in ("switch", "scales", "notes"):
                 part.pop(later, None)
@@ -127,7 +133,7 @@ def test_a_failed_write_leaves_the_old_file(state, path, monkeypatch, moment):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_killed_process_leaves_an_old_or_a_new_file(state, path):
-    large = state.light()._replace(decoder=(torch.zeros(2**21),))
+    large = state.light()._replace(decoder=DecoderMemory("wan", 1, (torch.zeros(1, 2**21),)))
     states = {seed: large._replace(seed=seed) for seed in (1, 2)}
     cv.save_stream(states[1], path)
     caught_writing = 0

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 import causvid_core as cv
 from causvid_core.stream import container
+from causvid_core.stream.decoded import DecoderMemory
 
 from .stream_files import parts, put, rewrite, same
 from .streams import SIZE
@@ -28,7 +29,7 @@ def state():
     model, context = make_model(), torch.ones(1, 5, 12)
     recipe = cv.Recipe(timesteps=(1000,), window=9, sink=3)
     state = list(cv.rollout(model, cv.start(recipe, model, **SIZE), context, 4))[-1].state
-    return state.exact()._replace(decoder=(torch.ones(3),))
+    return state.exact()._replace(decoder=DecoderMemory("wan", 2, (torch.ones(1, 3),)))
 
 
 @pytest.fixture
@@ -189,12 +190,16 @@ def of_block(**values):
     return lambda metadata, stream: stream["blocks"][1].update(values)
 
 
+def of_decoder(**values):
+    return lambda metadata, stream: stream["decoder"].update(values)
+
+
 def of_snapshot(**values):
     return lambda metadata, stream: stream["snapshot"].update(values)
 
 
 CHANGES = {
-    "newer": (lambda m, s: m.update(version="3"), "newer than the 2"),
+    "newer": (lambda m, s: m.update(version="4"), "newer than the 3"),
     "version": (lambda m, s: m.update(version="one"), "version reads 'one'"),
     "long version": (lambda m, s: m.update(version="9" * 9999), "version reads '999"),
     "foreign": (lambda m, s: m.update(format="pt"), "of another kind"),
@@ -210,6 +215,12 @@ CHANGES = {
     "switch": (lambda m, s: s.update(switch="jump"), "the switch is 'jump'"),
     "decoder": (lambda m, s: s.update(decoder=10**18), "its decoder is"),
     "less decoder": (lambda m, s: s.update(decoder=0), "'decoder.0' for no reason"),
+    "no decoder": (lambda m, s: s.update(decoder=None), "'decoder.0' for no reason"),
+    "decoder list": (lambda m, s: s.update(decoder=[1]), "its decoder is"),
+    "decoder name": (of_decoder(name=7), "its decoder's name is no short text"),
+    "decoder blocks": (of_decoder(blocks=9), "its blocks that are decoded is 9"),
+    "decoder tensors": (of_decoder(tensors=10**18), "its decoder is"),
+    "decoder parts": (of_decoder(tensors=2), "does not describe a stream"),
     "missing": (lambda m, s: s.pop("seed") and None, "does not describe a stream"),
     "note": (lambda m, s: s["notes"].update(more=1), "does not describe a stream"),
     "checksums": (lambda m, s: s["checksums"].pop("keys.0") and None, "one checksum for every"),
