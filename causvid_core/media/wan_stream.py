@@ -24,7 +24,7 @@ class WanDecoder(StreamDecoder):
         self.reach = _reach(vae)
 
     def step(self, frames: Tensor, past: Past) -> tuple[Tensor, Past]:
-        return self.vae.decode_after(frames.to(self.vae.device), past)
+        return self.vae.decode_after(frames.to(self.vae.device), _on(self.vae.device, past))
 
 
 class WanEncoder(StreamCodec):
@@ -42,7 +42,7 @@ class WanEncoder(StreamCodec):
         return TIME_SCALE if past else 1
 
     def step(self, frames: Tensor, past: Past) -> tuple[Tensor, Past]:
-        return self.vae.encode_after(frames.to(self.vae.device), past)
+        return self.vae.encode_after(frames.to(self.vae.device), _on(self.vae.device, past))
 
     @property
     def waiting(self) -> int:
@@ -62,6 +62,10 @@ class WanEncoder(StreamCodec):
         last = self.memory.waiting[-1]
         filled = self.encode(last.repeat(1, 1, TIME_SCALE - self.waiting, 1, 1))
         return filled if ready is None else torch.cat([ready, filled], dim=2)
+
+
+def _on(device: torch.device, past: Past) -> Past:
+    return tuple(tensor.to(device) for tensor in past)
 
 
 def _reach(vae: WanVAE) -> int:
