@@ -1,0 +1,151 @@
+"""What a run takes, by calculation: parameters, memory of a GPU and steps a day (`--dry-run`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...model.config import WanConfig
+from .flops import Pass, layer_parameters, parameters
+from .networks import PRECISIONS
+from .settings import Experiment, Optimizer, Transformer
+
+DAY = 86_400.0
+GATHERED_LAYERS = 2  # the one that computes and the one that is on its way
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network's share of a GPU's memory, in bytes by what they are for."""
+
+    name: str
+    parameters: int
+    bytes: dict[str, float]
+
+
+def memory(experiment: Experiment, gpus: int) -> list[Part]:
+    """What each network keeps on one of `gpus` GPUs, over which FSDP spreads it."""
+    itemsize = PRECISIONS[experiment.run.precision].itemsize
+    averaged = experiment.ema is not None
+    parts = [_trained("model", experiment.model, experiment.optimizer, averaged, gpus, itemsize)]
+    if experiment.stage == "dmd":
+        critic, teacher = experiment.critic, experiment.teacher
+        parts.append(_trained("critic", critic, critic.optimizer, False, gpus, itemsize))
+        count = parameters(teacher.config)
+        frozen = {"weights": itemsize * count / gpus, "gathered": _gathered(teacher, itemsize)}
+        parts.append(Part("teacher", count, frozen))
+    return parts
+
+
+def activations(experiment: Experiment, recompute: bool) -> float:
+    """Bytes that the largest update keeps for its gradient on a GPU."""
+    itemsize = PRECISIONS[experiment.run.precision].itemsize
+    kept = _pass(experiment, experiment.model, experiment.model.causal)
+    most = kept.activation_bytes(recompute, itemsize)
+    if experiment.stage == "dmd":
+        if experiment.dmd.inputs == "self_rollout":
+            most += kept.cache_bytes(itemsize)
+            if not recompute:  # every block keeps copies of the keys and values it saw
+                most += kept.cache_bytes(itemsize) * kept.pairs() / kept.tokens**2
+        critic = _pass(experiment, experiment.critic, False)
+        most = max(most, critic.activation_bytes(recompute, itemsize))
+    return most * experiment.batch.per_rank
+
+
+def step_flops(experiment: Experiment) -> float:
+    """Floating point operations of a step over all GPUs, on average."""
+    again = 1 if experiment.run.recompute else 0
+    model = _pass(experiment, experiment.model, experiment.model.causal).forward_flops()
+    if experiment.stage != "dmd":
+        return experiment.batch.size * (3 + again) * model
+    teacher, critic = experiment.teacher, experiment.critic
+    real = _pass(experiment, teacher, teacher.causal).forward_flops()
+    fake = _pass(experiment, critic, False).forward_flops()
+    made = model
+    if experiment.dmd.inputs == "self_rollout":
+        # Left at any step with equal chance, and one clean pass.
+        made *= (len(experiment.recipe.timesteps) + 1) / 2 + 1
+    judged = real * (2 if teacher.guidance else 1) + fake
+    update = made + (2 + again) * model + judged
+    return experiment.batch.size * (made + (3 + again) * fake + update / critic.steps_per_update)
+
+
+def describe(experiment: Experiment, gpus: int, flops: float) -> str:
+    """All of it as text, for `gpus` GPUs that reach `flops` operations a second each.
+
+    Raises ConfigError for a batch that so many GPUs cannot share.
+    """
+    passes = experiment.batch.passes(gpus)
+    data, run = experiment.data, experiment.run
+    tokens = _pass(experiment, experiment.model, True).tokens
+    lines = [
+        f"{experiment.stage}, {experiment.steps} steps of {experiment.batch.size} samples: "
+        f"{data.latent_frames} latent frames of {data.latent_width}x{data.latent_height}, "
+        f"{tokens:,} tokens each",
+        f"{gpus} GPUs, {experiment.batch.per_rank} samples at once on each, {passes} passes a "
+        f"step; {run.precision}, FSDP",
+        "",
+        "memory of a GPU, in GB",
+        f"{'':<10}{'parameters':>16}" + "".join(f"{name:>11}" for name in _COLUMNS),
+    ]
+    total = 0.0
+    for part in memory(experiment, gpus):
+        cells = "".join(f"{_gb(part.bytes.get(name, 0)):>11}" for name in _COLUMNS)
+        lines.append(f"{part.name:<10}{part.parameters:>16,}{cells}")
+        total += sum(part.bytes.values())
+    lines.append(f"networks together {_gb(total)}")
+    for recompute, words in ((True, "recomputed"), (False, "all kept")):
+        kept = activations(experiment, recompute)
+        mark = "  <- this config" if recompute == run.recompute else ""
+        lines.append(f"activations {words:<11}{_gb(kept):>8}, in all {_gb(total + kept)}{mark}")
+    work = step_flops(experiment)
+    seconds = work / gpus / flops
+    days = experiment.steps * seconds / DAY
+    lines += [
+        "",
+        f"{work / 1e15:,.3g} PFLOP a step; at {flops / 1e12:,.4g} TFLOP/s a GPU "
+        f"{seconds:,.3g} s a step, {DAY / seconds:,.0f} steps a day, "
+        f"{days:,.3g} days ({days * gpus:,.3g} GPU days) in all",
+        "By calculation; the text encoder, the VAE, reading data and waiting for other GPUs come "
+        "on top.",
+    ]
+    return "\n".join(lines)
+
+
+_COLUMNS = ("weights", "gradients", "optimizer", "average", "gathered")
+
+
+def _trained(
+    name: str, part: Transformer, optimizer: Optimizer, averaged: bool, gpus: int, itemsize: int
+) -> Part:
+    count = parameters(part.config)
+    moments = 2 * count
+    if optimizer.kind == "muon":
+        moments -= _matrices(part.config)  # Muon keeps one number where AdamW keeps two
+    kept = {
+        "weights": 4 * count / gpus,
+        "gradients": 4 * count / gpus,
+        "optimizer": 4 * moments / gpus,
+        "gathered": _gathered(part, itemsize) + 4 * layer_parameters(part.config),
+    }
+    return Part(name, count, kept | ({"average": 4 * count / gpus} if averaged else {}))
+
+
+def _gathered(part: Transformer, itemsize: int) -> float:
+    """What lies whole in the run's precision: some layers, and what is in no layer."""
+    layer = layer_parameters(part.config)
+    around = parameters(part.config) - part.config.num_layers * layer
+    return itemsize * (GATHERED_LAYERS * layer + around)
+
+
+def _matrices(config: WanConfig) -> int:
+    return config.num_layers * (8 * config.dim**2 + 2 * config.dim * config.ffn_dim)
+
+
+def _pass(experiment: Experiment, part: Transformer, causal: bool) -> Pass:
+    data = experiment.data
+    recipe = experiment.recipe if causal else None
+    return Pass(part.config, data.latent_frames, data.latent_height, data.latent_width, recipe)
+
+
+def _gb(count: float) -> str:
+    return f"{count / 1e9:,.2f}" if count < 1e11 else f"{count / 1e9:,.0f}"

@@ -1,0 +1,97 @@
+"""How much a pass of a transformer computes and keeps, counted without running it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from ...model.config import WanConfig
+from ...model.forward import split_blocks
+from ...model.transformer import CausalWan
+from ...stream.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One sample through a transformer: latents of frames x height x width, a prompt of `text_len`.
+
+    recipe: of a causal pass, whose blocks see what came before them; None for all at once.
+    """
+
+    config: WanConfig
+    frames: int
+    height: int
+    width: int
+    recipe: Recipe | None = None
+
+    @property
+    def tokens_per_frame(self) -> int:
+        """Tokens of a latent frame."""
+        rows, columns = self.config.grid(self.height, self.width)
+        return rows * columns
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of a sample."""
+        return self.frames * self.tokens_per_frame
+
+    def pairs(self) -> int:
+        """Pairs of a token and one that it sees, in a layer."""
+        if self.recipe is None:
+            return self.tokens**2
+        sizes = split_blocks(
+            self.frames, self.recipe.frames_per_block, self.recipe.first_block_frames
+        )
+        pairs = end = 0
+        for size in sizes:
+            end += size
+            pairs += size * min(end, self.recipe.window or end)
+        return pairs * self.tokens_per_frame**2
+
+    def forward_flops(self) -> float:
+        """Floating point operations of one forward pass, a multiplication and a sum being two."""
+        c, tokens = self.config, self.tokens
+        in_layer = tokens * (6 * c.dim**2 + 2 * c.dim * c.ffn_dim)
+        in_layer += c.text_len * 2 * c.dim**2  # keys and values of the prompt
+        attention = 2 * c.dim * (self.pairs() + tokens * c.text_len)
+        patch = math.prod(c.patch_size)
+        ends = tokens * c.dim * patch * (c.in_dim + c.out_dim)
+        text = c.text_len * (c.text_dim * c.dim + c.dim**2)
+        time = self.frames * (c.freq_dim * c.dim + 7 * c.dim**2)
+        return 2.0 * (c.num_layers * (in_layer + attention) + ends + text + time)
+
+    def activation_bytes(self, recompute: bool, itemsize: int) -> float:
+        """What a sample keeps for its gradient.
+
+        With `recompute`, the input of every layer, and all of one layer while it is computed
+        again; without, all of all layers.
+        """
+        c = self.config
+        layer = self.tokens * (_KEPT_DIM * c.dim + _KEPT_FFN * c.ffn_dim) * itemsize
+        layer += self.tokens * _KEPT_FLOAT * c.dim * 4
+        prompt = c.num_layers * c.text_len * 4 * c.dim * itemsize
+        if not recompute:
+            return c.num_layers * layer + prompt
+        return c.num_layers * self.tokens * c.dim * itemsize + layer + prompt
+
+    def cache_bytes(self, itemsize: int) -> float:
+        """Keys and values of all latent frames, as a rollout in training keeps them."""
+        return 2.0 * self.config.num_layers * self.tokens * self.config.dim * itemsize
+
+
+# Of a layer, in numbers a token: inputs of the projections, norms and gates, and of attention.
+_KEPT_DIM, _KEPT_FFN, _KEPT_FLOAT = 20, 2, 4
+
+
+def parameters(config: WanConfig) -> int:
+    """Parameters of a transformer of these sizes."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in CausalWan(config).parameters())
+
+
+def layer_parameters(config: WanConfig) -> int:
+    """Parameters of one layer, which is what is gathered at a time."""
+    with torch.device("meta"):
+        return sum(p.numel() for p in CausalWan(config).blocks[0].parameters())
