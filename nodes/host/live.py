@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
@@ -24,9 +25,11 @@ from .live_client import LiveClient, running_client
 from .live_encoding import Arriving, Batch, Encoder
 from .live_route import STORE
 from .live_store import Picture
-from .quick_decoder import quick_decoder
+from .notice import show
+from .quick_decoder import colours, quick_decoder
 
 RUNNING, DONE, STOPPED = "running", "done", "stopped"
+STILLS_PER_SECOND = 8.0
 
 
 class LiveView:
@@ -39,7 +42,8 @@ class LiveView:
     def __init__(
         self, model: ModelPatcher, state: StreamState, blocks: int, *, decoded: bool = False
     ) -> None:
-        self._decoder = quick_decoder(model)
+        self._model = model
+        self._decoder = self._rough = colours(model)
         self._state, self._decoded = state, decoded
         self._first_block, self._blocks = state.blocks, blocks
         self._block = -1
@@ -54,6 +58,8 @@ class LiveView:
     def __enter__(self) -> LiveView:
         self._client = running_client()
         if self._client is not None:
+            if not self._decoded:
+                self._decoder = quick_decoder(self._model)
             STORE.begin(self._client.shown)
             self._encoder = Encoder(self._deliver)
         self._pace = _Pace()
@@ -69,16 +75,11 @@ class LiveView:
     ) -> None:
         if self._encoder is None:
             return
-        try:
-            if kind is None and not self._decoded:
-                self._decoder.flush()
-                self._push_decoded()
-        finally:
-            encoder, self._encoder = self._encoder, None
-            encoder.close(finish=kind is None)
-            ended = DONE if kind is None else STOPPED
-            facts = self._facts(ended, self._block, self._next_px, self._next_px)
-            self._client.tell(facts, [], urgent=True)
+        self._encoder.close(finish=kind is None)
+        self._encoder = None
+        ended = DONE if kind is None else STOPPED
+        facts = self._facts(ended, self._block, self._next_px, self._next_px)
+        self._client.tell(facts, [], urgent=True)
 
     def block(self, block: Block) -> None:
         """A finished block; its latents are only read."""
@@ -87,7 +88,9 @@ class LiveView:
             self._cuts += 1
             self._decoder.reset()
         self._decoder.push(block.latents[:1])
-        self._push_decoded()
+        px = torch.cat(list(self._popped()))
+        if not self._decoded:
+            self._push(px)
 
     def frames(self, px: Tensor) -> None:
         """The next px frames `[T, H, W, 3]` in 0..1 of a node that decodes for itself."""
@@ -95,25 +98,46 @@ class LiveView:
 
     def still(self, x0: Tensor) -> Arriving:
         """The newest px frame of a block in the making, `[B, 16, t, h, w]`, on its way."""
-        memory = self._decoder.memory
-        self._decoder.push(x0[:1])
-        *_, newest = self._popped()
-        self._decoder.memory = memory
+        decoder, memory = self._decoder, self._decoder.memory
+        decoder.push(x0[:1, :, -1:])
+        [newest] = self._popped()
+        if self._decoder is decoder:
+            decoder.memory = memory
         return Arriving(newest[-1:])
+
+    @property
+    def stills_per_second(self) -> float:
+        """How often a still is no burden."""
+        return STILLS_PER_SECOND if self._decoder is self._rough else STILLS_PER_SECOND / 4
 
     def _prime(self) -> None:
         """Let the quick decoder know what came before."""
-        self._decoder.push(self._state.history[-1].latents[:1])
+        before: list[Tensor] = []
+        for block in reversed(self._state.history):
+            before[:0] = block.latents[:1].unbind(2)
+            if len(before) >= self._decoder.reach or starts_afresh(block.switch):
+                break
+        self._decoder.push(torch.stack(before[-self._decoder.reach :], dim=2))
         for _ in self._popped():
             pass
 
-    def _push_decoded(self) -> None:
-        for px in self._popped():
-            if not self._decoded:
-                self._push(px)
-
     def _popped(self) -> Iterator[Tensor]:
-        while (px := self._decoder.pop()) is not None:
+        """Decoded px frames `[t, 3, H, W]`, a latent frame's at a time."""
+        while True:
+            try:
+                px = self._decoder.pop()
+            except torch.OutOfMemoryError:
+                if self._decoder is self._rough:
+                    raise
+                show("The live view shows rough colours: memory is too short for more")
+                waiting = self._decoder.memory.waiting
+                self._decoder = self._rough
+                self._decoder.push(waiting[0])  # stands for what came before
+                self._decoder.pop()
+                self._decoder.push(torch.cat(waiting, dim=2))
+                continue
+            if px is None:
+                return
             yield px[0].transpose(0, 1)
 
     def _push(self, frames: Tensor) -> None:

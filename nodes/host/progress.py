@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 import comfy.model_management
@@ -13,26 +13,24 @@ from PIL import Image
 from torch import Tensor
 
 from ...causvid_core.stream.rollout import StepRecord
+from .live import LiveView
 from .live_encoding import Arriving
 
-PREVIEWS_PER_SECOND = 8.0
 SMALLEST_PREVIEW_PX = 256
 
 
 class RolloutProgress:
     """An `on_step` for `rollout`: counts every call of the model and shows the newest frame.
 
-    still: a quick picture of the newest px frame of x0 `[B, 16, t, h, w]`. It is shown once it has
-    arrived, a step later where it comes from a GPU, so that nothing waits for it; only the very
-    last one is waited for. steps_per_block: denoising steps of every block of this rollout, whose
-    first is `first_block`. Clean passes count as one step more, so that the bar moves evenly; the
-    last block has none. Calling it raises the host's interrupt when the artist has pressed Cancel.
+    A still of the view is shown once it has arrived, a step later where it comes from a GPU, so
+    that nothing waits for it; only the very last one is waited for. steps_per_block: denoising
+    steps of every block of this rollout, whose first is `first_block`. Clean passes count as one
+    step more, so that the bar moves evenly; the last block has none. Calling it raises the host's
+    interrupt when the artist has pressed Cancel.
     """
 
-    def __init__(
-        self, still: Callable[[Tensor], Arriving], first_block: int, steps_per_block: Sequence[int]
-    ) -> None:
-        self._still = still
+    def __init__(self, view: LiveView, first_block: int, steps_per_block: Sequence[int]) -> None:
+        self._view = view
         self._first_block = first_block
         self._done_before = [0, *accumulate(steps + 1 for steps in steps_per_block)]
         self._bar = comfy.utils.ProgressBar(self._done_before[-1] - 1)
@@ -49,8 +47,8 @@ class RolloutProgress:
     def _preview(self, x0: Tensor, last: bool) -> tuple[str, Image.Image, int] | None:
         now = time.monotonic()
         if last or (self._arriving is None and now >= self._next_preview):
-            self._next_preview = now + 1 / PREVIEWS_PER_SECOND
-            self._arriving = self._still(x0)
+            self._next_preview = now + 1 / self._view.stills_per_second
+            self._arriving = self._view.still(x0)
         if self._arriving is None or not (last or self._arriving.here):
             return None
         [image] = self._arriving.images()

@@ -2,41 +2,51 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import folder_paths
 import torch
+from comfy.latent_formats import Wan21
 from comfy.model_patcher import ModelPatcher
-from torch import Tensor
+
+from ...causvid_core.media.decoding import StreamDecoder
+from ...causvid_core.media.latent_rgb import ColourDecoder
+from ...causvid_core.media.tiny import TinyDecoder
+
+FOLDER = "vae_approx"
+NAMES = ("taew2_1", "lighttaew2_1")
+CPU_SHARE = 0.01
+"""What a tiny decoder may have of the model's size to be quick enough on a CPU."""
+
+log = logging.getLogger("causvid")
 
 
-def quick_decoder(model: ModelPatcher) -> Any:
-    """A decoder of this MODEL's latents, as causvid_core.media.decoding describes them."""
-    latent_format = model.model.latent_format
-    return _Linear(latent_format.latent_rgb_factors, latent_format.latent_rgb_factors_bias)
+def quick_decoder(model: ModelPatcher) -> StreamDecoder:
+    """A decoder of this MODEL's latents: a tiny one from models/vae_approx, or plain colours."""
+    own_colours = model.model.latent_format.latent_rgb_factors is not Wan21.latent_rgb_factors
+    for path in () if own_colours else _tiny_files():
+        if model.load_device.type == "cpu" and path.stat().st_size > CPU_SHARE * model.model_size():
+            continue
+        dtype = torch.float32 if model.load_device.type == "cpu" else torch.float16
+        try:
+            return TinyDecoder.from_file(path, model.load_device, dtype)
+        except (ValueError, OSError) as error:
+            log.warning("CausVid: the live view does without %s: %s", path.name, error)
+    return colours(model)
 
 
-class _Linear:
-    def __init__(self, factors: list[list[float]], bias: list[float] | None) -> None:
-        self._factors = torch.tensor(factors)
-        self._bias = torch.zeros(3) if bias is None else torch.tensor(bias)
-        self.reset()
+def colours(model: ModelPatcher) -> StreamDecoder:
+    """Rough colours, one for each latent pixel."""
+    latent_format: Any = model.model.latent_format
+    factors, bias = latent_format.latent_rgb_factors, latent_format.latent_rgb_factors_bias
+    return ColourDecoder(factors, bias, scale=1)
 
-    def push(self, latents: Tensor) -> None:
-        device = latents.device
-        colours = torch.einsum("bcthw,cr->brthw", latents.float(), self._factors.to(device))
-        colours = (colours + self._bias.to(device)[:, None, None, None] + 1) / 2
-        counts = torch.full((latents.shape[2],), 4)
-        if self.memory:
-            counts[0] = 1
-        self.memory = ()
-        self._ready.append(colours.clamp(0, 1).repeat_interleave(counts.to(device), dim=2))
 
-    def pop(self) -> Tensor | None:
-        return self._ready.pop(0) if self._ready else None
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-    def reset(self) -> None:
-        self.memory: tuple = (True,)
-        self._ready: list[Tensor] = []
+def _tiny_files() -> Iterator[Path]:
+    """Decoders of Wan 2.1's latents, by what users know them as."""
+    for name in folder_paths.get_filename_list(FOLDER):
+        if Path(name).name.startswith(NAMES) and (path := folder_paths.get_full_path(FOLDER, name)):
+            yield Path(path)

@@ -65,7 +65,7 @@ def continue_stream(
     handover.take(state)
     first, blocks = state.blocks, rendering.blocks
     steps = [len(state.recipe.schedule(first + n).timesteps) for n in range(blocks)]
-    progress = RolloutProgress(view.still, first, steps)
+    progress = RolloutProgress(view, first, steps)
     needed = stream_memory_bytes(
         state.recipe, bound.config, state.height, state.width, state.batch, bound.dtype,
         latent_frames=Plan.of(state.recipe).frames_before(first + blocks),
