@@ -1,4 +1,4 @@
-"""Commands that make the Mini and judge it: `train-mini` and `evaluate-mini`."""
+"""Commands that make the Mini and judge it, and those that make data to train on."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from ..mini.vocabulary import VOCABULARY
 from ..model.checkpoints import load_model
 from ..stream.geometry import latent_frames_from_px
 from ..stream.presets import recipes
+from .data_commands import register as register_data
 from .evaluate import evaluate_mini
 from .latents import encode_world
 from .parallel import is_first, run_workers
@@ -56,6 +57,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--prompts", type=int, default=64)
     evaluate.add_argument("--long-prompts", type=int, default=16)
     evaluate.set_defaults(run=_evaluate)
+    register_data(subparsers)
 
 
 def _train(arguments: argparse.Namespace) -> int:

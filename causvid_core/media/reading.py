@@ -1,0 +1,63 @@
+"""Video files as numbered frames, read while they are needed, from any frame on.
+
+A source is a path or a binary file object, as PyAV opens it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+import torch
+from torch import Tensor
+
+SAME = 1e-6  # seconds apart that are the same time
+USUAL_FPS = 16.0  # of a file that does not say
+
+
+class Clock(NamedTuple):
+    """When every frame of a file is shown, in seconds; `exact` if the file says so itself."""
+
+    times: list[float]
+    fps: float
+    exact: bool
+
+
+def read_clock(source: Any) -> Clock:
+    """The times of all frames; nothing is decoded. ValueError for a file without a video."""
+    with av.open(source) as container:
+        stream = _stream(container)
+        fps = float(stream.average_rate or USUAL_FPS)
+        shown = [p.pts for p in container.demux(stream) if p.size and not p.is_discard]
+        if None in shown:
+            return Clock([n / fps for n in range(len(shown))], fps, exact=False)
+        times = sorted(float(pts * stream.time_base) for pts in shown)
+        return Clock(times, fps, exact=True)
+
+
+def frames_from(source: Any, clock: Clock, first: int) -> Iterator[tuple[int, Tensor]]:
+    """Number and picture `[H, W, 3]` in 0..1 of every frame, upright, from the last key frame
+    before frame `first` on.
+    """
+    with av.open(source) as container:
+        stream = _stream(container)
+        stream.thread_type = "AUTO"
+        if clock.exact and first:
+            container.seek(int(clock.times[first] / stream.time_base), stream=stream)
+        for number, frame in enumerate(container.decode(stream)):
+            if clock.exact:
+                number = bisect_right(clock.times, float(frame.pts * stream.time_base) + SAME) - 1
+            pixels = frame.to_ndarray(format="rgb24")
+            turns = round(getattr(frame, "rotation", 0) / 90)
+            if turns:
+                pixels = np.ascontiguousarray(np.rot90(pixels, turns))
+            yield number, torch.from_numpy(pixels).float() / 255
+
+
+def _stream(container: Any) -> Any:
+    if not container.streams.video:
+        raise ValueError("The file has no video in it; load another one.")
+    return container.streams.video[0]

@@ -1,0 +1,12 @@
+"""Small tensors are quicker with one thread, whatever else the machine does."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
