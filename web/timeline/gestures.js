@@ -138,7 +138,11 @@ export class Gestures {
 
   key(event) {
     const { timeline } = this;
-    if (event.ctrlKey || event.metaKey || !timeline.schedule) return;
+    if (event.ctrlKey || event.metaKey) {
+      if ("zy".includes(event.key.toLowerCase())) timeline.undoneAt = performance.now();
+      return;
+    }
+    if (!timeline.schedule) return;
     if (this.drag) {
       if (event.key === "Escape") this.cancel();
       event.stopPropagation();

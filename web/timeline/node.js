@@ -9,10 +9,10 @@ const WIDGET = "causvid_timeline";
 const HEIGHT = 160; // CSS px, as in timeline.css
 const MARGIN = 8;
 const WATCHED = ["text", "mode", "transition", "scene_seconds"];
-const FOCUS_KEPT = 3000; // ms; undo makes every node anew in less
+const FOCUS_KEPT = 5000; // ms; undo makes every node anew in less
 
 const timelines = new Set();
-const views = new Map(); // node id -> {view, focused}, of nodes that went
+const gone = new Map(); // node id -> {view, element, undoneAt} of the timeline of a node that went
 
 /** Give a node its timeline. */
 export function addTimeline(node) {
@@ -41,13 +41,15 @@ export function addTimeline(node) {
   after(node, "onConfigure", refresh);
   after(node, "onConnectionsChange", refresh);
   after(node, "onAdded", () => {
-    const { view, focusedAt } = views.get(String(node.id)) ?? {};
-    if (view) timeline.resume(view, performance.now() - focusedAt < FOCUS_KEPT);
-    views.delete(String(node.id));
+    const left = gone.get(String(node.id));
+    if (left) timeline.resume(left.view, performance.now() - left.undoneAt < FOCUS_KEPT);
+    // A Vue node that is made anew under its old number keeps the element that it showed before.
+    if (left?.element.closest("[data-node-id]")) left.element.replaceWith(timeline.element);
+    gone.delete(String(node.id));
   });
   after(node, "onRemoved", () => {
-    const focused = timeline.element.contains(document.activeElement);
-    views.set(String(node.id), { view: timeline.view, focusedAt: focused ? performance.now() : -1e9 });
+    const { view, element, undoneAt } = timeline;
+    gone.set(String(node.id), { view, element, undoneAt });
     timelines.delete(timeline);
     timeline.dispose();
   });

@@ -22,7 +22,8 @@ const UNITS = ["s", "f", "b"];
  */
 export class Timeline {
   constructor(host, t) {
-    Object.assign(this, { host, t, schedule: null, selected: 0, unit: "s", snap: true, held: null });
+    Object.assign(this, { host, t, schedule: null, selected: 0, unit: "s", snap: true, held: null,
+      wantsFocus: false, undoneAt: -Infinity });
     this.axis = new Axis();
     this.hues = new Hues();
     this.toolbar = new Toolbar(t, this);
@@ -36,7 +37,7 @@ export class Timeline {
       "data-capture-wheel": "true" },
     this.toolbar.element, this.problem, this.body, this.live, this.help);
     this.gestures = new Gestures(this);
-    this.observer = new ResizeObserver(() => this.render());
+    this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.element);
   }
 
@@ -49,7 +50,15 @@ export class Timeline {
   /** Go on where an earlier timeline was. */
   resume(view, focus) {
     Object.assign(this, view);
-    if (focus) requestAnimationFrame(() => this.schedule && this.select(this.selected, { focus }));
+    this.wantsFocus = focus;
+  }
+
+  /** Its place on the page is found, or has another size. */
+  resized() {
+    this.render();
+    if (!this.wantsFocus || !this.schedule || !this.element.offsetParent) return;
+    this.wantsFocus = false;
+    this.select(this.selected, { focus: true });
   }
 
   /** Read the text and everything else anew, and draw it. */

@@ -91,7 +91,7 @@ export class Track {
       const entry = schedule.entries[number];
       const scene = schedule.scenes[number];
       const [left, right] = [axis.x(begin), axis.x(end)];
-      const inset = Math.max(0, -left, Math.min(axis.x(own) - left, (right - left) * 0.45) - 6);
+      const inset = Math.max(0, -left, Math.min(axis.x(own) - left, (right - left) * 0.5) - 2);
       clip.style.cssText = `left:${left}px;width:${Math.max(right - left, 7)}px;` +
         `--cvt-hue:${hues[number]};--cvt-inset:${inset}px`;
       set(clip, { "data-scene": number, class: number === selected ? "cvt-clip cvt-selected" : "cvt-clip",
