@@ -11,10 +11,10 @@ import argparse
 import logging
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from .distill.commands import register as register_training
 from .distill.training.commands import register as register_trainer
+from .render.command import register as register_rendering
 
 _DESCRIPTION = "Causal Wan models without ComfyUI: checkpoints, rendering, training."
 _DTYPES = ("float32", "float16", "bfloat16", "float8_e4m3fn")
@@ -48,7 +48,7 @@ def _registrations() -> Iterator:
     yield register_inspect
     yield register_convert
     yield register_download
-    yield register_render
+    yield register_rendering
     yield register_training
     yield register_trainer
 
@@ -132,39 +132,6 @@ def _download(args: argparse.Namespace) -> None:
         keep_original=args.keep_original,
     )
     print(path)
-
-
-def register_render(subparsers) -> None:
-    """`render --prompt TEXT`."""
-    parser = subparsers.add_parser("render", help="make a video with CausVid Mini")
-    parser.add_argument("--prompt", required=True)
-    parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("video.mp4"))
-    parser.add_argument("--sheet", type=Path, help="also write a picture of evenly chosen frames")
-    parser.add_argument("--scale", type=int, default=4, help="enlarge by whole px (default 4)")
-    parser.add_argument("--recipe", default="causvid-mini", help="how the checkpoint is sampled")
-    parser.add_argument("--checkpoint", help="another transformer of the Mini's family")
-    parser.add_argument("--device", default="cpu")
-    parser.set_defaults(run=_render)
-
-
-def _render(args: argparse.Namespace) -> None:
-    from .mini.render import render
-
-    frames = render(
-        args.prompt,
-        args.out,
-        seconds=args.seconds,
-        seed=args.seed,
-        recipe=args.recipe,
-        checkpoint=args.checkpoint,
-        device=args.device,
-        scale=args.scale,
-        sheet=args.sheet,
-        progress=_Percent("rendered", unit=1),
-    )
-    print(f"{args.out} ({frames} px frames)")
 
 
 class _Percent:

@@ -8,10 +8,11 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..causvid_core import Recipe, prime
+from ..causvid_core.render.source import fitted
 from ..causvid_core.stream import geometry
+from ..causvid_core.stream.lengths import px_of
 from ..causvid_core.stream.plan import Plan
 from .host import footage_inputs, inputs
-from .host.footage_inputs import fitted, px_of
 from .host.schema import advanced, schema
 from .host.streaming import lengthen, open_stream
 from .host.vae import StreamVAE

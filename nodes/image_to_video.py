@@ -10,6 +10,7 @@ from ..causvid_core import Recipe, prime
 from ..causvid_core.media.fitting import as_rgb
 from ..causvid_core.media.fitting import fit as fit_images
 from ..causvid_core.stream import geometry
+from ..causvid_core.stream.lengths import px_of
 from ..causvid_core.stream.plan import Plan
 from .host import footage_inputs, inputs
 from .host.schema import schema
@@ -84,7 +85,7 @@ class ImageToVideo(io.ComfyNode):
         )  # fmt: skip
         encoder = StreamVAE(vae)
         picture = fit_images(as_rgb(image[:1]), width, height, fit)
-        still = footage_inputs.px_of(Plan.of(opened.state.recipe), 0, 1)
+        still = px_of(Plan.of(opened.state.recipe), 0, 1)
         latents = encoder.encode(picture.expand(still, -1, -1, -1))
         state = prime(opened.bound, opened.state, opened.context, latents)
         wanted = px_frames or geometry.px_frames_from_seconds(seconds)

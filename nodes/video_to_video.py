@@ -7,7 +7,9 @@ from torch import Tensor
 
 from ..causvid_core import Recipe
 from ..causvid_core.media.motion import MotionStrength
+from ..causvid_core.render.source import fitted
 from ..causvid_core.stream import geometry
+from ..causvid_core.stream.lengths import whole_px
 from ..causvid_core.stream.state import StreamState
 from .host import footage_inputs, inputs
 from .host.notice import show
@@ -112,7 +114,7 @@ class VideoToVideo(io.ComfyNode):
         footage, encoder = footage_inputs.taken_in(video, images, vae)
         given, taken, text = _length(opened.state, footage.px_frames, seconds, ending)
         follows = MotionStrength(strength, follow_motion)
-        frames = footage_inputs.fitted(footage.read(0), width, height, fit)
+        frames = fitted(footage.read(0), width, height, fit)
         source = footage_inputs.encoded_blocks(
             encoder, frames, opened.state, ending == HOLD, follows.push
         )
@@ -155,7 +157,7 @@ def _length(state: StreamState, there: int, seconds: float, ending: str) -> tupl
     there: px frames of the footage.
     """
     wanted = min(there, geometry.px_frames_from_seconds(seconds)) if seconds else there
-    taken = footage_inputs.whole_px(state, wanted, there, ending == HOLD)
+    taken = whole_px(state, wanted, there, ending == HOLD)
     before = geometry.px_frames_from_latent(state.frames) if state.blocks else 0
     ends = ""
     if taken > there:

@@ -33,7 +33,7 @@ log = logging.getLogger("causvid")
 Frame = Tensor | np.ndarray
 
 SMALLEST_SIDE_PX = 16
-WAITING = 2  # pieces that may wait for a writer's thread
+WAITING = 8  # pieces, of a latent frame each, that may wait for a writer's thread
 # FFmpeg's numbers. Programs that read files with PyAV before 17, ComfyUI among them, take any
 # video for BT.601, whatever it says; players do as it says. So it is that, and says so.
 _BT601, _BT709, _LIMITED = 6, 1, 1

@@ -18,6 +18,7 @@ from torch import Tensor
 from .cache import KVSnapshot, LiveCache
 from .container import Entry, parse_json, raw_bytes, read_header, read_tensor, write
 from .decoded import DecoderMemory
+from .disk import DiskStore
 from .file_checks import check_header
 from .recipe import Recipe
 from .scene import CARRY
@@ -60,8 +61,8 @@ def save_stream(
     write(Path(path), tensors, metadata | notes)
 
 
-def load_stream(path: str | os.PathLike[str]) -> StreamState:
-    """Read a state that `save_stream` wrote.
+def load_stream(path: str | os.PathLike[str], store: DiskStore | None = None) -> StreamState:
+    """Read a state that `save_stream` wrote. store: where its latents go, if not into memory.
 
     Raises FileNotFoundError, or ValueError saying why the file is refused: damaged, cut short,
     of another kind, or written by a newer version. Nothing is half loaded.
@@ -75,7 +76,8 @@ def load_stream(path: str | os.PathLike[str]) -> StreamState:
         except ValueError as error:
             _refuse(path, f"is damaged, cut short or no stream file at all: {error}")
         header = _read_stream_header(path, metadata, entries)
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
+        in_memory: list[str] = []
         for name, entry in entries.items():
             try:
                 tensors[name] = read_tensor(file, entry)
@@ -83,6 +85,12 @@ def load_stream(path: str | os.PathLike[str]) -> StreamState:
                 _refuse(path, f"is cut short: {error}")
             if _checksum(tensors[name]) != header["checksums"][name]:
                 _refuse(path, f"is damaged: the contents of {name} have changed since it was made")
+            if store is not None and name.startswith("latents."):
+                in_memory.append(name)
+                if store.is_worth_it([tensors[kept] for kept in in_memory]):
+                    moved = store.move([tensors[kept] for kept in in_memory])
+                    tensors |= dict(zip(in_memory, moved, strict=True))
+                    in_memory.clear()
     return _unpack(header, tensors)
 
 

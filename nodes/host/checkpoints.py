@@ -4,31 +4,10 @@ from pathlib import Path
 
 from comfy.model_patcher import ModelPatcher
 
-from ...causvid_core.model.checkpoints import Checkpoint, host_metadata, open_checkpoint
+from ...causvid_core.model.checkpoints import host_metadata, open_checkpoint
+from ...causvid_core.render.recognise import preset_of
 from .models import load_model, load_model_file, tag
 from .notice import show
-
-# Parts of a file's name or repository, most telling first, and the preset that they stand for.
-TRACES = {
-    "warp_4step": "causvid-4step",
-    "causvid-4step": "causvid-4step",
-    "framewise-1step": "causal-forcing++-1step",
-    "framewise-2step": "causal-forcing++-2step",
-    "causal-forcing++-1step": "causal-forcing++-1step",
-    "causal-forcing++-2step": "causal-forcing++-2step",
-    "forcing-framewise": "causal-forcing-framewise",
-    "forcing_framewise": "causal-forcing-framewise",
-    "framewise/causal": "causal-forcing-framewise",
-    "causal-forcing": "causal-forcing",
-    "causal_forcing": "causal-forcing",
-    "self-forcing": "self-forcing",
-    "self_forcing": "self-forcing",
-    "longlive": "longlive",
-    "reward": "reward-forcing",
-    "krea": "krea-realtime",
-    "mini": "causvid-mini",
-    "causvid": "causvid",
-}
 
 
 def load_checkpoint(path: Path, weight_dtype: str, recipe: str | None) -> ModelPatcher:
@@ -37,7 +16,7 @@ def load_checkpoint(path: Path, weight_dtype: str, recipe: str | None) -> ModelP
     Raises CheckpointError saying what the file is when it is no plain Wan model.
     """
     checkpoint = open_checkpoint(path)
-    recipe = recipe or recognise(checkpoint)
+    recipe = recipe or preset_of(checkpoint)
     if checkpoint.scaled:
         # fp8 with scales is the host's own format, which it keeps small; ours would unpack it.
         model = load_model_file(path, weight_dtype)
@@ -50,14 +29,3 @@ def load_checkpoint(path: Path, weight_dtype: str, recipe: str | None) -> ModelP
     size = f"{checkpoint.config.num_layers} layers of width {checkpoint.config.dim}"
     show(f"{path.name}: {size}, sampled by {recipe}")
     return tag(model, recipe)
-
-
-def recognise(checkpoint: Checkpoint) -> str | None:
-    """The preset of a published checkpoint, by its path, its notes and its repository."""
-    repository = checkpoint.repository.repo if checkpoint.repository else ""
-    for text in (Path(checkpoint.source).name, checkpoint.source, repository):
-        text = text.replace("\\", "/").lower()
-        found = next((preset for trace, preset in TRACES.items() if trace in text), None)
-        if found is not None:
-            return found
-    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
 from typing import Any
 
 import comfy.model_management as management
@@ -11,14 +10,12 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ...causvid_core.media.fitting import FITS, fit
-from ...causvid_core.media.footage import px_blocks
+from ...causvid_core.media.fitting import FITS
 from ...causvid_core.media.wan_stream import WanEncoder
+from ...causvid_core.render import source
 from ...causvid_core.stream import geometry
-from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.state import StreamState
-from .streams import latent_frames_for
-from .vae import StreamVAE, as_clip
+from .vae import StreamVAE
 from .video_input import Footage, footage
 
 SOCKETS = ("video", "images", "latents")
@@ -84,11 +81,6 @@ def given_latents(model: Any, latent: dict[str, Tensor], state: StreamState) -> 
     return model.model.process_latent_in(samples)
 
 
-def fitted(frames: Iterable[Tensor], width: int, height: int, how: str) -> Iterator[Tensor]:
-    """Frames `[H, W, 3]` of any size, each made to fit when its turn comes."""
-    return (fit(frame[None], width, height, how)[0] for frame in frames)
-
-
 def encoded_blocks(
     vae: StreamVAE,
     frames: Iterable[Tensor],
@@ -96,43 +88,14 @@ def encoded_blocks(
     hold: bool,
     on_frames: Callable[[Tensor], None],
 ) -> Iterator[Tensor]:
-    """Latents `[1, 16, t, h, w]` of the next blocks of a stream, from px frames of its size.
+    """The core's `encoded_blocks` with a VAE of the host."""
 
-    Nothing is read or encoded before it is asked for. on_frames is told the px frames
-    `[T, H, W, 3]` of a block before its latents are given. hold: see `px_blocks`.
-    """
-    plan, encoder = Plan.of(state.recipe), None
-    sizes = (px_of(plan, block, 1) for block in count(state.blocks))
-    for px in px_blocks(frames, sizes, hold):
+    def seen(px: Tensor) -> None:
         # At strength 0 nothing else would listen to Cancel.
         management.throw_exception_if_processing_interrupted()
         on_frames(px)
-        clip = as_clip(px, vae.device)
-        if encoder is None:
-            encoder = WanEncoder(vae.on_weights())
-            if state.blocks:
-                # A latent frame of its own is the first frame of a video only, which this is not.
-                encoder.encode(clip[:, :, :1])
-        yield encoder.encode(clip)
 
-
-def px_of(plan: Plan, first: int, blocks: int) -> int:
-    """Px frames of `blocks` blocks from block `first` on."""
-    frames = plan.frames_before(first + blocks) - plan.frames_before(first)
-    return frames * geometry.TIME_SCALE - (0 if first else geometry.TIME_SCALE - 1)
-
-
-def whole_px(state: StreamState, wanted: int, given: int, hold: bool) -> int:
-    """Px frames of the fewest whole blocks that hold `wanted` px frames, of `given` that there are.
-
-    One block fewer where it could only be filled by repeating the last frame, unless `hold`; at
-    least one.
-    """
-    plan = Plan.of(state.recipe)
-    blocks = plan.blocks_for(state.blocks, latent_frames_for(state, wanted))
-    if px_of(plan, state.blocks, blocks) > given and not hold:
-        blocks = max(1, blocks - 1)
-    return px_of(plan, state.blocks, blocks)
+    return source.encoded_blocks(lambda: WanEncoder(vae.on_weights()), frames, state, hold, seen)
 
 
 def held(latents: Tensor, frames: int) -> Tensor:

@@ -4,6 +4,7 @@ from comfy.model_patcher import ModelPatcher
 
 from ...causvid_core import BoundWan, Recipe, recipes
 from ...causvid_core.stream import geometry
+from ...causvid_core.stream.lengths import blocks_for, latent_frames_for
 from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.state import StreamState
 from .models import recipe_name
@@ -68,17 +69,11 @@ def continuable(
     )
 
 
-def latent_frames_for(state: StreamState, px_frames: int) -> int:
-    """Fewest latent frames that add `px_frames` px frames to a stream."""
-    continued = int(state.blocks > 0)  # only the very first px frame has a latent frame of its own
-    return geometry.latent_frames_from_px(px_frames + continued) - continued
-
-
 def count_blocks(state: StreamState, px_frames: int) -> tuple[int, str]:
     """Blocks that add at least `px_frames` px frames to a stream, and what that comes to."""
     plan = Plan.of(state.recipe)
     before, wanted = state.frames, latent_frames_for(state, px_frames)
-    blocks = plan.blocks_for(state.blocks, wanted)
+    blocks = blocks_for(state, px_frames)
     total = plan.frames_before(state.blocks + blocks)
     px = geometry.px_frames_from_latent(total)
     made = px - (geometry.px_frames_from_latent(before) if before else 0)

@@ -5,13 +5,9 @@ import json
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from causvid_core.cli import main
-from causvid_core.media.vae import WanVAE
-from causvid_core.media.video import read_frames
-from causvid_core.mini import render as mini_render
-from causvid_core.mini.text_encoder import TextEncoder, new_table
 
 from .checkpoint_layouts import prefixed, save_pt, wan
 
@@ -76,34 +72,3 @@ def test_unknown_commands_exit_with_2(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["dance"])
     assert caught.value.code == 2
-
-
-@pytest.fixture
-def small_mini(tmp_path, monkeypatch):
-    """Random weights in the Mini's format, drawn in no time."""
-    files = {name: tmp_path / f"{name}.safetensors" for name in ("dit", "vae", "text")}
-    save_file(wan(text_dim=4096), files["dit"])
-    torch.manual_seed(0)
-    save_file(WanVAE(8).state_dict(), files["vae"])
-    monkeypatch.setattr(mini_render, "weights_path", files.__getitem__)
-    encoder = TextEncoder(new_table())
-    monkeypatch.setattr(TextEncoder, "load", classmethod(lambda cls: encoder))
-
-
-def test_render(small_mini, tmp_path, capsys):
-    out, sheet = tmp_path / "out" / "video.mp4", tmp_path / "out" / "sheet.png"
-    arguments = ["render", "--prompt", "a red circle", "--seconds", "1.1", "--out", str(out)]
-    assert main([*arguments, "--sheet", str(sheet), "--scale", "2"]) == 0
-    assert "(18 px frames)" in capsys.readouterr().out
-    frames = list(read_frames(out))
-    assert len(frames) == 18
-    assert frames[0].shape == (128, 128, 3)
-    assert sheet.stat().st_size > 0
-
-
-def test_render_depends_on_the_seed_alone(small_mini):
-    def frames(seed):
-        return torch.stack(list(mini_render.stream_frames("a red circle", 5, seed=seed)))
-
-    assert torch.equal(frames(1), frames(1))
-    assert not torch.equal(frames(1), frames(2))

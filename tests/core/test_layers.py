@@ -15,9 +15,10 @@ CORE_MAY_IMPORT = {
     "stream": {"model"},
     "media": {"model"},
     "mini": {"model", "stream", "media"},
-    "distill": {"model", "stream", "media", "mini"},
-    "farm": {"model", "stream", "media", "mini"},
-    "cli": {"model", "stream", "media", "mini", "distill", "farm"},
+    "render": {"model", "stream", "media", "mini"},
+    "distill": {"model", "stream", "media", "mini", "render"},
+    "farm": {"model", "stream", "media", "mini", "render"},
+    "cli": {"model", "stream", "media", "mini", "render", "distill", "farm"},
     "__main__": {"cli"},
 }
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "subprocess", "marshal", "shelve"}

@@ -39,7 +39,9 @@ def test_it_replays_branches_and_travels_in_files(model, context, windowed, stor
     state = make(model, state, context, 6, store=store)[-1].state
     cv.save_stream(state, tmp_path / "a.safetensors")
     loaded = cv.load_stream(tmp_path / "a.safetensors")
-    for begun in (state.light(), state, loaded):
+    mapped = cv.load_stream(tmp_path / "a.safetensors", store)
+    assert on_disk(loaded) == 0 and on_disk(mapped) == 6
+    for begun in (state.light(), state, loaded, mapped):
         assert torch.equal(begun.latents, whole[:, :, :18])
         for _ in range(2):
             assert torch.equal(latents(make(model, begun, context, 2)), whole[:, :, 18:])
