@@ -25,7 +25,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Host(environment, OLDEST, Path(folder)) as host:
         nodes = locales.node_texts(host.object_info)
     widgets = locales.widget_texts()
-    write("en", nodes, {locales.NAMESPACE: widgets})
+    write("en", nodes, widgets)
     complete = True
     for language in locales.LANGUAGES:
         known, missing = locales.catalogue(language), dict[str, None]()
@@ -40,11 +40,15 @@ def main() -> int:
     return 0 if complete else 1
 
 
-def write(language: str, nodes: locales.Texts, widgets: locales.Texts) -> None:
+def write(language: str, nodes: locales.Texts, widgets: dict[str, str]) -> None:
     """The files of one language."""
     folder = locales.LOCALES / language
     folder.mkdir(parents=True, exist_ok=True)
-    for name, texts in (("nodeDefs", nodes), ("main", widgets)):
+    for name, texts in (
+        ("nodeDefs", nodes),
+        ("main", locales.main_texts(widgets)),
+        ("settings", locales.setting_texts(widgets)),
+    ):
         (folder / f"{name}.json").write_text(locales.as_json(texts), "utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main}.json.
+"""The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main,settings}.json.
 
 English is written by the nodes' schemas and by web/shared/texts.js. The other languages translate
 sentence by sentence, from scripts/translations/<language>.json, so that a sentence which many nodes
@@ -19,6 +19,8 @@ NODE_PREFIX = "CausVid_"
 LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "scripts" / "translations"
 WIDGET_TEXTS = ROOT / "web" / "shared" / "texts.js"
 NAMESPACE = "causvid"  # of main.json, whose keys all packs share
+# Settings of the editor that a widget registers, and the key of its name; the tooltip's follows it.
+SETTINGS = {"CausVid.LiveFrames": "player.setting"}
 Texts = dict[str, Any]
 
 
@@ -78,12 +80,27 @@ def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], 
 
 def translated_widgets(
     english: dict[str, str], known: Catalogue, missing: Callable[[str], None]
-) -> Texts:
-    """main.json in another language."""
+) -> dict[str, str]:
+    """The widgets' texts in another language, by key."""
     for text in english.values():
         if text not in known.texts:
             missing(text)
-    return {NAMESPACE: {key: known.texts.get(text, text) for key, text in english.items()}}
+    return {key: known.texts.get(text, text) for key, text in english.items()}
+
+
+def main_texts(widgets: dict[str, str]) -> Texts:
+    """main.json."""
+    return {NAMESPACE: widgets}
+
+
+def setting_texts(widgets: dict[str, str]) -> Texts:
+    """settings.json."""
+    return {
+        setting.replace(".", "_"): {
+            "name": escaped(widgets[key]), "tooltip": escaped(widgets[f"{key}_tooltip"]),
+        }
+        for setting, key in SETTINGS.items()
+    }  # fmt: skip
 
 
 def escaped(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
+from textwrap import shorten
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ EXAMPLE = ROOT / "causvid_core" / "mini" / "example_jobs.csv"
 SHOT = 33  # px frames of three blocks of the Mini: 9, 12 and 12
 ROUND = 69  # of six, in which a shape that moves comes round and is whole again
 MORE = 36  # of three blocks that follow others
+FIVE = range(4, SHOT, 7)  # frames of a shot
 
 
 class Row(NamedTuple):
@@ -67,19 +69,18 @@ class Album(Story):
 def mini_words(album: Album) -> None:
     """One word changed at a time."""
     for label, texts in (
-        ("circle, square, triangle, star, ring, cross", [
+        ("circle, square, triangle, star, ring", [
             f"a large red {shape} growing {PLAIN}"
-            for shape in ("circle", "square", "triangle", "star", "ring", "cross")
+            for shape in ("circle", "square", "triangle", "star", "ring")
         ]),
-        ("orange, yellow, green, purple, pink, white", [
-            f"a large {colour} circle growing {PLAIN}"
-            for colour in ("orange", "yellow", "green", "purple", "pink", "white")
+        ("cross; orange, yellow, green, pink, white", [
+            f"a large {colour} cross growing {PLAIN}"
+            for colour in ("orange", "yellow", "green", "pink", "white")
         ]),
-        ("small; plain, gradient, striped, dotted grounds; maroon", [
-            f"a small white circle growing {PLAIN}",
+        ("plain, gradient, striped, dotted; small", [
             *(f"a large white circle growing over a teal {pattern} background"
               for pattern in ("plain", "gradient", "striped", "dotted")),
-            "a large white circle growing over a maroon plain background",
+            "a small white circle growing over a maroon plain background",
         ]),
     ):  # fmt: skip
         cells = [(album.film_of(album.made(text, 9)["LATENT"]), 8) for text in texts]
@@ -90,20 +91,20 @@ def mini_words(album: Album) -> None:
         ("moving down", f"a large green square moving down {PLAIN}"),
     ):
         name = album.film_of(album.made(text)["LATENT"])
-        album.row(label, name, range(2, SHOT, 6))
+        album.row(label, name, FIVE)
 
 
 def recipes(album: Album) -> None:
     """The Mini sampled in its own and in other ways."""
     for label, changes in (
-        ("its own preset: 4 steps, 3 latent frames a block", {}),
-        ("timesteps 1000, 650: two steps", {"timesteps": "1000, 650"}),
-        ("timesteps 1000: one step", {"timesteps": "1000"}),
-        ("frames_per_block 1, which it was not trained for", {"frames_per_block": 1}),
+        ("its own preset: 4 steps, blocks of 3", {}),
+        ("timesteps 1000, 650: 2 steps", {"timesteps": "1000, 650"}),
+        ("timesteps 1000: 1 step", {"timesteps": "1000"}),
+        ("frames_per_block 1: not as trained", {"frames_per_block": 1}),
     ):
         recipe = album.node("CausVid_Recipe", preset="causvid-mini", **changes)
         shot = album.made(f"a large yellow star growing {SEA}", recipe=recipe["RECIPE"])
-        album.row(label, album.film_of(shot["LATENT"]), range(2, SHOT, 6))
+        album.row(label, album.film_of(shot["LATENT"]), FIVE)
 
 
 def switches(album: Album) -> None:
@@ -112,7 +113,7 @@ def switches(album: Album) -> None:
     for mode in choices(album.schemas["CausVid_TextToVideo"], "switch"):
         shot = album.made(LEFTWARD, MORE, stream=first["STREAM"], switch=mode)
         name = album.film_of(shot["LATENT"])
-        album.row(mode, name, [ROUND + frame for frame in (-1, 5, 11, 17, 23, 35)], given=1)
+        album.row(mode, name, [ROUND + frame for frame in (-1, 5, 14, 23, 35)], given=1)
 
 
 def schedule(album: Album) -> None:
@@ -122,9 +123,9 @@ def schedule(album: Album) -> None:
     prompts = album.node("CausVid_PromptSchedule", clip=album.mini["CLIP"], text=text)
     shot = album.shot("", prompts=prompts["PROMPTS"], px_frames=93, seed=1)
     name = album.film_of(shot["LATENT"])
-    album.row("0 s: a large red circle ...", name, (0, 4, 8, 12, 16, 20))
-    album.row("2s ~1s: a large yellow circle ...", name, (24, 30, 36, 42, 48, 56))
-    album.row("4s [cut]: a large white star ...", name, (58, 64, 70, 76, 82, 90))
+    album.row("0 s: a large red circle ...", name, (0, 5, 10, 15, 20))
+    album.row("2s ~1s: a large yellow circle ...", name, (24, 32, 40, 48, 56))
+    album.row("4s [cut]: a large white star ...", name, (60, 68, 76, 84, 92))
 
 
 def travel(album: Album) -> None:
@@ -133,25 +134,27 @@ def travel(album: Album) -> None:
         f"a large red circle pulsing {PLAIN}", f"a large green circle pulsing {PLAIN}",
     )]  # fmt: skip
     for label, times in (
-        ("times: 0 and 2s ~0, no fade", "0\n2s ~0"),
-        ("times: 0 and 2s ~2s, a fade of two seconds", "0\n2s ~2s"),
+        ("0 and 2s ~0: no fade", "0\n2s ~0"),
+        ("0 and 2s ~2s: a fade of two seconds", "0\n2s ~2s"),
     ):
         node = album.node("CausVid_PromptTravel", times=times, prompt_1=prompts[0],
                           prompt_2=prompts[1])  # fmt: skip
         shot = album.shot("", prompts=node["PROMPTS"], px_frames=93, seed=1)
-        album.row(label, album.film_of(shot["LATENT"]), (8, 26, 38, 50, 62, 74))
+        album.row(label, album.film_of(shot["LATENT"]), (12, 28, 44, 60, 76))
 
 
 def text_to_video(album: Album) -> None:
     """Two shots, and how one goes on."""
     first = album.made(RIGHT, ROUND)
-    text = "a small white ring moving up over a maroon striped background"
-    album.row(f'"{text}"', album.film_of(album.made(text)["LATENT"]), range(2, SHOT, 6))
-    album.row(f'"{RIGHT}"', album.film_of(first["LATENT"]), range(8, ROUND, 12))
+    ring = album.made("a small white ring moving up over a maroon striped background")
+    album.row('"a small white ring moving up ..."', album.film_of(ring["LATENT"]), FIVE)
+    name = album.film_of(first["LATENT"])
+    album.row('"a large red circle moving right ..."', name, range(4, ROUND, 16))
     more = album.made(f"a large yellow circle moving up {PLAIN}", MORE, stream=first["STREAM"],
                       switch="recache")  # fmt: skip
-    album.row('... continued under "a large yellow circle moving up ..."',
-              album.film_of(more["LATENT"]), range(ROUND - 11, ROUND + MORE, 9))  # fmt: skip
+    name = album.film_of(more["LATENT"])
+    frames = range(ROUND - 2, ROUND + MORE, 9)
+    album.row('... then "a large yellow circle moving up"', name, frames)
 
 
 def image_to_video(album: Album) -> None:
@@ -168,7 +171,7 @@ def image_to_video(album: Album) -> None:
                           positive=album.prompt("", text)["CONDITIONING"], px_frames=45, seed=1,
                           fit=fit)  # fmt: skip
         name = album.film_of(shot["LATENT"])
-        cells = [(picture, 0), *((name, frame) for frame in (8, 17, 26, 35, 44))]
+        cells = [(picture, 0), *((name, frame) for frame in (8, 20, 32, 44))]
         album.rows.append(Row(fit, cells, given=1))
 
 
@@ -176,13 +179,12 @@ def video_to_video(album: Album) -> None:
     """Footage, and what the strengths leave of it."""
     filmed = album.made(f"{RED} moving up {PLAIN}")
     images = album.decoded(filmed["LATENT"])["IMAGE"]
-    frames = range(2, SHOT, 6)
     prompt = album.prompt("", f"a large yellow star moving right {SEA}")
-    album.row("the footage", album.keep(images), frames, given=6)
+    album.row("the footage", album.keep(images), FIVE, given=len(FIVE))
     for strength in (0.0, 0.3, 0.5, 0.7, 1.0):
         shot = album.shot("", "CausVid_VideoToVideo", vae=album.mini["VAE"], images=images,
                           positive=prompt["CONDITIONING"], strength=strength, seed=2)  # fmt: skip
-        album.row(f"strength {strength:g}", album.film_of(shot["LATENT"]), frames)
+        album.row(f"strength {strength:g}", album.film_of(shot["LATENT"]), FIVE)
 
 
 def extend_video(album: Album) -> None:
@@ -190,8 +192,8 @@ def extend_video(album: Album) -> None:
     filmed = album.made(RIGHT, ROUND)
     images = album.decoded(filmed["LATENT"])["IMAGE"]
     for label, text in (
-        ("under the footage's own prompt", RIGHT),
-        ('under "a large red circle moving up ..."', f"{RED} moving up {PLAIN}"),
+        ("under its own prompt", RIGHT),
+        ('under "a large red circle moving up"', f"{RED} moving up {PLAIN}"),
     ):
         prompt = album.prompt("", text)
         shot = album.shot("", "CausVid_ExtendVideo", vae=album.mini["VAE"], images=images,
@@ -199,7 +201,7 @@ def extend_video(album: Album) -> None:
         new = album.decoded(shot["LATENT"])["IMAGE"]
         there = album.node("ImageFromBatch", image=new, batch_index=shot["OVERLAP"], length=4096)
         made, given = album.keep(there["IMAGE"]), album.keep(images)
-        cells = [(given, ROUND - 10), (given, ROUND - 1), *((made, n) for n in (8, 17, 26, 35))]
+        cells = [(given, ROUND - 10), (given, ROUND - 1), *((made, n) for n in (11, 23, 35))]
         album.rows.append(Row(label, cells, given=2))
 
 
@@ -210,9 +212,9 @@ def save_and_load(album: Album) -> None:
     prefix = "streams/help"
     album.node("CausVid_SaveStream", stream=today["STREAM"], filename_prefix=prefix)
     whole = album.made(text, SHOT + MORE)
-    frames = (20, 32, 38, 46, 54, 62)
-    album.row("saved after 33 frames, loaded and continued", "another_day", frames, given=2)
-    album.row("made without a break: the same, to the bit", album.film_of(whole["LATENT"]), frames)
+    frames = (20, 32, 42, 52, 62)
+    album.row("saved, loaded and continued", "another_day", frames, given=2)
+    album.row("made without a break: the same", album.film_of(whole["LATENT"]), frames)
     loaded = album.node("CausVid_LoadStream", file=f"{prefix}_00001_.safetensors [output]")
     prompt = album.prompt("", text)
     more = album.shot("", positive=prompt["CONDITIONING"], px_frames=MORE,
@@ -232,6 +234,23 @@ def stream_info(album: Album) -> None:
     album.row("", album.keep(info["SHEET"]), (0,))
 
 
+def stream_decode(album: Album) -> None:
+    """New frames alone, and a cut beside what decoding without regard to it gives."""
+    first = album.made(RIGHT)
+    vae = album.mini["VAE"]
+    begun = album.node("CausVid_StreamDecode", stream=first["STREAM"], vae=vae)
+    album.row("whole: frames of the first node", album.keep(begun["IMAGE"]), FIVE)
+    more = album.made(RIGHT, MORE, stream=begun["STREAM"])
+    added = album.node("CausVid_StreamDecode", stream=more["STREAM"], vae=vae, frames="new")
+    album.row("new: what the second node adds", album.keep(added["IMAGE"]), FIVE)
+    text = f"a large white star turning {SEA}"
+    cut = album.made(text, MORE, stream=first["STREAM"], switch="cut")
+    clean = album.node("CausVid_StreamDecode", stream=cut["STREAM"], vae=vae)
+    frames = [SHOT + frame for frame in (-1, 0, 2, 4, 9)]
+    album.row("a cut in VAE Decode", album.film_of(cut["LATENT"]), frames)
+    album.row("the same in Stream Decode", album.keep(clean["IMAGE"]), frames)
+
+
 def job_list(album: Album) -> None:
     """The example list, a row for each of its first jobs."""
     with EXAMPLE.open(encoding="utf-8", newline="") as file:
@@ -241,14 +260,14 @@ def job_list(album: Album) -> None:
     shot = album.shot("", positive=text["CONDITIONING"], px_frames=SHOT, seed=jobs["SEED"])
     name = album.film_of(shot["LATENT"])
     for number, prompt in enumerate(prompts[:4]):
-        frames = range(number * SHOT + 2, (number + 1) * SHOT, 6)
-        album.row(f"{number + 1}: {prompt}", name, frames)
+        frames = [number * SHOT + frame for frame in FIVE]
+        album.row(f"{number + 1}: {shorten(prompt, 38, placeholder=' ...')}", name, frames)
 
 
 PICTURES: MappingProxyType[str, Callable[[Album], None]] = MappingProxyType({
     picture.__name__: picture
     for picture in (
         mini_words, recipes, switches, schedule, travel, text_to_video, image_to_video,
-        video_to_video, extend_video, save_and_load, stream_info, job_list,
+        video_to_video, extend_video, save_and_load, stream_info, stream_decode, job_list,
     )
 })  # fmt: skip

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-CELL_PX, GAP_PX, LINE_PX, TEXT_PX, BAR_PX = 128, 6, 30, 20, 5
+# The editor's help panel is about 260 px wide, so text is large here.
+CELL_PX, GAP_PX, LINE_PX, TEXT_PX, BAR_PX = 128, 6, 44, 31, 7
 GROUND, INK = (24, 24, 27), (228, 228, 231)
 GIVEN, MADE = (250, 204, 21), (56, 189, 248)  # amber: what the artist gave; blue: what was made
 

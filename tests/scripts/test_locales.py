@@ -42,7 +42,8 @@ def test_files_follow_from_the_catalogue_and_nothing_is_missing(language: str) -
     assert missing == []
     advice = "run scripts/make_locales.py"
     assert read(language, "nodeDefs") == nodes, advice
-    assert read(language, "main") == widgets, advice
+    assert read(language, "main") == locales.main_texts(widgets), advice
+    assert read(language, "settings") == locales.setting_texts(widgets), advice
 
 
 @TRANSLATED

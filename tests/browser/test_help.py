@@ -1,0 +1,76 @@
+"""Help pages: they open in the editor's panel, and their pictures show."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hosting.host import Host
+
+IN_PANEL = ("CausVid_VideoToVideo", "CausVid_PromptSchedule", "CausVid_LoadMini")
+PICTURE = re.compile(r"!\[(?P<says>[^\]]*)\]\((?P<address>[^)]+)\)")
+ADD = """name => {
+    app.graph.clear();
+    const node = window.LiteGraph.createNode(name);
+    node.pos = [420, 200];
+    app.graph.add(node);
+    app.canvas.ds.offset = [0, 0];
+    app.canvas.setDirty(true, true);
+    return app.canvasPosToClientPos([node.pos[0] + 90, node.pos[1] - 12]);
+}"""
+SHOWN = """title => {
+    const pages = [...document.querySelectorAll("h1")].filter(h => h.textContent === title);
+    const page = pages.at(-1)?.parentElement;
+    if (!page) return null;
+    return [...page.querySelectorAll("img")].map(i => ({
+        address: i.getAttribute("src"), alt: i.alt, width: i.complete ? i.naturalWidth : 0,
+    }));
+}"""
+WIDTH_OF = """async address => {
+    const image = new Image();
+    image.src = address;
+    await image.decode();
+    return image.naturalWidth;
+}"""
+
+
+@pytest.mark.parametrize("name", IN_PANEL)
+def test_the_page_opens_in_the_panel_with_its_pictures(
+    page, host: Host, artifacts: Path, name: str
+) -> None:
+    text = help_text(host, name)
+    title = text.splitlines()[0].removeprefix("# ")
+    title_bar = page.evaluate(ADD, name)
+    page.wait_for_timeout(300)  # the canvas draws the node
+    page.mouse.click(*title_bar)
+    page.click('[data-testid="info-button"]')
+    page.wait_for_function(
+        f"title => {{ const shown = ({SHOWN})(title); "
+        "return shown?.length && shown.every(image => image.width > 0); }",
+        arg=title,
+    )
+    page.wait_for_timeout(500)
+    page.screenshot(path=artifacts / f"help-{name}-{host.release}.png")
+    shown = page.evaluate(SHOWN, title)
+    assert [image["alt"] for image in shown] == [m["says"] for m in PICTURE.finditer(text)]
+    assert all(f"/{host.pack.name}/docs/pictures/" in image["address"] for image in shown)
+    assert page.own_errors == []
+
+
+def test_every_page_has_pictures_that_load_and_none_lies_unused(page, host: Host) -> None:
+    used = set()
+    for name in (name for name in host.object_info if name.startswith("CausVid_")):
+        pictures = list(PICTURE.finditer(help_text(host, name)))
+        assert pictures, name
+        for picture in pictures:
+            address = f"/extensions/{host.pack.name}/docs/{picture['address']}"
+            assert page.evaluate(WIDTH_OF, address) > 300, f"{name}: {address}"
+            assert len(picture["says"]) > 10, f"{name}: {address} says nothing without a picture"
+            used.add(picture["address"])
+    there = (host.pack / "web/docs/pictures").iterdir()
+    assert {f"pictures/{file.name}" for file in there} == used
+
+
+def help_text(host: Host, name: str) -> str:
+    status, body = host.client.get_bytes(f"/extensions/{host.pack.name}/docs/{name}.md")
+    assert status == 200, name
+    return body.decode()
