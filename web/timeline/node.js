@@ -8,6 +8,8 @@ import { Timeline } from "./timeline.js";
 const WIDGET = "causvid_timeline";
 const HEIGHT = 160; // CSS px, as in timeline.css
 const MARGIN = 8;
+const WIDTH = 480; // of a new node
+const LINES = 60; // CSS px for the text beyond the least that the host gives it
 const WATCHED = ["text", "mode", "transition", "scene_seconds"];
 const FOCUS_KEPT = 5000; // ms; undo makes every node anew in less
 
@@ -38,7 +40,10 @@ export function addTimeline(node) {
   for (const watched of node.widgets.filter(({ name }) => WATCHED.includes(name))) {
     after(watched, "callback", refresh);
   }
-  after(node, "onConfigure", refresh);
+  after(node, "onConfigure", () => {
+    grow(node, node.size[0]); // saved before there was a timeline
+    refresh();
+  });
   after(node, "onConnectionsChange", refresh);
   after(node, "onAdded", () => {
     const left = gone.get(String(node.id));
@@ -53,9 +58,16 @@ export function addTimeline(node) {
     timelines.delete(timeline);
     timeline.dispose();
   });
-  const [width, height] = node.computeSize();
-  node.setSize([Math.max(node.size[0], width, 480), Math.max(node.size[1], height + 60)]);
+  grow(node, WIDTH);
   timeline.refresh();
+}
+
+/** Room for the timeline and for some lines of the text. */
+function grow(node, width) {
+  const [leastWidth, leastHeight] = node.computeSize();
+  const height = leastHeight + LINES;
+  if (node.size[0] >= width && node.size[1] >= height) return;
+  node.setSize([Math.max(node.size[0], leastWidth, width), Math.max(node.size[1], height)]);
 }
 
 /** Read anew what other nodes tell. */
