@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from safetensors import SafetensorError
 from torch import Tensor
@@ -93,7 +94,7 @@ def read(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Fill tensors, split or whole, with those of the same names. Raises CheckpointDamaged."""
     try:
         reader = dcp.HuggingFaceStorageReader(str(path))
-        dcp.load(dict(tensors), storage_reader=reader)
+        dcp.load(dict(tensors), storage_reader=reader, no_dist=not dist.is_initialized())
     except (dcp.CheckpointException, SafetensorError, OSError, KeyError, RuntimeError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise CheckpointDamaged(

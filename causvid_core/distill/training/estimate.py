@@ -10,6 +10,7 @@ from .networks import PRECISIONS
 from .settings import Experiment, Optimizer, Transformer
 
 DAY = 86_400.0
+MINI_ROWS = 12  # words of a prompt of the Mini, whose padding is computed once
 GATHERED_LAYERS = 2  # the one that computes and the one that is on its way
 
 
@@ -102,7 +103,7 @@ def describe(experiment: Experiment, gpus: int, flops: float) -> str:
     days = experiment.steps * seconds / DAY
     lines += [
         "",
-        f"{work / 1e15:,.3g} PFLOP a step; at {flops / 1e12:,.4g} TFLOP/s a GPU "
+        f"{_work(work)} a step; at {flops / 1e12:,.4g} TFLOP/s a GPU "
         f"{seconds:,.3g} s a step, {DAY / seconds:,.0f} steps a day, "
         f"{days:,.3g} days ({days * gpus:,.3g} GPU days) in all",
         "By calculation; the text encoder, the VAE, reading data and waiting for other GPUs come "
@@ -144,7 +145,13 @@ def _matrices(config: WanConfig) -> int:
 def _pass(experiment: Experiment, part: Transformer, causal: bool) -> Pass:
     data = experiment.data
     recipe = experiment.recipe if causal else None
-    return Pass(part.config, data.latent_frames, data.latent_height, data.latent_width, recipe)
+    size = (data.latent_frames, data.latent_height, data.latent_width)
+    return Pass(part.config, *size, recipe, MINI_ROWS if data.texts == "mini" else None)
+
+
+def _work(flops: float) -> str:
+    unit, name = (1e15, "PFLOP") if flops >= 1e15 else (1e12, "TFLOP")
+    return f"{flops / unit:,.3g} {name}"
 
 
 def _gb(count: float) -> str:

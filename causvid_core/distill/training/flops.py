@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import torch
 
 from ...model.config import WanConfig
-from ...model.forward import split_blocks
+from ...model.pieces import split_blocks
 from ...model.transformer import CausalWan
 from ...stream.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One sample through a transformer: latents of frames x height x width, a prompt of `text_len`.
+    """One sample through a transformer: latents of frames x height x width, and a prompt.
 
     recipe: of a causal pass, whose blocks see what came before them; None for all at once.
+    prompt_rows: of the prompt that are computed with; None for all of `text_len`.
     """
 
     config: WanConfig
@@ -25,6 +26,12 @@ class Pass:
     height: int
     width: int
     recipe: Recipe | None = None
+    prompt_rows: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """Rows of the prompt."""
+        return self.prompt_rows or self.config.text_len
 
     @property
     def tokens_per_frame(self) -> int:
@@ -54,11 +61,11 @@ class Pass:
         """Floating point operations of one forward pass, a multiplication and a sum being two."""
         c, tokens = self.config, self.tokens
         in_layer = tokens * (6 * c.dim**2 + 2 * c.dim * c.ffn_dim)
-        in_layer += c.text_len * 2 * c.dim**2  # keys and values of the prompt
-        attention = 2 * c.dim * (self.pairs() + tokens * c.text_len)
+        in_layer += self.rows * 2 * c.dim**2  # keys and values of the prompt
+        attention = 2 * c.dim * (self.pairs() + tokens * self.rows)
         patch = math.prod(c.patch_size)
         ends = tokens * c.dim * patch * (c.in_dim + c.out_dim)
-        text = c.text_len * (c.text_dim * c.dim + c.dim**2)
+        text = self.rows * (c.text_dim * c.dim + c.dim**2)
         time = self.frames * (c.freq_dim * c.dim + 7 * c.dim**2)
         return 2.0 * (c.num_layers * (in_layer + attention) + ends + text + time)
 
@@ -71,7 +78,7 @@ class Pass:
         c = self.config
         layer = self.tokens * (_KEPT_DIM * c.dim + _KEPT_FFN * c.ffn_dim) * itemsize
         layer += self.tokens * _KEPT_FLOAT * c.dim * 4
-        prompt = c.num_layers * c.text_len * 4 * c.dim * itemsize
+        prompt = c.num_layers * self.rows * 4 * c.dim * itemsize
         if not recompute:
             return c.num_layers * layer + prompt
         return c.num_layers * self.tokens * c.dim * itemsize + layer + prompt

@@ -73,7 +73,11 @@ def _optimizers(bound: BoundWan, settings: Optimizer) -> list[torch.optim.Optimi
         (matrices if settings.kind == "muon" and in_layer else others).append(parameter)
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(
-            others, settings.lr, tuple(settings.betas), weight_decay=settings.weight_decay
+            others,
+            settings.lr,
+            tuple(settings.betas),
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
     ]
     if matrices:

@@ -1,0 +1,162 @@
+"""Runs in one process: accumulation, stops of every kind, and going on to the bit."""
+
+import json
+import signal
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from causvid_core.distill.shards import ShardError
+from causvid_core.distill.training import run as loop
+from causvid_core.distill.training.checkpoints import CheckpointDamaged, checkpoints
+from causvid_core.distill.training.run import TrainingStopped
+from causvid_core.distill.training.stages import FlowMatching
+from causvid_core.distill.training.tables import ConfigError
+
+from .training_runs import config, experiment, losses, make_data, run_here, start, weights
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A run of DMD that nothing disturbed: its folder and its weights."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert run_here(experiment(data, folder / "run", "dmd")) == 6
+    return folder / "run", weights(folder / "run", folder / "out.safetensors")
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_run_killed_in_the_middle_goes_on_to_the_same_weights(data, whole, tmp_path):
+    """By SIGKILL, in a process of its own, at a moment that is not chosen."""
+    table = config(data, tmp_path / "run", "dmd", run__checkpoint_every=1, steps=6)
+    (tmp_path / "run.json").write_text(json.dumps({"config": table, "resume": False}))
+    process = start(tmp_path / "run.json")
+    deadline = time.monotonic() + 60
+    while not checkpoints(tmp_path / "run") and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    output, _ = process.communicate()
+    killed_at = max(checkpoints(tmp_path / "run"), default=0)
+    assert 0 < killed_at < 6, output
+    settings = experiment(data, tmp_path / "run", "dmd", run__checkpoint_every=3)
+    assert run_here(settings, resume=True) == 6
+    assert same(weights(tmp_path / "run", tmp_path / "out.safetensors"), whole[1])
+    raw = [weights(r, tmp_path / f"{n}.safetensors", raw=True)
+           for n, r in enumerate((whole[0], tmp_path / "run"))]  # fmt: skip
+    assert same(*raw) and not same(raw[0], whole[1])
+    for name in ("loss", "critic_loss"):
+        assert losses(tmp_path / "run", name) == losses(whole[0], name)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(
+    data, whole, tmp_path, monkeypatch, caplog, number
+):
+    step = loop.STAGES["dmd"].step
+
+    def interrupted(self, at):
+        if at == 1 and not checkpoints(tmp_path / "run"):
+            signal.raise_signal(number)
+        return step(self, at)
+
+    monkeypatch.setattr(loop.STAGES["dmd"], "step", interrupted)
+    settings = experiment(data, tmp_path / "run", "dmd")
+    before = signal.getsignal(number)
+    with caplog.at_level("INFO", logger="causvid"):
+        assert run_here(settings) == 2
+    assert signal.getsignal(number) is before
+    assert list(checkpoints(tmp_path / "run")) == [2] and "--resume" in caplog.text
+    if number == signal.SIGTERM:
+        return
+    assert run_here(settings, resume=True) == 6
+    assert same(weights(tmp_path / "run", tmp_path / "out.safetensors"), whole[1])
+
+
+def test_accumulated_passes_learn_what_a_large_batch_does(data, tmp_path):
+    """For the loss, too, that not every latent frame has a part in."""
+    for stage in ("flow_matching", "ode_regression"):
+        results = []
+        for per_rank in (4, 1):
+            run = tmp_path / f"{stage}_{per_rank}"
+            settings = experiment(data, run, stage, batch__per_rank=per_rank, steps=3)
+            run_here(settings)
+            results.append((losses(run), weights(run, tmp_path / "out.safetensors", raw=True)))
+        (one, a), (many, b) = results
+        assert one == pytest.approx(many, rel=1e-5) and one[0] != one[1]
+        for name in a:
+            torch.testing.assert_close(a[name], b[name], atol=2e-4, rtol=0)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(data, tmp_path, monkeypatch):
+    loss = FlowMatching.loss
+    monkeypatch.setattr(
+        FlowMatching,
+        "loss",
+        lambda self, batch: loss(self, batch) * (float("nan") if 3 in batch.places else 1),
+    )
+    with pytest.raises(TrainingStopped, match="step 0 was not taken: the loss is nan"):
+        run_here(experiment(data, tmp_path / "run", samples__every=0))
+    (kept,) = (tmp_path / "run").glob("not_finite_step_0000000/*.safetensors")
+    tensors = load_file(kept)
+    assert tensors["0.latents"].shape == (2, 16, 6, 4, 4) and "1.context" in tensors
+    assert not checkpoints(tmp_path / "run")
+
+
+def test_a_damaged_shard_is_named_or_left_out(data, tmp_path, caplog):
+    broken = make_data(tmp_path / "broken")
+    shard = sorted((broken / "clips").iterdir())[1]
+    content = bytearray(shard.read_bytes())
+    content[-100] ^= 0xFF
+    shard.write_bytes(content)
+    with pytest.raises(ShardError, match=shard.name):
+        run_here(experiment(broken, tmp_path / "refused"))
+    settings = experiment(broken, tmp_path / "left_out", data__damaged="skip")
+    with caplog.at_level("WARNING", logger="causvid"):
+        assert run_here(settings) == 6
+    assert shard.name in caplog.text
+
+
+def test_a_folder_with_another_run_is_not_written_into(data, whole):
+    settings = experiment(data, whole[0], "dmd")
+    with pytest.raises(ConfigError, match="holds a run of 6 steps; go on with --resume"):
+        run_here(settings)
+    settings = experiment(data, whole[0], "dmd", optimizer__lr=1e-3)
+    with pytest.raises(ConfigError, match=r"optimizer.lr = 0.01, and now it is 0.001"):
+        run_here(settings, resume=True)
+
+
+def test_a_damaged_checkpoint_is_named(data, tmp_path):
+    run_here(experiment(data, tmp_path / "run", steps=3))
+    (file,) = checkpoints(tmp_path / "run")[3].iterdir()
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(CheckpointDamaged, match="step_0000003 cannot be read"):
+        run_here(experiment(data, tmp_path / "run"), resume=True)
+
+
+def test_previews_are_videos_of_the_average(data, tmp_path):
+    settings = experiment(data, tmp_path / "run", steps=2, samples__every=2, samples__count=1)
+    run_here(settings)
+    bidirectional = experiment(
+        data, tmp_path / "teacher", steps=1, samples__every=1, model__causal=False,
+        samples__count=1, samples__guided_steps=4, samples__guidance=2.0,
+    )  # fmt: skip
+    run_here(bidirectional)
+    for run in ("run", "teacher"):
+        assert {p.suffix for p in (tmp_path / run / "samples").iterdir()} == {".mp4", ".png"}
