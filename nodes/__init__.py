@@ -15,6 +15,7 @@ from .prompt_schedule import PromptSchedule
 from .prompt_travel import PromptTravel
 from .recipe import RecipeNode
 from .save_stream import SaveStream
+from .stream_decode import StreamDecode
 from .stream_info import StreamInfo
 from .text_to_video import TextToVideo
 from .video_to_video import VideoToVideo
@@ -30,6 +31,7 @@ NODES: list[type[io.ComfyNode]] = [
     ImageToVideo,
     VideoToVideo,
     ExtendVideo,
+    StreamDecode,
     SaveStream,
     LoadStream,
     StreamInfo,

@@ -47,20 +47,39 @@ def go_on(
 ) -> bool:
     """Bring a decoder to where block `block` of a stream begins. Mutates the decoder.
 
-    With the memory, if it is this decoder's and of this place, else by decoding the latents
-    before that still bear on it. Returns whether it had to decode.
+    With the memory, if it serves, else by decoding what `to_decode_again` names. Returns whether
+    it had to decode.
     """
     decoder.reset()
-    kept = memory is not None and (memory.name, memory.blocks) == (decoder.name, block)
-    if kept and memory.past:
-        decoder.go_on(memory.past)
-        return False
-    latents = _before(history, block, decoder.reach)
+    latents = to_decode_again(decoder, memory, history, block)
     if latents is not None:
         decoder.push(latents)
         while decoder.pop() is not None:
             pass
+    elif _serves(memory, decoder, block):
+        decoder.go_on(memory.past)
     return latents is not None
+
+
+def to_decode_again(
+    decoder: Any, memory: DecoderMemory | None, history: Sequence[StreamBlock], block: int
+) -> Tensor | None:
+    """Latents before block `block` that the decoder needs to see first, None where it needs none.
+
+    Those of its reach, or all since the last cut: they give the memory to the bit.
+    """
+    if _serves(memory, decoder, block):
+        return None
+    if block < len(history) and starts_afresh(history[block].switch):
+        return None
+    pieces: list[Tensor] = []
+    missing = decoder.reach
+    for earlier in reversed(history[:block]):
+        pieces.insert(0, earlier.latents[:, :, -missing:])
+        missing -= pieces[0].shape[2]
+        if not missing or starts_afresh(earlier.switch):
+            break
+    return torch.cat(pieces, dim=2) if pieces else None
 
 
 def decoded(decoder: Any, history: Sequence[StreamBlock], first: int = 0) -> Iterator[Tensor]:
@@ -82,15 +101,8 @@ def remembered(decoder: Any, blocks: int, budget: int) -> DecoderMemory:
     return found._replace(past=tuple(tensor.cpu() for tensor in found.past))
 
 
-def _before(history: Sequence[StreamBlock], block: int, reach: int) -> Tensor | None:
-    """The last `reach` latent frames before a block, or all since the last cut."""
-    pieces: list[Tensor] = []
-    missing = reach
-    for index in range(block - 1, -1, -1):
-        if missing <= 0 or (block < len(history) and starts_afresh(history[block].switch)):
-            break
-        pieces.insert(0, history[index].latents[:, :, -missing:])
-        missing -= pieces[0].shape[2]
-        if starts_afresh(history[index].switch):
-            break
-    return torch.cat(pieces, dim=2) if pieces else None
+def _serves(memory: DecoderMemory | None, decoder: Any, block: int) -> bool:
+    """Whether the decoder can go on from the memory at a block."""
+    if memory is None or not memory.past:
+        return False
+    return (memory.name, memory.blocks) == (decoder.name, block)

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from comfy_api.latest import io
+from comfy_execution.graph_utils import ExecutionBlocker
 
 CATEGORY = "CausVid"
 
@@ -35,3 +36,8 @@ def advanced(widget: AnyInput) -> AnyInput:
     else:
         widget.extra_dict = {**(getattr(widget, "extra_dict", None) or {}), "advanced": True}
     return widget
+
+
+def blocked(sentence: str) -> ExecutionBlocker:
+    """An output that there is none of: nodes that it is linked to stop with the sentence."""
+    return ExecutionBlocker(sentence)

@@ -138,7 +138,7 @@ def _filled(state: StreamState, contents: str) -> tuple[StreamState, str]:
     except ValueError:
         show("The keys and values of this stream are not in memory; saving latents and prompts.")
     if state.snapshot is None:
-        return state.light(), "latents and prompts"
+        return state, "latents and prompts"
     bits = "in 8 bits, not exact" if state.snapshot.scales else "exact"
     return state, f"latents, prompts, keys and values ({bits})"
 

@@ -9,9 +9,12 @@ import comfy.model_management as management
 import torch
 from torch import Tensor
 
-from ...causvid_core.media.vae import SPACE_SCALE, WanVAE
-from ...causvid_core.media.wan_stream import WanEncoder
+from ...causvid_core.media.vae import SPACE_SCALE, Z_DIM, WanVAE
+from ...causvid_core.media.wan_stream import WanDecoder, WanEncoder
 from .sampling import Beside
+
+VALUES_KEPT_PER_PX = 2400
+"""Values that a decoder of the published width keeps per px of a frame, as measured."""
 
 NOT_WAN = "connect the Wan 2.1 VAE (wan_2.1_vae), or the VAE of Load CausVid Mini"
 
@@ -50,13 +53,19 @@ class StreamVAE:
         needed = self._vae.memory_used_encode(shape, self._vae.vae_dtype)
         return Beside((self._vae.patcher,), int(needed))
 
-    @contextmanager
-    def loaded(self, height: int, width: int) -> Iterator[WanVAE]:
-        """Its weights on the device, to encode or decode frames of that many px outside a rollout.
+    def beside_decoding(self, height: int, width: int, batch: int = 1) -> Beside:
+        """The same to decode them as a stream, a latent frame at a time."""
+        shape = (batch, Z_DIM, 1, height // SPACE_SCALE, width // SPACE_SCALE)
+        needed = self._vae.memory_used_decode(shape, self._vae.vae_dtype)
+        kept = VALUES_KEPT_PER_PX * batch * height * width * self._vae.vae_dtype.itemsize
+        return Beside((self._vae.patcher,), int(needed) + kept)
 
-        A plain `with`, never around a rollout: there `beside` makes room and `on_weights` follows.
+    @contextmanager
+    def loaded(self, beside: Beside) -> Iterator[WanVAE]:
+        """Its weights on the device, and room for what `beside` needs, outside a rollout.
+
+        A plain `with`, never around a rollout: there `placed` makes room and `on_weights` follows.
         """
-        beside = self.beside(height, width)
         management.load_models_gpu(list(beside.models), memory_required=beside.bytes)
         context = getattr(management, "cuda_device_context", lambda _: nullcontext())
         with context(self.device), torch.inference_mode():
@@ -78,7 +87,7 @@ class StreamVAE:
 
         Frames after the last whole latent frame are filled up with the last one.
         """
-        with self.loaded(*px.shape[1:3]) as vae:
+        with self.loaded(self.beside(*px.shape[1:3])) as vae:
             encoder = WanEncoder(vae)
             encoder.push(as_clip(px, self.device))
             return encoder.flush().cpu().clone()
@@ -86,8 +95,9 @@ class StreamVAE:
     def decode(self, latents: Tensor) -> Tensor:
         """Normalised latents `[1, 16, t, h, w]` to px frames `[T, H, W, 3]` on the CPU."""
         height, width = (SPACE_SCALE * side for side in latents.shape[3:])
-        with self.loaded(height, width) as vae:
-            return vae.decode(latents.to(self.device))[0].permute(1, 2, 3, 0).cpu().clone()
+        with self.loaded(self.beside_decoding(height, width)) as vae:
+            px = WanDecoder(vae).decode(latents)
+            return px[0].permute(1, 2, 3, 0).cpu().clone()
 
 
 def as_clip(px: Tensor, device: torch.device) -> Tensor:
