@@ -11,7 +11,7 @@ _HOMES = {
     "CausalWan": "model.transformer",
     "WanConfig": "model.config",
     "bind": "model.binding",
-    "forward_all": "model.forward",
+    "forward_all": "model.whole_clip",
     "load_model": "model.checkpoints",
     "Recipe": "stream.recipe",
     "recipes": "stream.presets",

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..model.binding import BoundWan, as_bound
-from ..model.forward import forward_all, split_blocks
+from ..model.pieces import split_blocks
 from ..model.transformer import Block
+from ..model.whole_clip import forward_all
 from ..stream.recipe import Recipe
 from ..stream.schedule import TABLE
 from .guidance import Conditioning

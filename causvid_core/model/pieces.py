@@ -52,6 +52,16 @@ def teacher_forced(blocks: Sequence[int], window: int | None = None, sink: int =
     return pieces
 
 
+def split_blocks(frames: int, frames_per_block: int, first_block_frames: int | None) -> list[int]:
+    """Latent frames of each block; the last may be smaller. Raises ValueError below one."""
+    if min(frames_per_block, first_block_frames or 1) < 1:
+        raise ValueError("a block needs at least one latent frame")
+    sizes = [min(frames, first_block_frames or frames_per_block)]
+    while (rest := frames - sum(sizes)) > 0:
+        sizes.append(min(rest, frames_per_block))
+    return sizes
+
+
 def _visible(end: int, window: int | None, sink: int) -> tuple[range, ...]:
     left = 0 if window is None else max(0, end - window)
     return _joined([range(sink if left else 0), range(left + sink if left else 0, end)])

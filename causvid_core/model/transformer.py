@@ -116,7 +116,7 @@ class CausalWan(nn.Module):
 
     def forward(self, noisy: Tensor, timesteps: Tensor, context: Tensor, **options) -> Tensor:
         """`forward_all` of this model, so that wrappers of modules find a forward."""
-        from .forward import forward_all
+        from .whole_clip import forward_all
 
         return forward_all(self, noisy, timesteps, context, **options)
 
