@@ -75,9 +75,8 @@ def test_a_chain_goes_on_from_a_file_without_a_seam(host: Host, contents: str) -
     first = host.run(begin)
     assert first.status == "success", first.error
     file = "{subfolder}/{filename} [output]".format(**first.outputs["save"]["streams"][0])
-    prompt = {
-        name: n for name, n in prompt.items() if name not in begin or name in ("mini", "text")
-    }
+    for name in begin.keys() - {"mini", "text"}:
+        del prompt[name]
     prompt["loaded"] = node("CausVid_LoadStream", file=file)
     prompt["second"]["inputs"]["stream"] = ["loaded", 0]
     run = host.run(prompt)
@@ -137,7 +136,7 @@ def test_a_tiny_decoder_gives_what_the_hosts_gives(host: Host) -> None:
     file = "lighttaew2_1.safetensors"
     prompt["look"] = decode_node(stream=["video", 0], tiny_decoder=file)
     del prompt["look"]["inputs"]["vae"]
-    prompt["loaded"] = node("VAELoader", vae_name="lighttaew2_1")
+    prompt["loaded"] = node("VAELoader", vae_name=file)
     prompt["theirs"] = node("VAEDecode", samples=["video", 1], vae=["loaded", 0])
     for name in ("look", "theirs"):
         prompt[f"keep_{name}"] = node("DecodeProbe_Keep", image=[name, 0])
