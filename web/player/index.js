@@ -7,7 +7,7 @@ import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { loadTexts, t } from "../shared/i18n.js";
 import { catchUp, knownStreams } from "./fetching.js";
-import { hideOn, nodeAt, showOn } from "./nodes.js";
+import { hideOn, nodeAt, prepare, showOn } from "./nodes.js";
 import { Streams } from "./streams.js";
 
 const SETTING = "CausVid.LiveFrames"; // also read by nodes/host/live_client.py
@@ -36,6 +36,7 @@ app.registerExtension({
     api.addEventListener("reconnected", recover);
     recover();
   },
+  nodeCreated: (node) => prepare(node),
   afterConfigureGraph: () => placeAll(),
 });
 

@@ -1,14 +1,26 @@
-/** Players on nodes of the graph: found by execution id, shown as a widget that is never saved. */
+/**
+ * Players on nodes of the graph, as a widget that is never saved.
+ *
+ * Every node that makes a stream gets the widget when it is made, empty and without height: Vue
+ * nodes of older editors do not learn of widgets that come later.
+ */
 import { Player } from "./player.js";
 
 const WIDGET = "causvid_live";
 const MARGIN = 6;
 const PADDING = 6; // as in player.css
-const BARS = 58; // px of the player's controls
+const BARS = 60; // px of the player's controls and padding
 const SMALLEST_STAGE = 72;
 const LARGEST_STAGE = 400;
+const KINDS = new Set([
+  "CausVid_TextToVideo",
+  "CausVid_ImageToVideo",
+  "CausVid_VideoToVideo",
+  "CausVid_ExtendVideo",
+  "CausVid_RenderToVideo",
+]);
 
-const players = new WeakMap(); // node -> {player, widget, height}
+const places = new WeakMap(); // node -> {holder, player, height}
 
 /** The node behind an execution id such as "12:7", node 7 within subgraph node 12; null if none. */
 export function nodeAt(root, executionId) {
@@ -21,78 +33,79 @@ export function nodeAt(root, executionId) {
   return node;
 }
 
-/** Show a stream on a node, from its start unless it is shown there already. */
-export function showOn(node, stream) {
-  const shown = players.get(node);
-  if (shown) shown.player.show(stream);
-  else add(node, stream);
-}
-
-/** Take the player off a node; it gets back the height it had. */
-export function hideOn(node) {
-  const shown = players.get(node);
-  if (!shown) return;
-  forget(node);
-  node.removeWidget(shown.widget);
-  node.setSize([node.size[0], shown.height]);
-  node.setDirtyCanvas?.(true, true);
-}
-
-function add(node, stream) {
-  const player = new Player(stream);
-  const height = node.size[1];
-  const stage = stageHeight(node.size[0] - 2 * (MARGIN + PADDING), stream.facts);
-  const widget = node.addDOMWidget(WIDGET, "causvid_player", player.root, {
+/** Give a node that was just made a place for a player, if it makes streams. */
+export function prepare(node) {
+  if (!KINDS.has(node.comfyClass) || places.has(node)) return;
+  const holder = document.createElement("div");
+  holder.className = "causvid-holder";
+  holder.hidden = true;
+  const place = { holder, player: null, height: 0 };
+  places.set(node, place);
+  const widget = node.addDOMWidget(WIDGET, "causvid_player", holder, {
     serialize: false,
     hideOnZoom: false,
     margin: MARGIN,
-    getMinHeight: () => SMALLEST_STAGE + BARS + 2 * MARGIN,
+    getMinHeight: () => heightOf(place, node.size[0]),
+    getMaxHeight: () => (place.player ? undefined : 0),
     getValue: () => "",
     setValue: () => {},
   });
   widget.serialize = false;
-  placeBeforePreview(node, widget);
-  players.set(node, { player, widget, height });
-  prepare(node);
-  // Nodes that are elements grow by themselves.
-  if (!LiteGraph.vueNodesMode) {
-    node.setSize([node.size[0], height + stage + BARS + 2 * MARGIN]);
-  }
-  node.setDirtyCanvas?.(true, true);
-}
 
-/** Above the editor's own still picture, which is not saved either. */
-function placeBeforePreview(node, widget) {
-  const preview = node.widgets.findIndex((other) => other.name.startsWith("$$canvas-image"));
-  const own = node.widgets.indexOf(widget);
-  if (preview < 0 || own < preview) return;
-  node.widgets.splice(own, 1);
-  node.widgets.splice(preview, 0, widget);
-}
-
-/** Chain what a node calls when it is saved and removed; once for each node. */
-function prepare(node) {
-  if (node.causvidPlayer) return;
-  Object.defineProperty(node, "causvidPlayer", { value: true }); // not enumerable: never saved
   const { onSerialize, onRemoved } = node;
   node.onSerialize = function (saved) {
     const result = onSerialize?.apply(this, arguments);
-    const shown = players.get(this);
-    if (shown) saved.size = [saved.size[0], shown.height];
+    if (place.player) saved.size = [saved.size[0], place.height]; // what it is without the player
+    // Editors number values by widget; those behind one that is not saved must not move.
+    const own = this.widgets.indexOf(widget);
+    if (saved.widgets_values?.length > own) saved.widgets_values.splice(own, 1);
     return result;
   };
   node.onRemoved = function () {
-    forget(this);
+    empty(place);
     return onRemoved?.apply(this, arguments);
   };
 }
 
-function forget(node) {
-  players.get(node)?.player.destroy();
-  players.delete(node);
+/** Show a stream on a node, from its start unless it is shown there already. */
+export function showOn(node, stream) {
+  const place = places.get(node);
+  if (!place) return;
+  if (place.player) {
+    place.player.show(stream);
+    return;
+  }
+  place.player = new Player(stream);
+  place.holder.append(place.player.root);
+  place.holder.hidden = false;
+  place.height = node.size[1];
+  resize(node, place.height + heightOf(place, node.size[0]));
 }
 
-function stageHeight(width, facts) {
-  const wanted = (width * facts.height) / facts.width;
-  return Math.round(Math.min(LARGEST_STAGE, Math.max(SMALLEST_STAGE, wanted)));
+/** Take the player off a node; it gets back the height it had. */
+export function hideOn(node) {
+  const place = places.get(node);
+  if (!place?.player) return;
+  empty(place);
+  resize(node, place.height);
+}
+
+/** Px that the widget takes on a node of a width: room for the whole picture, 0 without a player. */
+function heightOf(place, nodeWidth) {
+  if (!place.player) return 0;
+  const { width, height } = place.player.stream.facts;
+  const stage = ((nodeWidth - 2 * (MARGIN + PADDING)) * height) / width;
+  return Math.round(Math.min(LARGEST_STAGE, Math.max(SMALLEST_STAGE, stage))) + BARS + 2 * MARGIN;
+}
+
+function empty(place) {
+  place.player?.destroy();
+  place.player = null;
+  place.holder.hidden = true;
+}
+
+/** Nodes that are elements have the height of what is in them. */
+function resize(node, height) {
+  if (!LiteGraph.vueNodesMode) node.setSize([node.size[0], height]);
+  node.setDirtyCanvas?.(true, true);
 }
