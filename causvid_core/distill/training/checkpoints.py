@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from safetensors import SafetensorError
 from torch import Tensor
@@ -93,8 +93,9 @@ def load(path: Path, learners: Mapping[str, Learner], ema: EMA | None) -> int:
 def read(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Fill tensors, split or whole, with those of the same names. Raises CheckpointDamaged."""
     try:
-        reader = dcp.HuggingFaceStorageReader(str(path))
-        dcp.load(dict(tensors), storage_reader=reader, no_dist=not dist.is_initialized())
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled")
+            dcp.load(dict(tensors), storage_reader=dcp.HuggingFaceStorageReader(str(path)))
     except (dcp.CheckpointException, SafetensorError, OSError, KeyError, RuntimeError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise CheckpointDamaged(

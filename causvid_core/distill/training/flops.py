@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
 from ...model.config import WanConfig
 from ...model.pieces import split_blocks
-from ...model.transformer import CausalWan
+from ...model.transformer import Block, CausalWan
 from ...stream.recipe import Recipe
 
 
@@ -78,10 +79,16 @@ class Pass:
         c = self.config
         layer = self.tokens * (_KEPT_DIM * c.dim + _KEPT_FFN * c.ffn_dim) * itemsize
         layer += self.tokens * _KEPT_FLOAT * c.dim * 4
-        prompt = c.num_layers * self.rows * 4 * c.dim * itemsize
         if not recompute:
-            return c.num_layers * layer + prompt
-        return c.num_layers * self.tokens * c.dim * itemsize + layer + prompt
+            return c.num_layers * layer + self.around_bytes(itemsize)
+        inputs = c.num_layers * self.tokens * c.dim * itemsize
+        return inputs + layer + self.around_bytes(itemsize)
+
+    def around_bytes(self, itemsize: int) -> float:
+        """What is kept outside of the layers: of the prompt for each of them, and of the ends."""
+        c = self.config
+        prompt = (4 * c.num_layers + 4) * self.rows * c.dim
+        return (prompt + 3 * self.tokens * c.dim) * itemsize + self.frames * 14 * c.dim * 4
 
     def cache_bytes(self, itemsize: int) -> float:
         """Keys and values of all latent frames, as a rollout in training keeps them."""
@@ -92,13 +99,15 @@ class Pass:
 _KEPT_DIM, _KEPT_FFN, _KEPT_FLOAT = 20, 2, 4
 
 
+@lru_cache
 def parameters(config: WanConfig) -> int:
     """Parameters of a transformer of these sizes."""
     with torch.device("meta"):
         return sum(p.numel() for p in CausalWan(config).parameters())
 
 
+@lru_cache
 def layer_parameters(config: WanConfig) -> int:
     """Parameters of one layer, which is what is gathered at a time."""
     with torch.device("meta"):
-        return sum(p.numel() for p in CausalWan(config).blocks[0].parameters())
+        return sum(p.numel() for p in Block(config).parameters())

@@ -1,0 +1,120 @@
+"""Configs: what is refused and in which words, and the pack's own."""
+
+import pytest
+import torch
+
+import causvid_core as cv
+from causvid_core.cli import main
+from causvid_core.distill.training.config import read_config, require_paths
+from causvid_core.distill.training.tables import ConfigError
+
+from .training_runs import ROOT
+
+PACK = sorted((ROOT / "configs").glob("*.toml"))
+TEXT = """
+stage = "flow_matching"
+steps = 10
+[run]
+folder = "runs/a"
+[model]
+size = "mini"
+[data]
+kind = "world"
+folder = "clips"
+[batch]
+size = 8
+[optimizer]
+lr = 1e-4
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(TEXT)
+    return path
+
+
+def test_a_value_given_with_set_replaces_the_files(file):
+    config = read_config(
+        file, ["run.seed=3", "run.folder=/data/run 1", "ema.decay=0.9", "optimizer.betas=[0, 0.9]"]
+    )
+    assert config.run.seed == 3 and config.run.folder == "/data/run 1"
+    assert config.ema.decay == 0.9 and config.optimizer.betas == (0.0, 0.9)
+    assert read_config(file).ema is None and read_config(file).optimizer.betas == (0.9, 0.999)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("optimizer.learning_rate=1", "optimizer.learning_rate is no setting"),
+        ("optimizr.lr=1", "optimizr is no setting; did you mean 'optimizer'"),
+        ("run.sed=1", "run.sed is no setting; did you mean 'seed'"),
+        ("optimizer.lr=fast", "optimizer.lr is 'fast'; a number is expected"),
+        ("optimizer.lr=0", "optimizer.lr is 0.0; it has to be above 0"),
+        ("optimizer.lr=nan", "optimizer.lr is nan; it has to be above 0"),
+        ("steps=2.5", "steps is 2.5; a whole number is expected"),
+        ("steps=true", "steps is True; a whole number is expected"),
+        ("data.no_prompt_share=2", "data.no_prompt_share is 2.0; it has to be at most 1"),
+        ("optimizer.betas=[0.9]", "optimizer: betas are 1 numbers; AdamW has 2"),
+        ("optimizer.betas=0.9", "optimizer.betas is 0.9; a list, each a number, is expected"),
+        ("model.recipe=causvidd", "'causvidd'; did you mean 'causvid'?"),
+        ("model.size=2b", "model.size is '2b'"),
+        ("run=3", "run is 3; it has to be a table, [run]"),
+        ("stage=dmd", "stage dmd needs a table [dmd]"),
+        ("stage=ode_regression", "this stage learns from ode-pairs"),
+        ("data.latent_height=7", "7"),
+        ("model.shape={dim=8, ffn_dim=8, num_heads=1, num_layers=1}", "either a size"),
+    ],
+)
+def test_errors_name_the_file_the_key_and_the_remedy(file, override, message):
+    with pytest.raises(ConfigError) as error:
+        read_config(file, [override])
+    assert message in str(error.value) and str(file) in str(error.value)
+
+
+def test_files_that_are_no_config_are_refused(tmp_path, file):
+    with pytest.raises(ConfigError, match="there is no config"):
+        read_config(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="--set run says nothing"):
+        read_config(file, ["run"])
+    file.write_text("stage = ")
+    with pytest.raises(ConfigError, match="is no TOML"):
+        read_config(file)
+    file.write_text('stage = "dmd"')
+    with pytest.raises(ConfigError, match="steps is missing; a whole number has to be given"):
+        read_config(file)
+
+
+@pytest.mark.parametrize("path", PACK, ids=lambda path: path.stem)
+def test_the_packs_own_configs_run_dry(path, capsys):
+    assert main(["train", str(path), "--dry-run", "--gpus", "1"]) == 0
+    shown = capsys.readouterr().out
+    with torch.device("meta"):
+        model = cv.CausalWan(read_config(path).model.config)
+    assert f"{sum(p.numel() for p in model.parameters()):,}" in shown and "steps a day" in shown
+
+
+def test_placeholders_are_named_before_anything_starts(capsys):
+    config = read_config(ROOT / "configs" / "self_forcing_1.3b.toml")
+    with pytest.raises(ConfigError, match="--set model.weights=PATH"):
+        require_paths(config)
+    assert main(["train", str(ROOT / "configs" / "mini_ode.toml")]) == 2
+    assert "model.weights is the placeholder" in capsys.readouterr().err
+
+
+def test_published_values_are_those_of_the_papers():
+    """reference: CausVid's and Self-Forcing's published configs."""
+    ode, dmd, forcing = (
+        read_config(ROOT / "configs" / f"{name}_1.3b.toml")
+        for name in ("causvid_ode", "causvid_dmd", "self_forcing")
+    )
+    assert (ode.optimizer.lr, ode.batch.per_rank, ode.steps) == (2e-6, 2, 3000)
+    assert ode.recipe.timesteps == (1000, 757, 522) and ode.optimizer.clip_norm == 10
+    assert dmd.teacher.guidance == 3.5 and dmd.critic.steps_per_update == 5
+    assert (dmd.dmd.shift, dmd.dmd.least_timestep, dmd.dmd.most_timestep) == (8, 20, 980)
+    assert not dmd.teacher.causal and dmd.teacher.size == dmd.critic.size == "1.3b"
+    assert forcing.teacher.size == "14b" and forcing.teacher.guidance == 3
+    assert forcing.critic.optimizer.lr == 4e-7 and forcing.optimizer.betas == (0, 0.999)
+    assert (forcing.ema.decay, forcing.ema.from_step, forcing.steps) == (0.99, 200, 600)
+    assert forcing.batch.size == 64 and forcing.recipe.warp and forcing.recipe.shift == 5
