@@ -14,6 +14,7 @@ from .load_stream import LoadStream
 from .prompt_schedule import PromptSchedule
 from .prompt_travel import PromptTravel
 from .recipe import RecipeNode
+from .render_to_video import RenderToVideo
 from .save_stream import SaveStream
 from .stream_decode import StreamDecode
 from .stream_info import StreamInfo
@@ -31,6 +32,7 @@ NODES: list[type[io.ComfyNode]] = [
     ImageToVideo,
     VideoToVideo,
     ExtendVideo,
+    RenderToVideo,
     StreamDecode,
     SaveStream,
     LoadStream,

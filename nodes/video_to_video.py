@@ -7,16 +7,12 @@ from torch import Tensor
 
 from ..causvid_core import Recipe
 from ..causvid_core.media.motion import MotionStrength
-from ..causvid_core.render.source import fitted
-from ..causvid_core.stream import geometry
-from ..causvid_core.stream.lengths import whole_px
 from ..causvid_core.stream.state import StreamState
 from .host import footage_inputs, inputs
+from .host.footage_source import ENDINGS, HOLD, Take, take_footage
 from .host.notice import show
 from .host.schema import advanced, schema
-from .host.streaming import OpenStream, lengthen, open_stream
-
-HOLD, CUT = ENDINGS = ("repeat last frame", "cut off")
+from .host.streaming import lengthen, open_stream
 
 
 class VideoToVideo(io.ComfyNode):
@@ -107,61 +103,13 @@ class VideoToVideo(io.ComfyNode):
             model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
             recipe=recipe, stream=stream, options=inputs.StreamOptions(**options),
         )  # fmt: skip
-        if latents is not None:
-            if follow_motion:
-                show("follow_motion needs pictures to look at, so it has no effect on a LATENT")
-            return _from_latent(opened, latents, strength, seconds, ending)
-        footage, encoder = footage_inputs.taken_in(video, images, vae)
-        given, taken, text = _length(opened.state, footage.px_frames, seconds, ending)
-        follows = MotionStrength(strength, follow_motion)
-        frames = fitted(footage.read(0), width, height, fit)
-        source = footage_inputs.encoded_blocks(
-            encoder, frames, opened.state, ending == HOLD, follows.push
-        )
+        take = Take(width, height, fit, strength, seconds, follow_motion, ending)
+        taken = take_footage(opened, take, vae=vae, video=video, images=images, latents=latents)
         made = lengthen(
-            opened, seconds=0.0, px_frames=taken, source=source, strength=follows,
-            source_id=f"{footage.name} {encoder.name} {fit} {strength} {follow_motion} {ending}",
-            beside=encoder.beside(height, width), note=f"{footage.text}{text}",
+            opened, px_frames=taken.px_frames, source=taken.source, strength=taken.strength,
+            source_id=taken.source_id, beside=taken.beside, note=taken.note,
         )  # fmt: skip
-        if follow_motion:
-            used = f"{min(follows.used):.2f} to {max(follows.used):.2f}"
-            show(f"{footage.text}{text}. Strength followed the motion, {used}")
-        return io.NodeOutput(*made.args, given)
-
-
-def _from_latent(
-    opened: OpenStream, latent: dict[str, Tensor], strength: float, seconds: float, ending: str
-) -> io.NodeOutput:
-    """The same for footage that is encoded already."""
-    state = opened.state
-    latents = footage_inputs.given_latents(opened.model, latent, state)
-    text, alone = "LATENT", geometry.TIME_SCALE - 1
-    if state.blocks:
-        # It stands for one px frame; within a stream every latent frame stands for four.
-        latents, text, alone = latents[:, :, 1:], "LATENT without its first frame", 0
-    if not latents.shape[2]:
-        raise ValueError("The LATENT has no frames that can follow a stream; give a longer one.")
-    there = latents.shape[2] * geometry.TIME_SCALE - alone
-    given, taken, ends = _length(state, there, seconds, ending)
-    source = footage_inputs.held(latents, (taken + alone) // geometry.TIME_SCALE)
-    made = lengthen(
-        opened, seconds=0.0, px_frames=taken, source=source, strength=strength,
-        note=f"{text}{ends}",
-    )  # fmt: skip
-    return io.NodeOutput(*made.args, given)
-
-
-def _length(state: StreamState, there: int, seconds: float, ending: str) -> tuple[int, int, str]:
-    """Px frames of the stream at the end of the footage, px frames to make, words about the end.
-
-    there: px frames of the footage.
-    """
-    wanted = min(there, geometry.px_frames_from_seconds(seconds)) if seconds else there
-    taken = whole_px(state, wanted, there, ending == HOLD)
-    before = geometry.px_frames_from_latent(state.frames) if state.blocks else 0
-    ends = ""
-    if taken > there:
-        ends = f", the last one repeated {taken - there} times to fill a block"
-    elif taken < wanted:
-        ends = f", {wanted - taken} at the end left out"
-    return before + min(taken, there), taken, ends
+        if isinstance(taken.strength, MotionStrength) and follow_motion:
+            used = f"{min(taken.strength.used):.2f} to {max(taken.strength.used):.2f}"
+            show(f"{taken.note}. Strength followed the motion, {used}")
+        return io.NodeOutput(*made.args, taken.end_px)

@@ -22,7 +22,7 @@ BEHIND = 2  # blocks that may be on their way before the device is waited for
 class Film:
     """Decodes the blocks of a stream as they are made and gives their px frames away, in order.
 
-    A context manager: `begin` where the stream stands, then `add` every finished block. On every
+    A context manager: `begin` with the stream as it is, then `add` every finished block. On every
     way out what was added is given. On a GPU a block is decoded while the next one is made.
     give: is told px frames `[T, H, W, 3]` on the CPU: uint8, or int32 up to 65535 where `deep`.
     """
@@ -51,18 +51,17 @@ class Film:
     ) -> None:
         self._deliver_rest()
 
-    def begin(self, state: StreamState, whole: bool = False) -> None:
-        """Go on after the blocks that `state` has.
+    def begin(self, state: StreamState, first: int, heed: Callable[[], object] = int) -> None:
+        """Give the frames of the blocks from `first` on that `state` has already.
 
-        whole: give their frames first. Otherwise the decoder goes on from what `state` keeps of
-        an earlier decoding, or decodes once more what bears on the frames to come.
+        The decoder goes on from what `state` keeps of an earlier decoding, or decodes once more
+        what bears on those frames. heed: called before each block; what it raises passes through.
         """
-        if whole:
-            for index, block in enumerate(state.history):
-                self._push(index, block.latents, block.switch)
-        else:
-            go_on(self._decoder, state.decoder, state.history, state.blocks)
-        self._blocks = state.blocks
+        go_on(self._decoder, state.decoder, state.history, first)
+        self._blocks = first
+        for index in range(first, state.blocks):
+            heed()
+            self._push(index, state.history[index].latents, state.history[index].switch)
 
     def add(self, block: Block) -> None:
         """Decode the next block of the stream."""

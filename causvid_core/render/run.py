@@ -95,7 +95,7 @@ def _rendered(
 
         with Film(parts.decoder(), parts.device, give, deep=is_deep(settings.pixel_format)) as film:
             try:
-                film.begin(state, whole=arguments.resume is None)
+                film.begin(state, state.blocks if arguments.resume else 0, stop.check)
                 with closing(rollout(
                     parts.model, state, job.context, job.blocks, job.source, arguments.strength,
                     on_step=on_step, switch=arguments.mode, store=store,

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ...causvid_core import BoundWan, load_stream, save_stream
+from ...causvid_core.stream.disk import DiskStore
 from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.rollout import Block
 from ...causvid_core.stream.state import StreamState
@@ -34,13 +35,16 @@ class Checkpoint:
         # A cache in 8 bits cannot be had again from latents, so it has to travel.
         self._exact = begun.snapshot is not None and bool(begun.snapshot.scales)
 
-    def resume(self) -> StreamState:
-        """The stream as far as an earlier run of this render came; else as it begins."""
+    def resume(self, store: DiskStore | None = None) -> StreamState:
+        """The stream as far as an earlier run of this render came; else as it begins.
+
+        store: where its latents go, if not into memory.
+        """
         begun = self._begun
         if not self._path.is_file():
             return begun
         try:
-            found = load_stream(self._path)
+            found = load_stream(self._path, store)
             if not self._continues(found):
                 raise ValueError(f"{self._path.name} holds another stream")
         except (ValueError, OSError) as error:

@@ -1,7 +1,7 @@
 """One rollout of the core inside the host: memory, progress and tidying up around it."""
 
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import NamedTuple
 
 import comfy.model_management
@@ -9,6 +9,8 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...causvid_core import BoundWan, rollout, stream_memory_bytes
+from ...causvid_core.stream.ahead import steps_ahead, switches_ahead
+from ...causvid_core.stream.disk import DiskStore
 from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.prompts import PromptPlan
 from ...causvid_core.stream.rollout import Block
@@ -36,7 +38,7 @@ class Keeping(NamedTuple):
 class Rendering(NamedTuple):
     """What `rollout` makes a stream of; see there. source begins with the first block.
 
-    beside: models that the source needs while the stream is made.
+    beside: models that the source needs while the stream is made. store: where latents go.
     """
 
     context: Tensor | PromptPlan
@@ -45,6 +47,7 @@ class Rendering(NamedTuple):
     strength: float | Callable[[int], float] = 1.0
     switch: str = "carry"
     beside: Beside = NOTHING
+    store: DiskStore | None = None
 
 
 def continue_stream(
@@ -53,19 +56,20 @@ def continue_stream(
     state: StreamState,
     rendering: Rendering,
     keeping: Keeping,
-    on_block: Callable[[Block], None],
+    listening: AbstractContextManager[Callable[[Block], object]],
     view: LiveView,
 ) -> tuple[StreamState, str]:
     """The stream when `rendering` is done, and a sentence on what it takes along.
 
-    `bound` is `model` bound by `bind_model`; on_block is told every block, and before it the view,
-    which is open. Nothing stays on the device but what `handover` keeps until the execution ends.
-    On every way out, Cancel included, `state` stays valid.
+    `bound` is `model` bound by `bind_model`. listening: entered when the weights are in place; what
+    it gives is told every block, and before it the view, which is open. Nothing stays on the device
+    but what `handover` keeps until the execution ends. On every way out, Cancel included, `state`
+    stays valid.
     """
     handover.take(state)
     first, blocks = state.blocks, rendering.blocks
-    steps = [len(state.recipe.schedule(first + n).timesteps) for n in range(blocks)]
-    progress = RolloutProgress(view, first, steps)
+    switches = switches_ahead(bound, state, rendering.context, rendering.switch, blocks)
+    progress = RolloutProgress(view, first, steps_ahead(state, switches))
     needed = stream_memory_bytes(
         state.recipe, bound.config, state.height, state.width, state.batch, bound.dtype,
         latent_frames=Plan.of(state.recipe).frames_before(first + blocks),
@@ -75,9 +79,9 @@ def continue_stream(
         with placed(model, max(0, needed - handover.held_bytes(state)), rendering.beside):
             made = rollout(
                 bound, state, rendering.context, blocks, rendering.source, rendering.strength,
-                on_step=progress, switch=rendering.switch,
+                on_step=progress, switch=rendering.switch, store=rendering.store,
             )  # fmt: skip
-            with closing(made) as run:
+            with listening as on_block, closing(made) as run:
                 for last in run:
                     view.block(last)
                     on_block(last)

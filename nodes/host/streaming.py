@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +13,20 @@ from torch import Tensor
 
 from ...causvid_core import BoundWan, Recipe, start
 from ...causvid_core.stream import geometry
+from ...causvid_core.stream.ahead import switches_ahead
+from ...causvid_core.stream.disk import DiskStore
+from ...causvid_core.stream.lengths import blocks_for
 from ...causvid_core.stream.prompts import PromptPlan
+from ...causvid_core.stream.rollout import Block
 from ...causvid_core.stream.state import StreamState
-from .checkpointing import checkpoint, rest_of
+from .checkpointing import Checkpoint, checkpoint, rest_of
 from .inputs import StreamOptions
 from .live import LiveView
 from .notice import show
 from .prompting import prompt_batch, stream_prompts
 from .rendering import Rendering, continue_stream, to_latent
 from .sampling import NOTHING, Beside, bind_model
-from .streams import continuable, count_blocks, default_recipe
+from .streams import continuable, default_recipe, told
 
 
 @dataclass(frozen=True)
@@ -70,44 +75,79 @@ def open_stream(
     return OpenStream(model, bound, state, context, options)
 
 
-def lengthen(
+Listening = Callable[[StreamState, LiveView], AbstractContextManager[Callable[[Block], object]]]
+"""listening(state, view): what a node does beside the rollout that goes on from `state`. Entered
+when the weights are in place; what it gives is told every block."""
+
+
+def lengthen(opened: OpenStream, **longer: Any) -> io.NodeOutput:
+    """The stream, made longer as `make_longer` takes it: STREAM and LATENT."""
+    state = make_longer(opened, **longer)
+    return io.NodeOutput(state, to_latent(opened.model, state))
+
+
+def make_longer(
     opened: OpenStream,
     *,
-    seconds: float,
+    seconds: float = 0.0,
     px_frames: int = 0,
     source: Tensor | Iterable[Tensor] | None = None,
     strength: float | Callable[[int], float] = 1.0,
     source_id: str | None = None,
     beside: Beside = NOTHING,
     note: str = "",
-) -> io.NodeOutput:
-    """Roll the stream out by `px_frames` px frames, or by `seconds` where that is 0.
+    store: DiskStore | None = None,
+    listening: Listening | None = None,
+) -> StreamState:
+    """The stream, rolled out by `px_frames` px frames, or by `seconds` where that is 0.
 
     Rounded up to whole blocks, with a notice. source, strength: see `rollout`; the stream ends
     where its source ends. source_id: names the contents of a source, and its strength, that are
-    no plain values, so that checkpoints find them again. beside: models that the source needs.
-    note: what else the notice says. Returns STREAM and LATENT.
+    no plain values, so that checkpoints find them again. beside: models that the source or
+    `listening` needs. note: what else the notice says. store: where latents go. listening: takes
+    the blocks; the node then shows their frames itself.
     """
     state, options = opened.state, opened.options
     px_frames = px_frames or geometry.px_frames_from_seconds(seconds)
-    blocks, text = count_blocks(state, px_frames)
+    blocks = blocks_for(state, px_frames)
+    switches = switches_ahead(opened.bound, state, opened.context, options.switch, blocks)
+    text = told(state, px_frames, switches)
     text = f"{note}. {text}" if note else text
     show(text)
-    rendering = Rendering(opened.context, blocks, source, strength, options.switch, beside)
+    rendering = Rendering(opened.context, blocks, source, strength, options.switch, beside, store)
     mark = checkpoint(opened.bound, state, rendering, options.checkpoint_blocks, source_id)
     begun = state
     if mark is not None:
-        state = mark.resume()
+        state = mark.resume(store)
         rendering = rest_of(rendering, begun, state)
-    with LiveView(opened.model, state, rendering.blocks) as view:
+    with LiveView(opened.model, state, rendering.blocks, decoded=listening is not None) as view:
+        heard = (listening or _nothing)(state, view)
         state, carried = continue_stream(
-            opened.model, opened.bound, state, rendering, options.keeping, mark or _ignore, view
+            opened.model, opened.bound, state, rendering, options.keeping, _and(heard, mark), view
         )
     if mark is not None:
         mark.remove()
     show(f"{text}. {carried}")
-    return io.NodeOutput(state, to_latent(opened.model, state))
+    return state
 
 
-def _ignore(block: object) -> None:
-    """Without checkpoints a finished block needs nothing more."""
+@contextmanager
+def _and(
+    heard: AbstractContextManager[Callable[[Block], object]], mark: Checkpoint | None
+) -> Iterator[Callable[[Block], object]]:
+    """What `heard` does, then the checkpoint."""
+    with heard as on_block:
+
+        def both(block: Block) -> None:
+            on_block(block)
+            if mark is not None:
+                mark(block)
+
+        yield both
+
+
+def _nothing(
+    state: StreamState, view: LiveView
+) -> AbstractContextManager[Callable[[Block], object]]:
+    """A node that does nothing beside."""
+    return nullcontext(lambda block: None)

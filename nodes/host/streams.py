@@ -1,11 +1,15 @@
 """What nodes that start or continue a stream have in common."""
 
+from collections.abc import Sequence
+
 from comfy.model_patcher import ModelPatcher
 
 from ...causvid_core import BoundWan, Recipe, recipes
 from ...causvid_core.stream import geometry
-from ...causvid_core.stream.lengths import blocks_for, latent_frames_for
+from ...causvid_core.stream.ahead import px_ahead
+from ...causvid_core.stream.lengths import latent_frames_for
 from ...causvid_core.stream.plan import Plan
+from ...causvid_core.stream.scene import starts_afresh
 from ...causvid_core.stream.state import StreamState
 from .models import recipe_name
 from .notice import show
@@ -69,19 +73,20 @@ def continuable(
     )
 
 
-def count_blocks(state: StreamState, px_frames: int) -> tuple[int, str]:
-    """Blocks that add at least `px_frames` px frames to a stream, and what that comes to."""
-    plan = Plan.of(state.recipe)
-    before, wanted = state.frames, latent_frames_for(state, px_frames)
-    blocks = blocks_for(state, px_frames)
-    total = plan.frames_before(state.blocks + blocks)
-    px = geometry.px_frames_from_latent(total)
-    made = px - (geometry.px_frames_from_latent(before) if before else 0)
+def told(state: StreamState, px_frames: int, switches: Sequence[str]) -> str:
+    """What the blocks come to that follow these switches and were counted for `px_frames`."""
+    made, blocks = px_ahead(state, switches), len(switches)
     counted = "1 block" if blocks == 1 else f"{blocks} blocks"
     text = f"{made} frames ({geometry.seconds_from_px(made):.1f} s) in {counted}"
-    if total > before + wanted:
+    plan = Plan.of(state.recipe)
+    added = plan.frames_before(state.blocks + blocks) - state.frames
+    if added > latent_frames_for(state, px_frames):
         per_block = plan.frames_per_block
         text += f", rounded up from {px_frames} to whole blocks of {per_block} latent frames"
-    if before:
+    if cuts := sum(map(starts_afresh, switches[not state.blocks :])):
+        counted = "a cut takes" if cuts == 1 else f"{cuts} cuts take"
+        text += f"; {counted} {cuts * (geometry.TIME_SCALE - 1)} frames away"
+    if state.blocks:
+        px = state.px_frames + made
         text += f"; the stream is then {px} frames ({geometry.seconds_from_px(px):.1f} s) long"
-    return blocks, text
+    return text

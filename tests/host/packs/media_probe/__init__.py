@@ -60,4 +60,28 @@ class OtherVAE:
         return (SimpleNamespace(first_stage_model=torch.nn.Linear(4, 4), patcher=None),)
 
 
-NODE_CLASS_MAPPINGS = {"MediaProbe_CompareVAE": CompareVAE, "MediaProbe_OtherVAE": OtherVAE}
+class Video:
+    """What the host's own loader gets out of a VIDEO."""
+
+    CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_NODE = "test", "run", (), True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"video": ("VIDEO",)}}
+
+    def run(self, video: Any) -> dict[str, Any]:
+        parts = video.get_components()
+        facts = {
+            "shape": list(parts.images.shape),
+            "mean": parts.images.mean().item(),
+            "fps": float(parts.frame_rate),
+            "metadata": dict(parts.metadata or {}),
+        }
+        return {"ui": {"text": [json.dumps(facts)]}}
+
+
+NODE_CLASS_MAPPINGS = {
+    "MediaProbe_CompareVAE": CompareVAE,
+    "MediaProbe_OtherVAE": OtherVAE,
+    "MediaProbe_Video": Video,
+}
