@@ -8,12 +8,12 @@ from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from ...mini.text_encoder import TextEncoder
 from ..guidance import Conditioning
 from ..latents import read_world
 from ..shards import ShardSet
+from ..texts import MINI, find_texts
+from ..texts import TENSOR as CONTEXT
 from .draws import Draws, samples_of
 from .settings import Experiment
 from .tables import ConfigError
@@ -34,13 +34,6 @@ class Source(Protocol):
     def __getitem__(self, index: int) -> tuple[str, dict[str, Tensor]]: ...
 
 
-class Texts(Protocol):
-    """Encodings of prompts."""
-
-    def encode(self, prompt: str) -> Tensor:
-        """[l, text_dim] in float32, without padding; l is 0 for the Mini's empty prompt."""
-
-
 class Samples:
     """The samples of an experiment with the encodings of their prompts.
 
@@ -55,10 +48,9 @@ class Samples:
         self.source: Source = (
             World(folder) if data.kind == "world" else Shards(folder, data.kind, skip)
         )
-        texts = data.texts or data.folder
-        self.texts: Texts = MiniTexts() if texts == "mini" else ShardTexts(Path(texts), skip)
+        self._texts = data.texts or {"world": MINI, "texts": str(folder)}.get(data.kind, "")
+        self._encode = find_texts(self._texts) if self._texts else None
         self._experiment = experiment
-        self._width = experiment.model.config.text_dim
 
     def batch(self, step: int, purpose: str, places: Sequence[int]) -> Batch:
         """The samples at some places of a step's batch, on the CPU, cut to the size trained at.
@@ -74,7 +66,7 @@ class Samples:
             for name in TENSORS
             if name in samples[0][1]
         }
-        conditioning = self.conditioning([prompt for prompt, _ in samples])
+        conditioning = Conditioning.of([self._context(*sample) for sample in samples])
         return Batch(tensors, conditioning, Draws(run.seed, step, purpose, places), places)
 
     def prompts(self, step: int, places: Sequence[int]) -> list[str]:
@@ -84,18 +76,27 @@ class Samples:
         return [self.source[chosen[place]][0] for place in places]
 
     def conditioning(self, prompts: Sequence[str]) -> Conditioning:
-        """Prompts as the model reads them, on the CPU. ConfigError for another text encoder's."""
-        encoded = [self.texts.encode(prompt) for prompt in prompts]
-        for text in encoded:
-            if text.shape[1] != self._width:
-                raise ConfigError(
-                    f"the prompts are encoded in {text.shape[1]} values; the model reads "
-                    f"{self._width} (data.texts)"
-                )
-        lengths = torch.tensor([len(text) for text in encoded])
-        # A prompt of no words is padding alone, which needs one row to stand in.
-        rows = [text if len(text) else torch.zeros(1, self._width) for text in encoded]
-        return Conditioning(pad_sequence(rows, batch_first=True), lengths)
+        """Prompts as the model reads them, on the CPU. ValueError for one that is not encoded."""
+        return Conditioning.of([self._context(prompt, {}) for prompt in prompts])
+
+    def _context(self, prompt: str, tensors: dict[str, Tensor]) -> Tensor:
+        """The encoding [l, text_dim] of a sample's prompt."""
+        if self._encode is not None:
+            context = self._encode(prompt)
+        elif CONTEXT in tensors:
+            context = tensors[CONTEXT].float()
+        else:
+            raise ConfigError(
+                f"there is no encoding of {prompt[:60]!r}: name a folder of encoded texts, or "
+                '"mini" for the Mini (data.texts)'
+            )
+        width = self._experiment.model.config.text_dim
+        if context.shape[1] != width:
+            raise ConfigError(
+                f"the prompts are encoded in {context.shape[1]} values; the model reads {width} "
+                "(data.texts)"
+            )
+        return context
 
     def _cut(self, latents: Tensor, name: str) -> Tensor:
         """The first latent frames of a sample [..., T, H, W], in float32."""
@@ -138,33 +139,6 @@ class World:
 
     def __getitem__(self, index: int) -> tuple[str, dict[str, Tensor]]:
         return self._specs[index].caption, {"latents": self._latents[index]}
-
-
-class MiniTexts:
-    """The Mini's text encoder."""
-
-    def __init__(self) -> None:
-        self._encoder = TextEncoder.load()
-
-    def encode(self, prompt: str) -> Tensor:
-        return self._encoder.embed(prompt)
-
-
-class ShardTexts:
-    """Encodings that were made beforehand, by prompt."""
-
-    def __init__(self, folder: Path, skip_damaged: bool) -> None:
-        self._set = ShardSet(folder.expanduser(), kind="texts", skip_damaged=skip_damaged)
-        self._index = {prompt: index for index, prompt in enumerate(self._set.prompts)}
-        self._folder = folder
-
-    def encode(self, prompt: str) -> Tensor:
-        if prompt not in self._index:
-            raise ConfigError(
-                f"{self._folder} has no encoding of the prompt {prompt[:60]!r}; encode it and add "
-                "it there (data.texts)"
-            )
-        return self._set[self._index[prompt]].tensors["context"].float()
 
 
 class Batch(NamedTuple):

@@ -44,7 +44,8 @@ class DistributionMatching(Stage):
         learns = self._make(critic, trained=True, weights=weights)
         self.fake = Network.bidirectional(learns)
         self.learners["critic"] = Learner(learns, critic.optimizer, experiment.steps, ranks)
-        self._guidance = Guidance(teacher.guidance, self.no_prompt)
+        away_from = self.no_prompt if teacher.guidance else None
+        self._guidance = Guidance(teacher.guidance, away_from)
         self._schedule = experiment.recipe.schedule(0)
         self._blocks = self.network.blocks(experiment.data.latent_frames)
 

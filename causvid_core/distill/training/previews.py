@@ -78,7 +78,7 @@ def _latents(stage: Stage, prompts: list[str]) -> Iterator[Tensor]:
         return
     draws = Draws(experiment.run.seed, 0, "previews", range(len(prompts)))
     noise = draws.normal(network.bound.config.out_dim, *size).to(device)
-    guidance = Guidance(settings.guidance, stage.no_prompt)
+    guidance = Guidance(settings.guidance, stage.no_prompt if settings.guidance else None)
     sampled = trajectory(
         network,
         noise,

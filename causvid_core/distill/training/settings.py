@@ -93,7 +93,7 @@ class Data:
 
     kind: what `folder` holds: shards of "clips", of "ode-pairs" or of "texts", or "world", clips
     that `train-mini --part latents` encoded. texts: where prompts are encoded, a folder of shards
-    of texts or "mini", the Mini's encoder; empty for `folder` itself. latent_frames,
+    of texts or "mini", the Mini's encoder; empty for beside the samples. latent_frames,
     latent_height, latent_width: the size that is trained at; longer clips are cut at their end.
     no_prompt: the empty or negative prompt that guidance leads away from. no_prompt_share: of the
     samples, which learn with that prompt instead of their own. damaged: what to do about a shard

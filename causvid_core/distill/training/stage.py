@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from torch import Tensor
 
 from ...model.binding import BoundWan
 from ..ema import EMA
+from ..guidance import Conditioning
 from ..network import Network
 from .data import Batch, Samples
 from .draws import Draws
@@ -37,7 +39,6 @@ class Stage:
         self.network = network_of(bound, experiment, experiment.model)
         average = experiment.ema
         self.ema = EMA(bound.tree, average.decay, average.from_step) if average else None
-        self.no_prompt = samples.conditioning([experiment.data.no_prompt]).to(ranks.device)
 
     def step(self, step: int) -> Figures:
         """Learn from the batch of a step; mutates the learners. Raises NotFinite."""
@@ -45,6 +46,12 @@ class Stage:
         figures = self.learners["model"].learn(step, losses)
         self._follow(step)
         return figures
+
+    @cached_property
+    def no_prompt(self) -> Conditioning:
+        """The empty or negative prompt, on the run's device."""
+        prompt = self.experiment.data.no_prompt
+        return self.samples.conditioning([prompt]).to(self.ranks.device)
 
     def loss(self, batch: Batch) -> Tensor:
         """This pass's part of the step's loss."""

@@ -28,11 +28,11 @@ class FlowMatching(Stage):
         blocks = self.network.blocks(latents.shape[2])
         chosen = draws.each(partial(self._timesteps, blocks=len(blocks)))
         timesteps = by_frame(chosen, blocks).to(latents.device)
-        dropped = draws.each(
-            partial(draw_dropped, batch=1, share=self.experiment.data.no_prompt_share)
-        ).to(latents.device)
         noise = draws.normal(*latents.shape[1:]).to(latents.device)
-        conditioning = batch.conditioning.replaced(dropped, self.no_prompt)
+        conditioning, share = batch.conditioning, self.experiment.data.no_prompt_share
+        if share:
+            dropped = draws.each(partial(draw_dropped, batch=1, share=share)).to(latents.device)
+            conditioning = conditioning.replaced(dropped, self.no_prompt)
         loss = flow_matching_loss(self.network, latents, noise, timesteps, conditioning)
         return loss * self.share()
 
