@@ -39,6 +39,16 @@ FRAME = """([kinds, margin, scale]) => {
     return { x: 120 - margin, y: 190 - 30 * scale - margin, width: (right - left) * scale
         + 2 * margin, height: (bottom - top + 30) * scale + 2 * margin };
 }"""
+STACK = """kinds => {
+    app.graph._nodes.filter(node => !kinds.includes(node.type)).forEach(n => app.graph.remove(n));
+    let top = 0;
+    for (const kind of kinds) {
+        const node = app.graph._nodes.find(node => node.type === kind);
+        node.pos = [0, top];
+        node.setSize([400, node.computeSize()[1]]);
+        top += node.size[1] + 60;
+    }
+}"""
 ENDED = "() => ended"
 WATCH = """() => {
     window.ended = false;
@@ -72,7 +82,7 @@ class Editor:
     def shot(self, *kinds: str, scale: float = 0.8) -> Image.Image:
         """The nodes of these types, or all, as the canvas shows them."""
         clip = self.page.evaluate(FRAME, [list(kinds), 16, scale])
-        self.page.mouse.move(5, 5)
+        self.page.mouse.move(VIEW["width"] / 2, VIEW["height"] - 20)
         self.page.wait_for_timeout(1200)  # widgets follow the canvas
         return Image.open(io.BytesIO(self.page.screenshot(clip=clip))).convert("RGB")
 
@@ -87,19 +97,17 @@ def editor(editor: Editor) -> Image.Image:
 
 
 def player(editor: Editor) -> Image.Image:
-    """Text to Video while it works."""
+    """Render to Video while it works: its frames are those that it decodes for the file."""
     story = editor.story("player")
-    prompt = story.prompt(
-        "Prompt", "a large red circle moving right over a navy gradient background"
-    )
-    shot = story.shot("", positive=prompt["CONDITIONING"], seconds=20.0, seed=3)
-    info = story.node("CausVid_StreamInfo", stream=shot["STREAM"])
-    story.place(LEFT, TOP, [story.mini, prompt], [shot], [info])
+    prompt = story.prompt("Prompt", "a large yellow star growing over a teal gradient background")
+    shot = story.shot("", "CausVid_RenderToVideo", vae=story.mini["VAE"], minutes=0.5, seed=3,
+                      positive=prompt["CONDITIONING"])  # fmt: skip
+    story.place(LEFT, TOP, [story.mini, prompt], [shot])
     editor.open(story.workflow())
     editor.run()
     editor.page.wait_for_selector('[aria-label="Live preview"]', timeout=120_000)
     editor.page.wait_for_timeout(4000)
-    picture = editor.shot("CausVid_TextToVideo", scale=1.0)
+    picture = editor.shot("CausVid_RenderToVideo", scale=0.8)
     editor.page.evaluate("window.comfyAPI.api.api.interrupt()")
     return picture
 
@@ -121,14 +129,14 @@ def timeline(editor: Editor) -> Image.Image:
 
 
 def load_checkpoint(editor: Editor) -> Image.Image:
-    """The loaders of the real weights and what they are connected to."""
+    """The loaders of the real weights, below each other."""
     workflow = editor.host.workflow("text_to_video_wan_1_3B")
     with editor.host.placeholder_models(workflow):
         editor.page.evaluate("app.refreshComboInNodes()")
         editor.open(workflow)
-        kinds = ("CausVid_LoadCheckpoint", "CLIPLoader", "VAELoader", "CLIPTextEncode",
-                 "CausVid_TextToVideo", "VAEDecode")  # fmt: skip
-        return editor.shot(*kinds, scale=0.6)
+        kinds = ("CausVid_LoadCheckpoint", "CLIPLoader", "VAELoader")
+        editor.page.evaluate(STACK, kinds)
+        return editor.shot(*kinds, scale=1.0)
 
 
 def download_checkpoint(editor: Editor) -> Image.Image:

@@ -3,67 +3,23 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from textwrap import shorten
 from types import MappingProxyType
-from typing import NamedTuple
 
 from hosting.environment import ROOT
 
-from .graph import Node, Output, Schemas, choices
-from .stories import MINI_PX, SEA, Story
+from .album import SHOT, Album, Row
+from .graph import choices
+from .stories import ENDLESS, MINI_PX, SEA
 
 RED, BLUE = "a large red circle", "a large blue square"
 PLAIN = "over a navy plain background"
 RIGHT, LEFTWARD = f"{RED} moving right {PLAIN}", f"{BLUE} moving left {PLAIN}"
 EXAMPLE = ROOT / "causvid_core" / "mini" / "example_jobs.csv"
-SHOT = 33  # px frames of three blocks of the Mini: 9, 12 and 12
 ROUND = 69  # of six, in which a shape that moves comes round and is whole again
 MORE = 36  # of three blocks that follow others
 FIVE = range(4, SHOT, 7)  # frames of a shot
-
-
-class Row(NamedTuple):
-    """A line of text, and frames as (what saves them, which of them); the first `given` are not
-    the model's."""
-
-    label: str
-    cells: Sequence[tuple[str, int]]
-    given: int = 0
-
-
-class Album(Story):
-    """A graph whose images are saved frame by frame, to be laid out in rows."""
-
-    def __init__(self, schemas: Schemas, name: str) -> None:
-        super().__init__(schemas, name)
-        self.rows: list[Row] = []
-        self._kept = 0
-
-    def made(self, text: str, px_frames: int = SHOT, seed: int = 1, **inputs: object) -> Node:
-        """A Text to Video node under a prompt."""
-        prompt = self.prompt("", text)
-        return self.shot("", positive=prompt["CONDITIONING"], px_frames=px_frames, seed=seed,
-                         **inputs)  # fmt: skip
-
-    def keep(self, images: Output) -> str:
-        """Save images; the name to be used in a row."""
-        self._kept += 1
-        name = f"kept_{self._kept:02}"
-        self.node("SaveImage", images=images, filename_prefix=self.place_of(name))
-        return name
-
-    def place_of(self, name: str) -> str:
-        """The prefix of a film's files."""
-        return f"{self.name}/{name}/frame"
-
-    def film_of(self, latent: Output) -> str:
-        """Decode and save a latent."""
-        return self.keep(self.decoded(latent)["IMAGE"])
-
-    def row(self, label: str, name: str, frames: Sequence[int], given: int = 0) -> None:
-        """A row of frames of one film."""
-        self.rows.append(Row(label, [(name, frame) for frame in frames], given))
 
 
 def mini_words(album: Album) -> None:
@@ -122,10 +78,10 @@ def schedule(album: Album) -> None:
             f"4s [cut]: a large white star turning {SEA}")  # fmt: skip
     prompts = album.node("CausVid_PromptSchedule", clip=album.mini["CLIP"], text=text)
     shot = album.shot("", prompts=prompts["PROMPTS"], px_frames=93, seed=1)
-    name = album.film_of(shot["LATENT"])
-    album.row("0 s: a large red circle ...", name, (0, 5, 10, 15, 20))
+    name = album.keep(album.images(shot["STREAM"]))
+    album.row("0: a large red circle ...", name, (0, 5, 10, 15, 20))
     album.row("2s ~1s: a large yellow circle ...", name, (24, 32, 40, 48, 56))
-    album.row("4s [cut]: a large white star ...", name, (60, 68, 76, 84, 92))
+    album.row("4s [cut]: a large white star ...", name, (57, 65, 73, 81, 89))
 
 
 def travel(album: Album) -> None:
@@ -237,18 +193,31 @@ def stream_info(album: Album) -> None:
 def stream_decode(album: Album) -> None:
     """New frames alone, and a cut beside what decoding without regard to it gives."""
     first = album.made(RIGHT)
-    vae = album.mini["VAE"]
-    begun = album.node("CausVid_StreamDecode", stream=first["STREAM"], vae=vae)
+    begun = album.node("CausVid_StreamDecode", stream=first["STREAM"], vae=album.mini["VAE"])
     album.row("whole: frames of the first node", album.keep(begun["IMAGE"]), FIVE)
     more = album.made(RIGHT, MORE, stream=begun["STREAM"])
-    added = album.node("CausVid_StreamDecode", stream=more["STREAM"], vae=vae, frames="new")
-    album.row("new: what the second node adds", album.keep(added["IMAGE"]), FIVE)
+    added = album.images(more["STREAM"], "new")
+    album.row("new: what the second node adds", album.keep(added), FIVE)
     text = f"a large white star turning {SEA}"
     cut = album.made(text, MORE, stream=first["STREAM"], switch="cut")
-    clean = album.node("CausVid_StreamDecode", stream=cut["STREAM"], vae=vae)
     frames = [SHOT + frame for frame in (-1, 0, 2, 4, 9)]
     album.row("a cut in VAE Decode", album.film_of(cut["LATENT"]), frames)
-    album.row("the same in Stream Decode", album.keep(clean["IMAGE"]), frames)
+    album.row("the same in Stream Decode", album.keep(album.images(cut["STREAM"])), frames)
+
+
+def render_to_video(album: Album) -> None:
+    """Half a minute of a schedule, read from its file."""
+    scenes = (f"a large red circle moving right {PLAIN}", f"a large yellow star growing {PLAIN}",
+              f"a large green square moving up {SEA}")  # fmt: skip
+    text = "\n".join(f"{10 * n}s [cut]: {scene}" for n, scene in enumerate(scenes))
+    prompts = album.node("CausVid_PromptSchedule", clip=album.mini["CLIP"], text=text)
+    recipe = album.node("CausVid_Recipe", preset=ENDLESS)
+    made = album.shot("", "CausVid_RenderToVideo", vae=album.mini["VAE"], minutes=0.5, seed=1,
+                      prompts=prompts["PROMPTS"], recipe=recipe["RECIPE"])  # fmt: skip
+    film = album.node("GetVideoComponents", video=made["VIDEO"])
+    name = album.keep(film["images"])
+    for number, label in enumerate(("0:00 to 0:09", "0:10 to 0:19", "0:20 to 0:29")):
+        album.row(label, name, [16 * (10 * number + second) + 4 for second in range(0, 10, 2)])
 
 
 def job_list(album: Album) -> None:
@@ -268,6 +237,7 @@ PICTURES: MappingProxyType[str, Callable[[Album], None]] = MappingProxyType({
     picture.__name__: picture
     for picture in (
         mini_words, recipes, switches, schedule, travel, text_to_video, image_to_video,
-        video_to_video, extend_video, save_and_load, stream_info, stream_decode, job_list,
+        video_to_video, extend_video, save_and_load, stream_info, stream_decode,
+        render_to_video, job_list,
     )
 })  # fmt: skip
