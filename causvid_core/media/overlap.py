@@ -72,9 +72,10 @@ class DecodingBeside:
         if self._own is None:
             return nullcontext()
         self._own.wait_stream(torch.cuda.current_stream(self._device))
-        for latents in self.decoder.memory.waiting:
-            if latents.is_cuda:
-                latents.record_stream(self._own)  # so that their memory is not used again too soon
+        past, waiting = self.decoder.memory
+        for tensor in (*past, *waiting):
+            if tensor.is_cuda:
+                tensor.record_stream(self._own)  # so that its memory is not used again too soon
         return torch.cuda.stream(self._own)
 
     def _copied(self, px: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:

@@ -12,7 +12,6 @@ from comfy_execution.utils import get_executing_context
 from ...causvid_core.stream.cache import LiveCache
 from ...causvid_core.stream.state import StreamState
 
-STREAM_OUTPUT = 0  # of every node that makes streams
 FREE_SHARE = 0.25  # of the device's memory that other nodes find free beside a kept ring
 
 
@@ -70,18 +69,27 @@ def _drop(cache: LiveCache) -> None:
 
 
 def _continued_here() -> bool:
-    """Whether a node of this execution takes the running node's STREAM to go on with it."""
+    """Whether a node of this execution takes the running node's STREAM to go on with it.
+
+    It may take it from a node between, which decodes or saves it.
+    """
     running = get_executing_context()
     graph = get_progress_state().dynprompt
     if running is None or not graph.has_node(running.node_id):
         return False
-    nodes = (graph.get_node(node_id) for node_id in graph.all_node_ids())
-    return any(
-        node["class_type"].startswith("CausVid_")
-        and "model" in node["inputs"]  # a node that only looks at a stream needs none
-        and node["inputs"].get("stream") == [running.node_id, STREAM_OUTPUT]
-        for node in nodes
-    )
+    takers: dict[str, list[tuple[str, dict]]] = {}
+    for node_id in graph.all_node_ids():
+        node = graph.get_node(node_id)
+        link = node["inputs"].get("stream")
+        if node["class_type"].startswith("CausVid_") and isinstance(link, list):
+            takers.setdefault(link[0], []).append((node_id, node["inputs"]))
+    found = list(takers.get(running.node_id, ()))
+    while found:
+        node_id, inputs = found.pop()
+        if "model" in inputs:  # a node that only looks at a stream needs none
+            return True
+        found += takers.pop(node_id, ())
+    return False
 
 
 def _room(cache: LiveCache) -> bool:

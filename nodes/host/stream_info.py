@@ -13,7 +13,6 @@ from ...causvid_core.media.sheet import evenly, picture_sheet
 from ...causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
 from ...causvid_core.stream import geometry
 from ...causvid_core.stream.describe import describe, headline
-from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.scene import CARRY
 from ...causvid_core.stream.state import StreamBlock, StreamState
 from .progress import latent_image
@@ -59,7 +58,7 @@ def _picture(block: StreamBlock, vae: Any, of_mini: bool) -> Image.Image:
 
 
 def _label(state: StreamState, index: int) -> str:
-    end = geometry.px_frames_from_latent(Plan.of(state.recipe).span(index).end)
+    end = state._replace(history=state.history[: index + 1]).px_frames
     mode = state.history[index].switch
     taken = f", {mode}" if mode != CARRY else ""
     return f"block {index}, {geometry.seconds_from_px(end):.1f} s{taken}"

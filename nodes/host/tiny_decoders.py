@@ -14,9 +14,9 @@ from .folders import file_identity
 FOLDER = "vae_approx"
 SIGN = "taew2"  # in the names that the files are published under
 NONE = "none"
-_VALUES_PER_PX = 400
-"""Numbers that decoding a latent frame takes per px of a frame at its peak: at full size four
-frames of 64 channels, before and after a convolution, at most.
+_VALUES_PER_PX = 520
+"""Numbers that decoding a latent frame takes per px of a frame at its peak: four frames of 64
+channels, before and after a convolution.
 """
 
 
