@@ -82,8 +82,8 @@ def describe(experiment: Experiment, gpus: int, flops: float) -> str:
         f"{experiment.stage}, {experiment.steps} steps of {experiment.batch.size} samples: "
         f"{data.latent_frames} latent frames of {data.latent_width}x{data.latent_height}, "
         f"{tokens:,} tokens each",
-        f"{gpus} GPUs, {experiment.batch.per_rank} samples at once on each, {passes} passes a "
-        f"step; {run.precision}, FSDP",
+        f"{_count(gpus, 'GPU')}, {_count(experiment.batch.per_rank, 'sample')} at once on each, "
+        f"{_count(passes, 'pass', 'es')} a step; {run.precision}, FSDP",
         "",
         "memory of a GPU, in GB",
         f"{'':<10}{'parameters':>16}" + "".join(f"{name:>11}" for name in _COLUMNS),
@@ -105,7 +105,7 @@ def describe(experiment: Experiment, gpus: int, flops: float) -> str:
         "",
         f"{_work(work)} a step; at {flops / 1e12:,.4g} TFLOP/s a GPU "
         f"{seconds:,.3g} s a step, {DAY / seconds:,.0f} steps a day, "
-        f"{days:,.3g} days ({days * gpus:,.3g} GPU days) in all",
+        f"{_time(days)} ({days * gpus:,.3g} GPU days) in all",
         "By calculation; the text encoder, the VAE, reading data and waiting for other GPUs come "
         "on top.",
     ]
@@ -147,6 +147,14 @@ def _pass(experiment: Experiment, part: Transformer, causal: bool) -> Pass:
     recipe = experiment.recipe if causal else None
     size = (data.latent_frames, data.latent_height, data.latent_width)
     return Pass(part.config, *size, recipe, MINI_ROWS if data.texts == "mini" else None)
+
+
+def _count(number: int, name: str, plural: str = "s") -> str:
+    return f"{number} {name}{'' if number == 1 else plural}"
+
+
+def _time(days: float) -> str:
+    return f"{days:,.3g} days" if days >= 2 else f"{24 * days:,.3g} hours"
 
 
 def _work(flops: float) -> str:
