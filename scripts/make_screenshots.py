@@ -27,7 +27,7 @@ from templating.graph import LEFT, TOP
 from templating.stories import Story
 
 HELP = ROOT / "web" / "docs" / "pictures"
-VIEW = {"width": 1800, "height": 1150}
+VIEW = {"width": 1800, "height": 1250}
 FRAME = """([kinds, margin, scale]) => {
     const nodes = app.graph._nodes.filter(n => !kinds.length || kinds.includes(n.type));
     const left = Math.min(...nodes.map(n => n.pos[0])), top = Math.min(...nodes.map(n => n.pos[1]));
@@ -84,6 +84,16 @@ class Editor:
         clip = self.page.evaluate(FRAME, [list(kinds), 16, scale])
         self.page.mouse.move(VIEW["width"] / 2, VIEW["height"] - 20)
         self.page.wait_for_timeout(1200)  # widgets follow the canvas
+        return self.clipped(clip)
+
+    def element(self, selector: str) -> Image.Image:
+        """An element of the page and a little around it."""
+        box = self.page.locator(selector).bounding_box()
+        around = {"x": box["x"] - 8, "y": box["y"] - 8}
+        return self.clipped(around | {n: box[n] + 16 for n in ("width", "height")})
+
+    def clipped(self, clip: dict[str, float]) -> Image.Image:
+        """A part of the page."""
         return Image.open(io.BytesIO(self.page.screenshot(clip=clip))).convert("RGB")
 
 
@@ -107,7 +117,8 @@ def player(editor: Editor) -> Image.Image:
     editor.run()
     editor.page.wait_for_selector('[aria-label="Live preview"]', timeout=120_000)
     editor.page.wait_for_timeout(4000)
-    picture = editor.shot("CausVid_RenderToVideo", scale=0.8)
+    editor.shot("CausVid_RenderToVideo", scale=0.8)  # brings it into view
+    picture = editor.element('[aria-label="Live preview"]')
     editor.page.evaluate("window.comfyAPI.api.api.interrupt()")
     return picture
 
@@ -121,7 +132,7 @@ def timeline(editor: Editor) -> Image.Image:
         "9s ~2s [recache]: a large yellow star turning over a teal gradient background\n"
         "14s [cut]: 0.7 * a white ring growing | 0.3 * a white star growing  # a new scene"
     )
-    schedule = story.node("CausVid_PromptSchedule", wide=640, high=520, clip=story.mini["CLIP"],
+    schedule = story.node("CausVid_PromptSchedule", wide=640, high=430, clip=story.mini["CLIP"],
                           text=text)  # fmt: skip
     story.place(LEFT, TOP, [story.mini], [schedule])
     editor.open(story.workflow())
@@ -158,13 +169,13 @@ def download_checkpoint(editor: Editor) -> Image.Image:
     box = menu.bounding_box()
     bottom = min(VIEW["height"], box["y"] + box["height"])
     clip = {"x": 104, "y": 144, "width": 460, "height": bottom - 144 + 10}
-    return Image.open(io.BytesIO(editor.page.screenshot(clip=clip))).convert("RGB")
+    return editor.clipped(clip)
 
 
 SHOTS: MappingProxyType[str, tuple[Callable[[Editor], Image.Image], Path]] = MappingProxyType({
     "editor": (editor, ROOT / "docs"),
-    "player": (player, ROOT / "docs"),
-    "timeline": (timeline, ROOT / "docs"),
+    "player": (player, HELP),
+    "timeline": (timeline, HELP),
     "load_checkpoint": (load_checkpoint, HELP),
     "download_checkpoint": (download_checkpoint, HELP),
 })  # fmt: skip
