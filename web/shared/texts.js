@@ -70,7 +70,7 @@ export const ENGLISH = {
   "timeline.mode.recache": "recache",
   "timeline.mode.flush": "flush",
   "timeline.mode.cut": "cut",
-  "timeline.position": "Scene {number} of {count}",
+  "timeline.position": "{number} of {count}",
   "timeline.too_late": "after the end of the stream at {seconds} s",
   "timeline.fields": "Scene {number}",
   "timeline.field.start": "Time of scene {number}",

@@ -2,6 +2,7 @@
  * Changes to a schedule's text. Each function takes a schedule and gives the schedule of a text in
  * which only the characters differ that have to; what it cannot do it throws as a Refusal.
  */
+import { blockOf } from "./layout.js";
 import { checked, Refusal, rulingScene } from "./schedule.js";
 import { trim, trimEnd, trimStart } from "./words.js";
 import { newLength, newStart, rewriteLength, rewriteStart } from "./write.js";
@@ -53,13 +54,14 @@ export function setPrompt(schedule, index, typed) {
   return change(schedule, body[0], body[1], trim(line), index, "prompts");
 }
 
-/** A new scene at a place, with the prompt that rules there. */
+/** A new scene at a place, with the prompt that rules there; it needs a block of its own. */
 export function addScene(schedule, place) {
   const { entries, scenes, text, newline, plan } = schedule;
   const ruling = rulingScene(schedule, place.px);
   const entry = entries[ruling];
   if (!entry.body) throw new Refusal("lines");
-  if (scenes.some((scene) => Math.abs(scene.start - place.px) < 1)) throw new Refusal("room");
+  const block = blockOf(plan, Math.floor(place.px));
+  if (scenes.some((scene) => scene.block === block)) throw new Refusal("room");
   const begins = place.px < scenes[ruling].start;
   const typed = newStart(unitNear(schedule, ruling), place, plan);
   const line = `${typed}: ${text.slice(...entry.body)}`;

@@ -172,10 +172,8 @@ export class Timeline {
     const { begin, end } = extents(this.model())[this.selected];
     const block = blockOf(plan, Math.floor(Math.max(px ?? (begin + end) / 2, 0)));
     const place = blockStart(firstPx(plan, block));
-    const added = this.perform((schedule) => {
-      if (schedule.scenes.some((scene) => scene.block === block)) throw new Refusal("room");
-      return edit.addScene(schedule, place);
-    }, () => this.t("timeline.added", { seconds: seconds(place.px) }));
+    const added = this.perform((schedule) => edit.addScene(schedule, place),
+      () => this.t("timeline.added", { seconds: seconds(place.px) }));
     if (!added) return;
     this.select(this.schedule.scenes.findLastIndex((scene) => scene.start <= place.px + 2),
       { focus: true });

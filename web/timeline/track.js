@@ -56,7 +56,7 @@ export class Track {
     const marks = keep(this.ruler, ticks.length, () => make("span", { class: "cvt-tick" }));
     marks.forEach((mark, number) => {
       mark.style.left = `${axis.x(ticks[number].px)}px`;
-      mark.textContent = ticks[number].label;
+      mark.textContent = axis.x(ticks[number].px) > axis.width - 24 ? "" : ticks[number].label;
     });
     const begins = axis.blocks(plan);
     keep(this.grid, begins.length, () => draw("line", { y1: 0, y2: HEIGHT })).forEach((line, number) =>
