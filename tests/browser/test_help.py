@@ -63,7 +63,7 @@ def test_every_page_has_pictures_that_load_and_none_lies_unused(page, host: Host
         assert pictures, name
         for picture in pictures:
             address = f"/extensions/{host.pack.name}/docs/{picture['address']}"
-            assert page.evaluate(WIDTH_OF, address) > 300, f"{name}: {address}"
+            assert page.evaluate(WIDTH_OF, address) > 200, f"{name}: {address}"
             assert len(picture["says"]) > 10, f"{name}: {address} says nothing without a picture"
             used.add(picture["address"])
     there = (host.pack / "web/docs/pictures").iterdir()
