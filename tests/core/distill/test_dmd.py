@@ -192,6 +192,43 @@ def test_each_step_reaches_its_own_network_only(inputs):
     assert gradients(fake).abs().sum() > 0 and untouched(real) and untouched(network)
 
 
+class Bell:
+    """A network that knows exactly the flow of independent Gaussian latents."""
+
+    causal = False
+
+    def __init__(self, mean, deviation):
+        self.mean, self.variance = mean, deviation**2
+
+    def flow(self, noisy, timesteps, conditioning):
+        sigma = per_frame(timesteps) / 1000
+        share = (1 - sigma) * self.variance / ((1 - sigma) ** 2 * self.variance + sigma**2)
+        x0 = self.mean + share * (noisy - (1 - sigma) * self.mean)
+        return (noisy - (1 - sigma) * x0) / sigma - x0
+
+
+def test_exact_scores_lead_to_the_teachers_distribution():
+    """A student of two numbers, and a critic that always knows what it makes."""
+    mean, log_deviation = (
+        torch.tensor(-1.0, requires_grad=True),
+        torch.tensor(0.0, requires_grad=True),
+    )
+    real, generator = Bell(2.0, 0.5), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam([mean, log_deviation], lr=0.03)
+    learned = torch.ones(16, 2, dtype=torch.bool)
+    for _ in range(400):
+        z, noise = (torch.randn(16, 4, 2, 4, 4, generator=generator) for _ in range(2))
+        x0 = mean + log_deviation.exp() * z
+        fake = Bell(mean.item(), log_deviation.exp().item())
+        timesteps = draw_timesteps(generator, 16, shift=5.0)
+        gradient = matching_gradient(x0, real, fake, noise, timesteps, None, Guidance())
+        optimizer.zero_grad()
+        generator_loss(Sample(x0, learned), gradient).backward()
+        optimizer.step()
+    assert mean.item() == pytest.approx(2.0, abs=0.1)
+    assert log_deviation.exp().item() == pytest.approx(0.5, abs=0.1)
+
+
 def test_timesteps_are_warped_and_clamped():
     generator = torch.Generator().manual_seed(0)
     drawn = draw_timesteps(generator, 2000, 2, shift=8.0)
