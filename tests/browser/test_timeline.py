@@ -24,6 +24,8 @@ QUEUE = """() => {
         api.addEventListener(type, () => window.seen.push(type));
     return app.queuePrompt(0, 1);
 }"""
+UNDO_STEPS = "app.extensionManager.workflow.activeWorkflow.changeTracker.undoQueue.length"
+PALETTE = "name => app.extensionManager.setting.set('Comfy.ColorPalette', name)"
 ENDED = "() => seen.length > 0"
 
 
@@ -71,7 +73,9 @@ def test_typing_is_shown_and_what_cannot_be_shown_is_said_and_left_alone(
     assert page.locator(".cvt-lane").is_hidden()
     for button in page.locator(".cvt-button").all():
         assert button.is_disabled()
-    page.screenshot(path=artifacts / f"timeline-wrong-{host.release}-{vue}.png")
+    page.screenshot(
+        path=artifacts / f"timeline-wrong-{host.release}-{'vue' if vue else 'classic'}.png"
+    )
     for text, place in (("0: a\n0s: b", "Line 2"), ("", "Line 1"), ("9b: a\n1s: b", "Line 2")):
         timeline.put(text)
         assert place in timeline.said and timeline.text == text
@@ -120,6 +124,47 @@ def test_scenes_are_added_changed_removed_and_made(page: Any, host: Host, vue: b
     assert inputs["text"] == left
     names = {"clip", "text", "mode", "transition", "interpolation", "scene_seconds"}
     assert set(inputs) == names
+
+
+@LOOKS
+def test_looking_around_changes_nothing(page: Any, host: Host, artifacts: Path, vue: bool) -> None:
+    timeline = TimelinePage(page, host, FILM, vue)
+    page.evaluate("() => { app.canvas.emitBeforeChange(); app.canvas.emitAfterChange(); }")
+    steps = page.evaluate(UNDO_STEPS)  # the editor has seen the sizes that it gave Vue nodes
+    whole = timeline.scene(1).bounding_box()
+    page.mouse.move(whole["x"] + 20, whole["y"] + 20)
+    page.mouse.wheel(0, -400)
+    page.wait_for_timeout(200)  # the canvas zooms: nobody works in the timeline yet
+    zoomed = timeline.scene(1).bounding_box()
+    assert zoomed["height"] > 1.05 * whole["height"] and page.locator(".cvt-whole").count() == 1
+    timeline.scene(1).focus()
+    page.mouse.move(zoomed["x"] + 20, zoomed["y"] + 20)
+    page.mouse.wheel(0, -400)
+    page.wait_for_function("() => !document.querySelector('.cvt-whole')")
+    closer = timeline.scene(1).bounding_box()
+    assert closer["width"] > 2 * zoomed["width"] and closer["height"] == zoomed["height"]
+    ruler = page.locator(".cvt-ruler").bounding_box()
+    page.mouse.move(ruler["x"] + 200, ruler["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(ruler["x"] + 160, ruler["y"] + 5, steps=3)
+    page.mouse.up()
+    assert abs(timeline.scene(1).bounding_box()["x"] - closer["x"] + 40) < 2
+    page.click('[data-button="fit"]')
+    assert page.locator(".cvt-whole").count() == 1
+    labels = []
+    for _ in range(3):
+        labels.append(page.locator(".cvt-tick").nth(1).inner_text())
+        page.click('[data-button="unit"]')
+    assert labels[0].endswith(" s") and len(set(labels)) == 3
+    page.click('[data-button="snap"]')
+    timeline.drag(timeline.scene(1), 0.3, until="Escape")
+    assert timeline.text == FILM and page.evaluate(UNDO_STEPS) == steps
+    page.evaluate(PALETTE, "light")
+    page.wait_for_timeout(300)
+    look = "vue" if vue else "classic"
+    page.screenshot(path=artifacts / f"timeline-light-{host.release}-{look}.png")
+    page.evaluate(PALETTE, "dark")
+    assert page.own_errors == []
 
 
 def show_result(page: Any) -> None:

@@ -65,6 +65,7 @@ export class Fields {
     set(this.element, { "aria-label": this.t("timeline.fields", { number }) });
     this.number.textContent = number;
     this.put(this.start, typedStart(entry), "start", number);
+    this.start.placeholder = selected ? this.t("timeline.field.start_empty") : "0";
     this.put(this.fade, typedFade(entry), "fade", number);
     this.put(this.prompt, promptOf(schedule, entry), "prompt", number);
     this.standard.textContent = this.t("timeline.field.standard", { mode: schedule.defaults.mode });
@@ -81,6 +82,11 @@ export class Fields {
     if (!editing) field.value = typed;
     const label = this.t(`timeline.field.${name}`, { number });
     set(field, { "aria-label": label, title: label });
+  }
+
+  /** Take over what is typed in a field. */
+  settle() {
+    if (this.element.contains(document.activeElement)) document.activeElement.blur();
   }
 
   /** Let somebody type the prompt. */

@@ -44,6 +44,7 @@ export class Gestures {
   }
 
   press(event, part) {
+    this.timeline.fields.settle(); // before another scene is selected
     if (event.button !== 0 || !this.timeline.schedule || this.drag) return;
     const { track, axis, schedule } = this.timeline;
     const scene = event.target.closest("[data-scene]")?.dataset.scene;

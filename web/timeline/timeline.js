@@ -14,6 +14,7 @@ import { FPS } from "./words.js";
 import { blockStart } from "./write.js";
 
 const UNITS = ["s", "f", "b"];
+let made = 0;
 
 /**
  * host: what the timeline stands in: text and its setter, settings() -> {plan, defaults},
@@ -31,7 +32,9 @@ export class Timeline {
     this.fields = new Fields(t, this.fieldActions());
     this.live = make("div", { class: "cvt-unseen-text", role: "status", "aria-live": "polite" });
     this.problem = make("div", { class: "cvt-problem", role: "note" });
-    this.help = make("div", { class: "cvt-unseen-text" }, t("timeline.keys"));
+    this.help = make("div", { class: "cvt-unseen-text", id: `cvt-help-${(made += 1)}` },
+      t("timeline.keys"));
+    set(this.track.lane, { "aria-describedby": this.help.id });
     this.body = make("div", { class: "cvt-body" }, this.track.element, this.fields.element);
     this.element = make("div", { class: "cvt", role: "group", "aria-label": t("timeline.title"),
       "data-capture-wheel": "true" },

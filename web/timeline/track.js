@@ -4,6 +4,7 @@ import { firstPx } from "./layout.js";
 import { FPS } from "./words.js";
 
 const HEIGHT = 64; // CSS px, as in timeline.css
+const SLIM = 36; // CSS px in which no prompt can be read
 
 /**
  * What a scene takes up, in px frames: {begin, own, end}; `own` is where its fade ends.
@@ -94,7 +95,9 @@ export class Track {
       const inset = Math.max(0, -left, Math.min(axis.x(own) - left, (right - left) * 0.5) - 2);
       clip.style.cssText = `left:${left}px;width:${Math.max(right - left, 7)}px;` +
         `--cvt-hue:${hues[number]};--cvt-inset:${inset}px`;
-      set(clip, { "data-scene": number, class: number === selected ? "cvt-clip cvt-selected" : "cvt-clip",
+      const slim = right - left - inset < SLIM ? " cvt-slim" : "";
+      set(clip, { "data-scene": number,
+        class: `cvt-clip${number === selected ? " cvt-selected" : ""}${slim}`,
         "aria-label": this.t("timeline.scene", { number: number + 1, count: extents.length,
           text: promptOf(schedule, entry) }),
         "aria-valuemin": 0, "aria-valuemax": seconds(axis.total), "aria-valuenow": seconds(begin),
@@ -108,7 +111,7 @@ export class Track {
         mode.replaceChildren(icon(ICONS[scene.mode]), make("span", {}, scene.mode));
         mode.dataset.mode = scene.mode;
       }
-      time.textContent = entry.start ? typedStart(entry) : this.t("timeline.follows");
+      time.textContent = entry.start || !number ? typedStart(entry) : this.t("timeline.follows");
     });
   }
 
