@@ -24,7 +24,7 @@ from .training_runs import losses, run_here
 
 SHAPE = {"dim": 32, "ffn_dim": 64, "num_heads": 2, "num_layers": 2, "freq_dim": 32}
 FRAMES, CLIPS, BATCH = 6, 12, 6
-STEPS = {"teacher": 80, "ode": 50, "dmd": 12, "self": 8}
+STEPS = {"teacher": 80, "ode": 40, "dmd": 12, "self": 8}
 RECIPE = "causvid-mini"
 
 
@@ -40,14 +40,7 @@ def train(folder, name, stage, data, weights=None, **tables):
         "model": model | ({"weights": str(weights)} if weights else {}),
         "data": data | size,
         "batch": {"size": BATCH, "per_rank": BATCH},
-        "optimizer": {
-            "kind": "muon",
-            "matrix_lr": 8e-3,
-            "lr": 8e-3,
-            "betas": [0.9, 0.98],
-            "clip_norm": 1.0,
-            "warmup_steps": 5,
-        },
+        "optimizer": {"lr": 8e-3, "betas": [0.9, 0.98], "clip_norm": 1.0, "warmup_steps": 5},
         "ema": {"decay": 0.8},
     }
     run_here(read_table(Experiment, table | tables, name))
