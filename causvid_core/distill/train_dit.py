@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from ..mini.text_encoder import TextEncoder
 from ..model.binding import BoundWan, bind
-from ..model.config import WanConfig
 from ..model.forward import denoise
 from ..model.prompt import encode_prompt
 from ..model.rope import Rotary, rotate
@@ -30,10 +29,11 @@ from ..model.transformer import CausalWan
 from .latents import read_world
 from .parallel import own_part
 from .trainer import TrainSettings, train
+from .training.settings import SIZES
 
 log = logging.getLogger("causvid")
 
-MINI = WanConfig(dim=256, ffn_dim=768, num_heads=2, num_layers=6)
+MINI = SIZES["mini"]
 ANY_TIMESTEP_SHARE = 0.2  # of blocks, for sampling at other steps than the recipe's
 CONTEXT_NOISE = 0.1  # at most; the clean blocks that sampling sees are not perfect either
 

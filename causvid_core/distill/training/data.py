@@ -75,6 +75,12 @@ class Samples:
         chosen = samples_of(step, size, len(self.source), seed)
         return [self.source[chosen[place]][0] for place in places]
 
+    def first(self, count: int) -> tuple[list[str], Conditioning]:
+        """The first prompts, `count` at most, and their encodings, on the CPU."""
+        samples = [self.source[index] for index in range(min(count, len(self.source)))]
+        encoded = Conditioning.of([self._context(*sample) for sample in samples])
+        return [prompt for prompt, _ in samples], encoded
+
     def conditioning(self, prompts: Sequence[str]) -> Conditioning:
         """Prompts as the model reads them, on the CPU. ValueError for one that is not encoded."""
         return Conditioning.of([self._context(prompt, {}) for prompt in prompts])

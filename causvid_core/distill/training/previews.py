@@ -19,7 +19,7 @@ from ...mini import weights_path
 from ...stream.geometry import FPS
 from ...stream.plan import Plan
 from ...stream.rollout import rollout, start
-from ..guidance import Guidance
+from ..guidance import Conditioning, Guidance
 from ..ode import trajectory
 from .draws import Draws
 from .stage import Stage
@@ -34,11 +34,10 @@ def make_previews(stage: Stage, done: int, folder: Path) -> list[Path]:
     has to call it; the first writes the files and returns them.
     """
     experiment, network = stage.experiment, stage.network
-    count = min(experiment.samples.count, len(stage.samples.source))
-    prompts = [stage.samples.source[index][0] for index in range(count)]
+    prompts, encoded = stage.samples.first(experiment.samples.count)
     tree = network.bound.tree
     with stage.ema.applied_to(tree) if stage.ema else nullcontext():
-        pieces = list(_latents(stage, prompts))
+        pieces = list(_latents(stage, encoded.to(stage.ranks.device)))
     if not stage.ranks.first:
         return []
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,11 +55,11 @@ def make_previews(stage: Stage, done: int, folder: Path) -> list[Path]:
     return written
 
 
-def _latents(stage: Stage, prompts: list[str]) -> Iterator[Tensor]:
+def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
     """Latents [B, 16, t, H, W], piece by piece."""
     experiment, network, device = stage.experiment, stage.network, stage.ranks.device
     data, recipe, settings = experiment.data, experiment.recipe, experiment.samples
-    conditioning = stage.samples.conditioning(prompts).to(device)
+    batch = len(conditioning.lengths)
     size = (data.latent_frames, data.latent_height, data.latent_width)
     if network.causal:
         context = _padded(conditioning.context, network.bound.config.text_len)
@@ -69,14 +68,14 @@ def _latents(stage: Stage, prompts: list[str]) -> Iterator[Tensor]:
             network.bound,
             height=data.latent_height,
             width=data.latent_width,
-            batch=len(prompts),
+            batch=batch,
             seed=experiment.run.seed,
         )
         blocks = Plan.of(recipe).blocks_for(0, data.latent_frames)
         for block in rollout(network.bound, state, context, blocks=blocks):
             yield block.latents
         return
-    draws = Draws(experiment.run.seed, 0, "previews", range(len(prompts)))
+    draws = Draws(experiment.run.seed, 0, "previews", range(batch))
     noise = draws.normal(network.bound.config.out_dim, *size).to(device)
     guidance = Guidance(settings.guidance, stage.no_prompt if settings.guidance else None)
     sampled = trajectory(

@@ -6,14 +6,18 @@ import time
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 
+import causvid_core as cv
 from causvid_core.distill.shards import ShardError
 from causvid_core.distill.training import run as loop
 from causvid_core.distill.training.checkpoints import CheckpointDamaged, checkpoints
+from causvid_core.distill.training.export import export
 from causvid_core.distill.training.run import TrainingStopped
 from causvid_core.distill.training.stages import FlowMatching
 from causvid_core.distill.training.tables import ConfigError
+from causvid_core.model.checkpoints import summarise
 
 from .training_runs import config, experiment, losses, make_data, run_here, start, weights
 
@@ -160,3 +164,22 @@ def test_previews_are_videos_of_the_average(data, tmp_path):
     run_here(bidirectional)
     for run in ("run", "teacher"):
         assert {p.suffix for p in (tmp_path / run / "samples").iterdir()} == {".mp4", ".png"}
+
+
+def test_an_export_is_a_checkpoint_like_any_other(whole, tmp_path):
+    path = export(whole[0], tmp_path / "out.safetensors")
+    model = cv.load_model(path)
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, whole[1][name].bfloat16().float())
+    assert summarise(path)["stored as"].startswith("bfloat16")
+    with safe_open(path, "pt") as file:
+        assert json.loads(file.metadata()["config"])["transformer"]["causal_ar"] is True
+    older = weights(whole[0], tmp_path / "older.safetensors", step=3)
+    assert not same(older, whole[1])
+
+
+def test_what_cannot_be_exported_is_said(whole, tmp_path):
+    with pytest.raises(ConfigError, match="has no checkpoint of step 5; it has 3, 6"):
+        export(whole[0], tmp_path / "out.safetensors", step=5)
+    with pytest.raises(ConfigError, match="is no folder of a run"):
+        export(tmp_path, tmp_path / "out.safetensors")
