@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -31,6 +32,8 @@ log = logging.getLogger("causvid")
 # What may change between a run and its continuation, as it changes no weight.
 FREE = {"steps", "samples", "run.checkpoint_every", "run.keep", "run.log_every",
         "run.tensorboard", "run.recompute", "batch.per_rank"}  # fmt: skip
+
+ONE_SIGNAL_S = 3.0
 
 
 class TrainingStopped(RuntimeError):
@@ -61,7 +64,9 @@ def train(experiment: Experiment, ranks: Ranks, resume: bool = False) -> int:
         return _loop(stage, folder, first, metrics, stop)
 
 
-def _loop(stage: Stage, folder: Path, first: int, metrics: Metrics | None, stop: list[int]) -> int:
+def _loop(
+    stage: Stage, folder: Path, first: int, metrics: Metrics | None, stop: list[float]
+) -> int:
     experiment, ranks, run = stage.experiment, stage.ranks, stage.experiment.run
     saved = first
     for step in range(first, experiment.steps):
@@ -148,15 +153,21 @@ def _keep_batches(stage: Stage, step: int, folder: Path) -> Path:
 
 
 @contextmanager
-def _stop_signal() -> Iterator[list[int]]:
-    """A list that the first SIGINT or SIGTERM puts its number in; the second one interrupts."""
-    caught: list[int] = []
+def _stop_signal() -> Iterator[list[float]]:
+    """A list that is filled when SIGINT or SIGTERM comes; a later SIGINT interrupts at once.
+
+    `torchrun` passes on what its processes have got from the terminal already, so signals close
+    together are one.
+    """
+    caught: list[float] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
-        if caught:
+        now = time.monotonic()
+        if not caught:
+            log.info("stopping after this step; once more stops at once, without saving")
+        elif number == signal.SIGINT and now - caught[0] > ONE_SIGNAL_S:
             raise KeyboardInterrupt
-        caught.append(number)
-        log.info("stopping after this step; once more stops at once, without saving")
+        caught.append(now)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
