@@ -31,9 +31,10 @@ class JobList(io.ComfyNode):
                     "Press R after copying or changing one."
                 )),
                 io.String.Input("filename_pattern", default=PATTERN, tooltip=(
-                    "How FILENAME_PREFIX is made: {index} counts from 1 ({index:03}: 001), "
-                    "{prompt_slug} is the beginning of the prompt, {seed}, and {name} is the "
-                    "list's name for the job, or {prompt_slug} where it has none. / makes folders."
+                    "How FILENAME_PREFIX is made. In curly brackets: index, the job's number from "
+                    "1 (index:03 gives 001); prompt_slug, the beginning of the prompt; seed; name, "
+                    "the list's name for the job, or prompt_slug where it has none. / makes "
+                    "folders."
                 )),
                 io.Int.Input(
                     "seed", default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip=(

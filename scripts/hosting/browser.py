@@ -27,8 +27,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
-# True in a page once the editor knows the pack's nodes.
-LOADED = """() => window.app?.extensionManager
+# True in a page once the editor knows the pack's nodes and has opened its first workflow.
+LOADED = """() => window.app?.extensionManager?.workflow?.activeWorkflow
     && window.LiteGraph?.registered_node_types["CausVid_TextToVideo"]"""
 
 

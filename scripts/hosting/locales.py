@@ -3,12 +3,14 @@
 English is written by the nodes' schemas and by web/shared/texts.js. The other languages translate
 sentence by sentence, from scripts/translations/<language>.json, so that a sentence which many nodes
 share is translated once, and one that was changed is missed rather than left with an old meaning.
+
+No text of a node holds { } @ | or $: some editors take them for signs of their message format,
+others show what would escape them.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -56,10 +58,9 @@ def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], 
     """nodeDefs.json in another language; `missing` is told what stays English."""
 
     def found(table: dict[str, str], english: str) -> str:
-        plain = unescaped(english)
-        if plain not in table:
-            missing(plain)
-        return escaped(table.get(plain, plain))
+        if english not in table:
+            missing(english)
+        return table.get(english, english)
 
     def sockets(table: dict[str, str], sockets: Texts) -> Texts:
         return {
@@ -97,20 +98,10 @@ def setting_texts(widgets: dict[str, str]) -> Texts:
     """settings.json."""
     return {
         setting.replace(".", "_"): {
-            "name": escaped(widgets[key]), "tooltip": escaped(widgets[f"{key}_tooltip"]),
+            "name": widgets[key], "tooltip": widgets[f"{key}_tooltip"],
         }
         for setting, key in SETTINGS.items()
     }  # fmt: skip
-
-
-def escaped(text: str) -> str:
-    """A text in which the editor's message format finds nothing to replace."""
-    return re.sub(r"[{}@|$]", lambda sign: "{'" + sign[0] + "'}", text)
-
-
-def unescaped(text: str) -> str:
-    """The text that the editor shows of an escaped one."""
-    return re.sub(r"\{'(.)'\}", r"\1", text)
 
 
 def as_json(texts: Texts) -> str:
@@ -122,14 +113,13 @@ def _node(schema: Texts) -> Texts:
     inputs = schema["input"].get("required", {}) | schema["input"].get("optional", {})
     outputs = zip(schema["output_name"], schema["output_tooltips"], strict=True)
     return {
-        "display_name": escaped(schema["display_name"]),
-        "description": escaped(schema["description"]),
+        "display_name": schema["display_name"],
+        "description": schema["description"],
         "inputs": {
-            name: {"name": name, "tooltip": escaped(spec[1]["tooltip"])}
-            for name, spec in inputs.items()
+            name: {"name": name, "tooltip": spec[1]["tooltip"]} for name, spec in inputs.items()
         },
         "outputs": {
-            str(place): {"name": name, "tooltip": escaped(tooltip)}
+            str(place): {"name": name, "tooltip": tooltip}
             for place, (name, tooltip) in enumerate(outputs)
         },
     }

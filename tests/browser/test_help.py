@@ -53,7 +53,8 @@ def test_the_page_opens_in_the_panel_with_its_pictures(
     shown = page.evaluate(SHOWN, title)
     assert [image["alt"] for image in shown] == [m["says"] for m in PICTURE.finditer(text)]
     assert all(f"/{host.pack.name}/docs/pictures/" in image["address"] for image in shown)
-    assert page.own_errors == []
+    # The editor asks for a page in its language first, which is not there.
+    assert [error for error in page.own_errors if not error.endswith("/en.md")] == []
 
 
 def test_every_page_has_pictures_that_load_and_none_lies_unused(page, host: Host) -> None:
