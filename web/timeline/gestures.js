@@ -1,4 +1,5 @@
 /** Mouse, pen, touch and keys on the track. */
+import { set } from "./dom.js";
 import { moveStart, stretchFade } from "./edit.js";
 import { firstPx } from "./layout.js";
 import { fadeOfBlocks, fadeOfTime, nearestBlock, startAtBlock, startAtTime, stepOf } from "./places.js";
@@ -26,6 +27,10 @@ export class Gestures {
     lane.addEventListener("focusin", (event) => this.focus(event));
     lane.addEventListener("keydown", (event) => this.key(event));
     lane.addEventListener("keyup", () => this.keyUp());
+    // Vue nodes leave the wheel to an element with this mark.
+    const working = (on) => set(timeline.element, { "data-capture-wheel": on ? "true" : null });
+    timeline.element.addEventListener("focusin", () => working(true));
+    timeline.element.addEventListener("focusout", () => working(false));
     timeline.element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     for (const name of ["pointerdown", "pointermove", "pointerup"]) {
       timeline.element.addEventListener(name, (event) => timeline.host.pointer(event));

@@ -131,9 +131,9 @@ class TextHost {
     app.canvas.emitAfterChange();
   }
 
-  /** A wheel that the timeline does not use; Vue nodes pass it on by themselves. */
+  /** A wheel that the timeline does not use; Vue nodes pass it on by themselves, but for pinches. */
   wheel(event) {
-    if (this.inVueNode()) return;
+    if (this.inVueNode() && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
     event.stopPropagation();
     app.canvas.processMouseWheel(event);

@@ -36,8 +36,7 @@ export class Timeline {
       t("timeline.keys"));
     set(this.track.lane, { "aria-describedby": this.help.id });
     this.body = make("div", { class: "cvt-body" }, this.track.element, this.fields.element);
-    this.element = make("div", { class: "cvt", role: "group", "aria-label": t("timeline.title"),
-      "data-capture-wheel": "true" },
+    this.element = make("div", { class: "cvt", role: "group", "aria-label": t("timeline.title") },
     this.toolbar.element, this.problem, this.body, this.live, this.help);
     this.gestures = new Gestures(this);
     this.observer = new ResizeObserver(() => this.resized());
