@@ -42,8 +42,8 @@ class Metrics:
             self._sums.setdefault(name, []).append(value)
         if done % self._every and done != self._steps:
             return
-        means = {name: sum(values) / len(values) for name, values in self._sums.items()}
-        self._sums = {}
+        means = {name: sum(values) / len(values) for name, values in self._sums.items() if values}
+        self._sums = {name: [] for name in self._sums}  # names keep their order
         seconds = (time.monotonic() - self._started) / (done - self._first)
         left = timedelta(seconds=round(seconds * (self._steps - done)))
         shown = "  ".join(f"{name} {value:.4g}" for name, value in means.items())

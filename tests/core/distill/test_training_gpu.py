@@ -1,0 +1,29 @@
+"""On a GPU: a run in bfloat16 stays near one in float32 on the CPU, and goes on to the bit."""
+
+import pytest
+import torch
+
+from causvid_core.distill.training.ranks import joined
+from causvid_core.distill.training.run import train
+
+from .training_runs import experiment, losses, make_data, run_here, weights
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+def test_a_run_on_a_gpu_is_near_one_on_the_cpu_and_goes_on_to_the_bit(tmp_path):
+    data = make_data(tmp_path / "data")
+    run_here(experiment(data, tmp_path / "cpu", "dmd"))
+    for name, steps in (("whole", 6), ("cut", 3), ("cut", 6)):
+        settings = experiment(
+            data, tmp_path / name, "dmd", run__precision="bf16", steps=steps, samples__every=6
+        )
+        with joined("cuda") as ranks:
+            assert train(settings, ranks, resume=steps == 6 and name == "cut") == steps
+    near = losses(tmp_path / "cpu", "critic_loss")
+    assert losses(tmp_path / "whole", "critic_loss") == pytest.approx(near, rel=0.02)
+    whole, cut = (weights(tmp_path / n, tmp_path / f"{n}.safetensors") for n in ("whole", "cut"))
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
