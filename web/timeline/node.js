@@ -14,7 +14,7 @@ const WATCHED = ["text", "mode", "transition", "scene_seconds"];
 const FOCUS_KEPT = 5000; // ms; undo makes every node anew in less
 
 const timelines = new Set();
-const gone = new Map(); // node id -> {view, element, undoneAt} of the timeline of a node that went
+const gone = new Map(); // place of a node that went -> {view, element, undoneAt} of its timeline
 
 /** Give a node its timeline. */
 export function addTimeline(node) {
@@ -45,16 +45,20 @@ export function addTimeline(node) {
     refresh();
   });
   after(node, "onConnectionsChange", refresh);
+  let place = ""; // the graph has lost its name when the node is removed
   after(node, "onAdded", () => {
-    const left = gone.get(String(node.id));
-    if (left) timeline.resume(left.view, performance.now() - left.undoneAt < FOCUS_KEPT);
+    place = `${node.graph.id}:${node.id}`;
+    const left = gone.get(place);
+    gone.delete(place);
+    if (!left) return;
+    timeline.resume(left.view, performance.now() - left.undoneAt < FOCUS_KEPT);
     // A Vue node that is made anew under its old number keeps the element that it showed before.
-    if (left?.element.closest("[data-node-id]")) left.element.replaceWith(timeline.element);
-    gone.delete(String(node.id));
+    const shown = left.element.deref();
+    if (shown?.closest("[data-node-id]")) shown.replaceWith(timeline.element);
   });
   after(node, "onRemoved", () => {
     const { view, element, undoneAt } = timeline;
-    gone.set(String(node.id), { view, element, undoneAt });
+    gone.set(place, { view, element: new WeakRef(element), undoneAt });
     timelines.delete(timeline);
     timeline.dispose();
   });

@@ -92,7 +92,8 @@ export class Track {
       const entry = schedule.entries[number];
       const scene = schedule.scenes[number];
       const [left, right] = [axis.x(begin), axis.x(end)];
-      const inset = Math.max(0, -left, Math.min(axis.x(own) - left, (right - left) * 0.5) - 2);
+      const fade = axis.x(own) - left;
+      const inset = Math.max(0, -left, (right - left - fade < SLIM ? fade / 2 : fade) - 2);
       clip.style.cssText = `left:${left}px;width:${Math.max(right - left, 7)}px;` +
         `--cvt-hue:${hues[number]};--cvt-inset:${inset}px`;
       const slim = right - left - inset < SLIM ? " cvt-slim" : "";
