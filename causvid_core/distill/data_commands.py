@@ -100,6 +100,9 @@ def _register_make_ode_pairs(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--recipe", choices=sorted(recipes), default="causvid", help="the student's"
     )
+    parser.add_argument(
+        "--causal", action="store_true", help="a causal teacher, sampled in the recipe's blocks"
+    )
     parser.add_argument("--steps", type=int, default=50, help="of the teacher (default 50)")
     parser.add_argument("--shift", type=float, help="of the teacher; default: the recipe's")
     parser.add_argument(
@@ -124,7 +127,8 @@ def _register_make_ode_pairs(subparsers: argparse._SubParsersAction) -> None:
 def _make_ode_pairs(arguments: argparse.Namespace) -> None:
     recipe = recipes[arguments.recipe]
     dtype = _DTYPES[arguments.precision]
-    teacher = Network.bidirectional(load_model(arguments.teacher, None, arguments.device, dtype))
+    model = load_model(arguments.teacher, None, arguments.device, dtype)
+    teacher = Network.of(model, recipe) if arguments.causal else Network.bidirectional(model)
     size = latent_size_from_px(arguments.height), latent_size_from_px(arguments.width)
     teacher.bound.config.grid(*size)
     settings = PairSettings(

@@ -73,16 +73,30 @@ def guided_flow(
     guidance: Guidance,
 ) -> Tensor:
     """Flow of a network under guidance; see `Network.flow`. ValueError without a negative."""
-    flow = network.flow(noisy, timesteps, conditioning)
+    sides = sides_of(conditioning, guidance, noisy.shape[0])
+    return guided([network.flow(noisy, timesteps, side) for side in sides], guidance)
+
+
+def sides_of(conditioning: Conditioning, guidance: Guidance, batch: int) -> list[Conditioning]:
+    """The prompts that guidance needs the flow of: those of the batch, and what to lead away from.
+
+    Raises ValueError when that is missing.
+    """
     if guidance.scale == 0:
-        return flow
+        return [conditioning]
     if guidance.negative is None:
         raise ValueError(
             f"guidance {guidance.scale:g} has nothing to lead away from; give the encoding of the "
             "empty or of a negative prompt, or set guidance to 0"
         )
-    negative = guidance.negative.repeated(noisy.shape[0])
-    return flow + guidance.scale * (flow - network.flow(noisy, timesteps, negative))
+    return [conditioning, guidance.negative.repeated(batch)]
+
+
+def guided(flows: Sequence[Tensor], guidance: Guidance) -> Tensor:
+    """The flows of `sides_of` as one."""
+    if len(flows) == 1:
+        return flows[0]
+    return flows[0] + guidance.scale * (flows[0] - flows[1])
 
 
 def _of_one_length(*contexts: Tensor) -> list[Tensor]:

@@ -18,6 +18,7 @@ from ..model.binding import BoundWan, as_bound
 from ..model.pieces import split_blocks
 from ..model.transformer import Block
 from ..model.whole_clip import forward_all
+from ..stream.plan import Plan
 from ..stream.recipe import Recipe
 from ..stream.schedule import TABLE
 from .guidance import Conditioning
@@ -58,6 +59,12 @@ class Network:
             recipe.window,
             recipe.sink if recipe.window is not None else 0,
         )
+
+    @property
+    def plan(self) -> Plan:
+        """The blocks and the window of a causal network."""
+        first = self.first_block_frames or self.frames_per_block
+        return Plan(self.frames_per_block, first, self.window, self.sink)
 
     def blocks(self, frames: int) -> list[int]:
         """Latent frames of each block of a clip; one block where all see all."""
@@ -128,7 +135,8 @@ def sigmas_of(timesteps: Tensor) -> Tensor:
 
 def by_frame(values: Tensor, blocks: Sequence[int]) -> Tensor:
     """Values [B, blocks] given to the latent frames of their blocks: [B, T]."""
-    return values.repeat_interleave(torch.tensor(blocks, device=values.device), dim=1)
+    frames = torch.tensor(blocks, device=values.device)
+    return values.repeat_interleave(frames, dim=1, output_size=sum(blocks))
 
 
 def mean_square(error: Tensor, learned: Tensor | None = None) -> Tensor:

@@ -6,13 +6,17 @@ deterministic sampling, where it ends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..model.forward import denoise, write_cache
+from ..model.prompt import encode_prompt
 from ..stream.schedule import TABLE, Schedule
-from .guidance import Conditioning, Guidance, guided_flow
+from .clip_cache import ClipCache
+from .guidance import Conditioning, Guidance, guided, guided_flow, sides_of
 from .network import Network, by_frame, clean, mean_square
 
 
@@ -39,20 +43,76 @@ def trajectory(
 ) -> Trajectory:
     """Sample the teacher from noise [B, 16, T, H, W] with Euler steps, keeping some states.
 
+    A causal teacher is sampled block by block, each block after the ends of those before it.
+
     keep: the student's schedule. The level of the teacher's schedule nearest to each of its
     noise levels moves onto it, so that the state is exactly there (CausVid chose its timesteps
     among the teacher's, which then does not move any). Raises ValueError when two of them are
     nearest to the same level.
     """
     sigmas, kept = sampling_levels(keep, steps, shift)
-    x, states = noise.float(), []
-    for step in range(steps):
+    sample = _block_by_block if teacher.causal else _all_at_once
+    states = sample(teacher, noise.float(), conditioning, guidance, sigmas, kept)
+    return Trajectory(states, (*keep.timesteps, 0.0), (*keep.sigmas, 0.0))
+
+
+def _all_at_once(
+    teacher: Network,
+    noise: Tensor,
+    conditioning: Conditioning,
+    guidance: Guidance,
+    sigmas: list[float],
+    kept: list[int],
+) -> Tensor:
+    def flow(x: Tensor, timesteps: Tensor) -> Tensor:
+        return guided_flow(teacher, x, timesteps, conditioning, guidance)
+
+    return _euler(flow, noise, sigmas, kept)
+
+
+def _block_by_block(
+    teacher: Network,
+    noise: Tensor,
+    conditioning: Conditioning,
+    guidance: Guidance,
+    sigmas: list[float],
+    kept: list[int],
+) -> Tensor:
+    """With a cache for the prompt, and one for what guidance leads away from."""
+    bound, plan = teacher.bound, teacher.plan
+    batch, _, frames, *size = noise.shape
+    sides = [
+        (ClipCache(bound, plan, (batch, frames, *size)), encode_prompt(bound, *prompt))
+        for prompt in sides_of(conditioning, guidance, batch)
+    ]
+    states = []
+    for index in range(len(plan.split(0, frames))):
+        span = plan.span(index)
+        seen = [(cache.attend(span), prompt) for cache, prompt in sides]
+
+        def flow(x: Tensor, timesteps: Tensor, seen: list = seen) -> Tensor:
+            flows = [denoise(bound, x, timesteps, attend, prompt) for attend, prompt in seen]
+            return guided(flows, guidance)
+
+        states.append(_euler(flow, noise[:, :, span.first : span.end], sigmas, kept))
+        if span.end < frames:
+            end, zero = states[-1][:, -1], torch.zeros(1, 1, device=noise.device)
+            for cache, prompt in sides:
+                write_cache(bound, end, zero, cache.attend(span, writes=True), prompt)
+    return torch.cat(states, dim=3)
+
+
+def _euler(
+    flow: Callable[[Tensor, Tensor], Tensor], x: Tensor, sigmas: list[float], kept: list[int]
+) -> Tensor:
+    """States [B, K + 1, 16, T, H, W] at the kept steps, and the end."""
+    states = []
+    for step, (sigma, following) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
         if step in kept:
             states.append(x)
-        timesteps = torch.full((x.shape[0], 1), sigmas[step] * TABLE, device=x.device)
-        flow = guided_flow(teacher, x, timesteps, conditioning, guidance).float()
-        x = x + (sigmas[step + 1] - sigmas[step]) * flow
-    return Trajectory(torch.stack([*states, x], dim=1), (*keep.timesteps, 0.0), (*keep.sigmas, 0.0))
+        timesteps = torch.full((x.shape[0], 1), sigma * TABLE, device=x.device)
+        x = x + (following - sigma) * flow(x, timesteps).float()
+    return torch.stack([*states, x], dim=1)
 
 
 def sampling_levels(keep: Schedule, steps: int, shift: float) -> tuple[list[float], list[int]]:

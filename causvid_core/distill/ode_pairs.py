@@ -49,6 +49,7 @@ class PairSettings:
             "guidance": self.guidance,
             "negative": self.negative,
             "teacher": teacher.bound.fingerprint(),
+            "causal": teacher.causal,
         }
 
 

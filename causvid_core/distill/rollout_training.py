@@ -3,113 +3,27 @@
 Self-Forcing (arXiv 2506.08009): every block is denoised after what the student itself made, up to
 a step drawn at random, the same for all blocks; that step alone carries gradients, and its clean
 prediction goes on to the cache without any.
-
-The engine's ring is written in place on every step and its rows are used anew, which autograd
-does not allow for what it still needs. So a clip in training keeps the keys and values of all its
-latent frames, written by clean passes only, and a block attends to copies of the rows that the
-recipe's window shows it, joined with its own keys and values, which do carry gradients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from ..model.attention import Attention
 from ..model.binding import BoundWan
 from ..model.forward import denoise, write_cache
-from ..model.kv_cache import KVRing
 from ..model.prompt import EncodedPrompt, encode_prompt
-from ..model.rope import Rotary, rotate
 from ..stream.noise import Noise
-from ..stream.plan import Plan, Span
+from ..stream.plan import Plan
 from ..stream.recipe import Recipe
 from ..stream.schedule import make_schedule
+from .clip_cache import ClipAttention, ClipCache
 from .dmd import Sample
 from .guidance import Conditioning
 from .network import Network
-
-
-class ClipCache:
-    """Keys and values of all latent frames of a clip, for one rollout of a model in training.
-
-    What a block sees, and at which positions, is the recipe's policy, as when it is sampled.
-    """
-
-    def __init__(
-        self, bound: BoundWan, recipe: Recipe, batch: int, height: int, width: int, frames: int
-    ) -> None:
-        grid = bound.config.grid(height, width)
-        self._bound, self._plan = bound, Plan.of(recipe)
-        self._relative = recipe.positions == "relative"
-        self._tokens = grid[0] * grid[1]
-        self._rotary = Rotary(bound.config.head_dim, grid, bound.device)
-        self._ring = KVRing(bound, batch, frames * self._tokens)
-
-    def attend(self, span: Span, writes: bool = False) -> ClipAttention:
-        """Self-attention of the block that is these latent frames."""
-        plan, end = self._plan, span.end
-        seen = list(plan.visible(end))
-        positions = [plan.rank(frame, end) if self._relative else frame for frame in seen]
-        own = len(seen) - span.frames
-        return ClipAttention(
-            self._bound.attention,
-            self._ring,
-            [self._rows(run) for run in _runs(seen[:own])],
-            self._rows(range(span.first, end)),
-            self._rotary.table(positions[own:]),
-            self._rotary.table(positions) if self._relative else None,
-            writes,
-        )
-
-    def _rows(self, frames: range) -> slice:
-        return slice(frames.start * self._tokens, frames.stop * self._tokens)
-
-
-class ClipAttention:
-    """Self-attention of one block over copies of what is kept and its own keys and values.
-
-    writes: for the clean pass, which keeps them. key_rope turns all keys, which are then kept
-    unturned, to positions within the window; else they are kept turned.
-    """
-
-    def __init__(
-        self,
-        attention: Attention,
-        ring: KVRing,
-        seen: Sequence[slice],
-        own: slice,
-        rope: Tensor,
-        key_rope: Tensor | None,
-        writes: bool,
-    ) -> None:
-        self._attention, self._ring, self._seen, self._own = attention, ring, seen, own
-        self._rope, self._key_rope, self._writes = rope, key_rope, writes
-
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """See `SelfAttend`. Mutates the ring if it writes."""
-        if self._writes:
-            self.keep(layer, k, v)
-        keys = self._joined(self._ring.keys[layer], self._stored(k))
-        if self._key_rope is not None:
-            keys = rotate(keys, self._key_rope)
-        values = self._joined(self._ring.values[layer], v)
-        return self._attention(rotate(q, self._rope).to(keys.dtype), keys, values)
-
-    def keep(self, layer: int, k: Tensor, v: Tensor) -> None:
-        """Write the block's keys and values [B, N, h, d]. Mutates the ring."""
-        self._ring.keys[layer][:, self._own].copy_(self._stored(k))
-        self._ring.values[layer][:, self._own].copy_(v)
-
-    def _stored(self, k: Tensor) -> Tensor:
-        return rotate(k, self._rope) if self._key_rope is None else k
-
-    def _joined(self, kept: Tensor, own: Tensor) -> Tensor:
-        return torch.cat([*(kept[:, rows] for rows in self._seen), own.to(kept.dtype)], dim=1)
 
 
 def self_rollout(
@@ -139,7 +53,7 @@ def self_rollout(
     blocks = plan.split(0, frames)
     known = 0 if given is None else len(plan.split(0, given.shape[2]))
     learned_from = frames - (frames if gradient_frames is None else gradient_frames)
-    cache = ClipCache(bound, recipe, batch, height, width, frames)
+    cache = ClipCache(bound, plan, (batch, frames, height, width), recipe.positions)
     prompt = encode_prompt(bound, conditioning.context, conditioning.lengths)
     made, learned = [], []
     for index, count in enumerate(blocks):
@@ -211,10 +125,3 @@ def _remember(
 
 def _draw(bound: BoundWan, noise: Noise, block: int, shape: Sequence[int], step: int) -> Tensor:
     return noise(block, step, shape).to(bound.device, torch.float32, non_blocking=True)
-
-
-def _runs(frames: Sequence[int]) -> list[range]:
-    """Rising latent frames as runs of consecutive ones."""
-    groups = groupby(enumerate(frames), key=lambda pair: pair[1] - pair[0])
-    runs = [[frame for _, frame in group] for _, group in groups]
-    return [range(run[0], run[-1] + 1) for run in runs]

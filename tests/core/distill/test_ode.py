@@ -48,6 +48,39 @@ def test_a_trajectory_is_euler_on_the_shifted_levels_under_guidance():
     assert found.timesteps == (*keep.timesteps, 0.0) and found.sigmas == (*keep.sigmas, 0.0)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("window", [{}, {"window": 5, "sink": 1}, {"first_block_frames": 2}])
+def test_a_causal_teacher_is_sampled_block_by_block(window):
+    """Every block on its own levels, after the ends of those before; no cache in the plain loop."""
+    recipe = cv.Recipe(**window)
+    teacher, conditioning, empty = Network.of(make_model(), recipe), prompts(), prompts(8, (2,))
+    frames = 9 if "first_block_frames" not in window else 8
+    noise, keep = latents(2, frames=frames), make_schedule((1000.0, 600.0), 5.0, False)
+    found = trajectory(teacher, noise, conditioning, Guidance(2.0, empty), keep, steps=6, shift=5.0)
+
+    levels, kept = sampling_levels(keep, 6, 5.0)
+    first = window.get("first_block_frames", 3)
+    spans = [(0, first), (first, first + 3), (first + 3, first + 6)]
+    ends, states = [], [[], []]
+    for start, end in spans:
+        before = torch.cat([torch.empty(2, 16, 0, 4, 6), *ends], dim=2)
+        x = noise[:, :, start:end]
+        for step, (here, after) in enumerate(zip(levels, levels[1:], strict=False)):
+            if step in kept:
+                states[kept.index(step)].append(x)
+            cond, uncond = (
+                cv.forward_all(
+                    teacher.bound, torch.cat((before, x), dim=2), torch.full((2, 1), 1000 * here),
+                    text.context, clean=before, **window,
+                )[:, :, start:]
+                for text in (conditioning, empty.repeated(2))
+            )  # fmt: skip
+            x = x + (after - here) * (3 * cond - 2 * uncond)
+        ends.append(x)
+    expected = torch.stack([torch.cat(s, dim=2) for s in (*states, ends)], dim=1)
+    assert (found.states - expected).abs().max() < 1e-4 * expected.std()
+
+
 def test_causvids_timesteps_are_levels_36_and_44_of_50():
     """As its pairs were saved; they move by less than the table of timesteps resolves."""
     levels, kept = sampling_levels(CAUSVID, 50, 8.0)

@@ -106,10 +106,11 @@ def test_the_command_reads_prompts_from_a_file(teacher_file, tmp_path):
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("a red circle\n\n a blue star moving up \n", encoding="utf-8")
     for part in "10":
-        options = ["--prompts", str(prompts), "--parts", "2", "--part", part]
+        options = ["--prompts", str(prompts), "--parts", "2", "--part", part, "--causal"]
         assert run(teacher_file, tmp_path / "pairs", *options) == 0
     found = ShardSet(tmp_path / "pairs", kind="ode-pairs")
     assert found.prompts == ["a red circle", "a blue star moving up"]
+    assert found.settings["causal"] is True
     prompts.write_text("\n", encoding="utf-8")
     with pytest.raises(ValueError, match="no prompts"):
         run(teacher_file, tmp_path / "pairs", "--prompts", str(prompts))

@@ -1,0 +1,111 @@
+"""Keys and values of a clip that a network in training makes block by block.
+
+The engine's ring is written in place on every step and its rows are used anew, which autograd
+does not allow for what it still needs. So a clip in training keeps the keys and values of all its
+latent frames, written by clean passes only, and a block attends to copies of the rows that the
+recipe's window shows it, joined with its own keys and values, which do carry gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from ..model.attention import Attention
+from ..model.binding import BoundWan
+from ..model.kv_cache import KVRing
+from ..model.rope import Rotary, rotate
+from ..stream.plan import Plan, Span
+
+
+class ClipCache:
+    """Keys and values of all latent frames of a clip, for one rollout of a model in training.
+
+    What a block sees is the plan's policy, as when it is sampled. size: samples, latent frames,
+    and height and width of one. positions: as a recipe's.
+    """
+
+    def __init__(
+        self,
+        bound: BoundWan,
+        plan: Plan,
+        size: tuple[int, int, int, int],
+        positions: str = "absolute",
+    ) -> None:
+        batch, frames, height, width = size
+        grid = bound.config.grid(height, width)
+        self._bound, self._plan, self._relative = bound, plan, positions == "relative"
+        self._tokens = grid[0] * grid[1]
+        self._rotary = Rotary(bound.config.head_dim, grid, bound.device)
+        self._ring = KVRing(bound, batch, frames * self._tokens)
+
+    def attend(self, span: Span, writes: bool = False) -> ClipAttention:
+        """Self-attention of the block that is these latent frames."""
+        plan, end = self._plan, span.end
+        seen = list(plan.visible(end))
+        positions = [plan.rank(frame, end) if self._relative else frame for frame in seen]
+        own = len(seen) - span.frames
+        return ClipAttention(
+            self._bound.attention,
+            self._ring,
+            [self._rows(run) for run in _runs(seen[:own])],
+            self._rows(range(span.first, end)),
+            self._rotary.table(positions[own:]),
+            self._rotary.table(positions) if self._relative else None,
+            writes,
+        )
+
+    def _rows(self, frames: range) -> slice:
+        return slice(frames.start * self._tokens, frames.stop * self._tokens)
+
+
+class ClipAttention:
+    """Self-attention of one block over copies of what is kept and its own keys and values.
+
+    writes: for the clean pass, which keeps them. key_rope turns all keys, which are then kept
+    unturned, to positions within the window; else they are kept turned.
+    """
+
+    def __init__(
+        self,
+        attention: Attention,
+        ring: KVRing,
+        seen: Sequence[slice],
+        own: slice,
+        rope: Tensor,
+        key_rope: Tensor | None,
+        writes: bool,
+    ) -> None:
+        self._attention, self._ring, self._seen, self._own = attention, ring, seen, own
+        self._rope, self._key_rope, self._writes = rope, key_rope, writes
+
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """See `SelfAttend`. Mutates the ring if it writes."""
+        if self._writes:
+            self.keep(layer, k, v)
+        keys = self._joined(self._ring.keys[layer], self._stored(k))
+        if self._key_rope is not None:
+            keys = rotate(keys, self._key_rope)
+        values = self._joined(self._ring.values[layer], v)
+        return self._attention(rotate(q, self._rope).to(keys.dtype), keys, values)
+
+    def keep(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Write the block's keys and values [B, N, h, d]. Mutates the ring."""
+        self._ring.keys[layer][:, self._own].copy_(self._stored(k))
+        self._ring.values[layer][:, self._own].copy_(v)
+
+    def _stored(self, k: Tensor) -> Tensor:
+        return rotate(k, self._rope) if self._key_rope is None else k
+
+    def _joined(self, kept: Tensor, own: Tensor) -> Tensor:
+        return torch.cat([*(kept[:, rows] for rows in self._seen), own.to(kept.dtype)], dim=1)
+
+
+def _runs(frames: Sequence[int]) -> list[range]:
+    """Rising latent frames as runs of consecutive ones."""
+    groups = groupby(enumerate(frames), key=lambda pair: pair[1] - pair[0])
+    runs = [[frame for _, frame in group] for _, group in groups]
+    return [range(run[0], run[-1] + 1) for run in runs]
