@@ -1,0 +1,233 @@
+"""Frames on their way to the browser while a stream is made, seen over the host's websocket."""
+
+import base64
+import io
+import json
+import time
+import uuid
+from itertools import count
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import numpy as np
+import pytest
+from hosting.client import Client, Message, Run
+from hosting.graph import Prompt
+from hosting.host import Host
+from hosting.websocket import WebSocket
+from PIL import Image
+
+from .prompts import facts, mini_prompt, node
+
+EVENT = "causvid.frames"
+AGAIN = count()
+
+
+def told(run: Run) -> list[dict[str, Any]]:
+    """The live events of a run."""
+    return [event["data"] for event in run.events if event["type"] == EVENT]
+
+
+def pictures(events: list[dict[str, Any]]) -> dict[int, Image.Image]:
+    """Every frame by its px frame, decoded."""
+    frames = [frame for event in events for frame in event["frames"]]
+    return {
+        frame["px_frame"]: Image.open(io.BytesIO(base64.b64decode(frame["image"]))).convert("RGB")
+        for frame in frames
+    }
+
+
+def threads(host: Host) -> int:
+    """Threads of live views that are alive."""
+    prompt = {"look": node("Probe_LiveThreads", again=next(AGAIN))}
+    return facts(host.run(prompt))["threads"]
+
+
+@pytest.fixture
+def listen(host: Host):
+    """listen(client id) is a websocket of another page; all are closed in the end."""
+    opened = []
+
+    def connect(client_id: str) -> WebSocket:
+        parts = urlsplit(host.address)
+        opened.append(WebSocket(parts.hostname, parts.port, f"/ws?clientId={client_id}"))
+        return opened[-1]
+
+    yield connect
+    for websocket in opened:
+        websocket.close()
+
+
+def received(websocket: WebSocket, seconds: float = 1.0) -> list[str]:
+    """Types of the events that have come, and come within a moment."""
+    kinds = []
+    while True:
+        try:
+            message = websocket.receive(seconds)
+        except TimeoutError:
+            return kinds
+        if isinstance(message, str):
+            kinds.append(json.loads(message)["type"])
+
+
+def test_every_block_is_shown_before_the_next_one_is_done(host: Host) -> None:
+    blocks_at_first_event = []
+
+    def note(message: Message) -> None:
+        if isinstance(message, dict) and message["type"] == EVENT:
+            blocks_at_first_event.append(message["data"]["block"])
+
+    run = host.client.run(mini_prompt(px_frames=93), note)
+    events = told(run)
+    assert run.status == "success", run.error
+    assert [event["block"] for event in events] == [*range(8), 7]
+    assert [event["state"] for event in events] == ["running"] * 8 + ["done"]
+    assert {event["blocks"] for event in events} == {8}
+    assert events[0]["first_px_frame"] == 0 and events[-1]["end_px_frame"] == 93
+    for before, after in zip(events, events[1:], strict=False):
+        assert after["first_px_frame"] == before["next_px_frame"]
+        assert after["after_px_frame"] == max(pictures([before]), default=before["after_px_frame"])
+    assert {event["node_id"] for event in events} == {"video"}
+    assert {event["prompt_id"] for event in events} == {run.prompt_id}
+    assert {(event["width"], event["height"], event["fps"]) for event in events} == {(64, 64, 16)}
+    assert events[-1]["generation_fps"] > 0 and events[-1]["first_frame_seconds"] > 0
+    order = [e["type"] for e in run.events]
+    assert order.index(EVENT) < order.index("executed")
+    assert run.previews, "the host's own preview is gone"
+
+
+def test_frames_are_pictures_that_change_smoothly(host: Host) -> None:
+    run = host.run(mini_prompt(px_frames=45))
+    shown = pictures(told(run))
+    assert list(shown) == sorted(shown) and len(shown) > 30
+    frames = np.stack([np.asarray(picture.resize((8, 8))) for picture in shown.values()])
+    steps = np.abs(np.diff(frames.astype(float), axis=0)).mean(axis=(1, 2, 3))
+    assert frames.std() > 5, "the pictures are plain"
+    assert 0 < steps.max() < 25, "the pictures jump"
+
+
+def test_a_chain_goes_on_where_it_was_and_a_cut_begins_with_one_frame(host: Host) -> None:
+    prompt = mini_prompt(px_frames=9)
+    other = node("CLIPTextEncode", clip=["mini", 1], text="a small green star over a black ground")
+    more = dict(prompt["video"]["inputs"], positive=["other", 0], stream=["video", 0], px_frames=12)
+    prompt |= {
+        "other": other,
+        "12:7": node("CausVid_TextToVideo", **more, switch="cut"),
+        "look": node("Probe_Look", latent=["12:7", 1]),
+    }
+    events = told(host.run(prompt))
+    inner = [event for event in events if event["node_id"] == "12:7"]
+    assert [event["start_px_frame"] for event in inner] == [9, 9]
+    assert inner[-1]["end_px_frame"] == 9 + 12 - 3
+    assert min(pictures(inner)) == 9
+
+
+def test_only_the_page_that_queued_is_told(host: Host, listen: Any) -> None:
+    other = listen(uuid.uuid4().hex)
+    run = host.run(mini_prompt(px_frames=21))
+    assert told(run)
+    assert EVENT not in received(other)
+
+
+def test_nothing_is_made_for_a_prompt_without_a_page(host: Host, listen: Any) -> None:
+    anybody = listen(uuid.uuid4().hex)
+    _, answer = host.client.post("/prompt", {"prompt": mini_prompt(px_frames=21)})
+    for _ in range(600):
+        if host.client.get(f"/history/{answer['prompt_id']}"):
+            break
+        time.sleep(0.1)
+    kinds = received(anybody)
+    assert "status" in kinds and EVENT not in kinds
+
+
+def test_the_setting_turns_it_off(host: Host) -> None:
+    host.client.post("/settings/CausVid.LiveFrames", False)
+    try:
+        assert not told(host.run(mini_prompt(px_frames=21)))
+    finally:
+        host.client.post("/settings/CausVid.LiveFrames", True)
+    assert told(host.run(mini_prompt(px_frames=21)))
+
+
+def test_an_interrupt_ends_the_view_and_its_thread(host: Host) -> None:
+    def stop(message: Message) -> None:
+        if isinstance(message, dict) and message["type"] == EVENT:
+            host.client.interrupt()
+
+    run = host.run(mini_prompt(px_frames=2000), stop)
+    assert run.status == "interrupted"
+    assert told(run)[-1]["state"] == "stopped"
+    assert threads(host) == 0
+
+
+def flood(batches: int, pause: float, fail: bool = False) -> Prompt:
+    prompt = mini_prompt(px_frames=9)
+    prompt["flood"] = node(
+        "Probe_Flood", model=["mini", 0], stream=["video", 0], batches=batches, pause=pause,
+        fail=fail,
+    )  # fmt: skip
+    return prompt
+
+
+def test_frames_are_thinned_to_a_bounded_rate(host: Host) -> None:
+    run = host.run(flood(batches=60, pause=0.04))
+    events = [event for event in told(run) if event["node_id"] == "flood"]
+    images = [frame["image"] for event in events for frame in event["frames"]]
+    assert facts(run, "flood")["threads"] == 0
+    seconds = run.seconds + 2  # of allowance
+    assert len(images) < min(4 * 60, 32 * seconds)
+    assert sum(map(len, images)) < 1.5e6 * 4 / 3 * seconds
+    assert max(len(json.dumps(event)) for event in events) < 1e6
+
+
+def test_an_error_ends_the_view_and_its_thread(host: Host) -> None:
+    run = host.run(flood(batches=3, pause=0.0, fail=True))
+    assert run.status == "error" and "as asked" in run.error
+    assert told(run)[-1]["state"] == "stopped"
+    assert threads(host) == 0
+
+
+def test_a_page_that_does_not_read_costs_no_memory(host: Host, listen: Any) -> None:
+    client_id = uuid.uuid4().hex
+    deaf = listen(client_id)
+    request = {"prompt": flood(batches=80, pause=0.1), "client_id": client_id}
+    _, answer = host.client.post("/prompt", request)
+    entry: dict[str, Any] = {}
+    for _ in range(600):
+        if entry := host.client.get(f"/history/{answer['prompt_id']}"):
+            break
+        time.sleep(0.2)
+    [shown] = entry[answer["prompt_id"]]["outputs"]["flood"]["text"]
+    waiting = json.loads(shown)["waiting"]
+    assert max(waiting) < 10, "messages pile up for a page that does not read"
+    deaf.close()
+    assert told(host.run(mini_prompt(px_frames=9))), "others wait for the page that does not read"
+
+
+def test_a_page_gets_back_what_it_has_seen_and_nobody_else_does(host: Host) -> None:
+    client = Client(host.address)
+    run = client.run(mini_prompt(px_frames=93))
+    [request] = [e for e in run.events if e["type"] == "status" and "sid" in e["data"]]
+    client_id = request["data"]["sid"]
+
+    def ask(**query: Any) -> tuple[int, Any]:
+        status, body = client.get_bytes(f"/causvid/live?{urlencode(query)}")
+        return status, json.loads(body)
+
+    [known] = ask(client_id=client_id)[1]["streams"]
+    assert (known["prompt_id"], known["node_id"]) == (run.prompt_id, "video")
+    assert known["state"] == "done" and known["block"] == 7
+    place = {"client_id": client_id, "prompt_id": run.prompt_id, "node_id": "video"}
+    status, answer = ask(**place)
+    sent = [frame for event in told(run) for frame in event["frames"]]
+    assert status == 200 and answer["frames"] == sent
+    middle = sent[len(sent) // 2]["px_frame"]
+    status, answer = ask(**place, after=middle)
+    assert answer["frames"] == [frame for frame in sent if frame["px_frame"] > middle]
+
+    assert ask(client_id=uuid.uuid4().hex)[1]["streams"] == []
+    assert ask(**place | {"client_id": uuid.uuid4().hex})[0] == 404
+    assert ask(**place | {"node_id": "../video"})[0] == 404
+    assert ask(prompt_id=run.prompt_id, node_id="video")[0] == 400
+    assert ask(**place, after="soon")[0] == 400
+    assert ask(**place | {"client_id": "x" * 300})[0] == 400
