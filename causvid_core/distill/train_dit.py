@@ -12,7 +12,6 @@ the batch are openings, clips of one block alone, which cost a seventh of a whol
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +20,12 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..mini.text_encoder import TextEncoder
+from ..model.attention import Piecewise
 from ..model.binding import BoundWan, bind
 from ..model.forward import denoise
+from ..model.pieces import teacher_forced
 from ..model.prompt import encode_prompt
-from ..model.rope import Rotary, rotate
+from ..model.rope import Rotary
 from ..model.transformer import CausalWan
 from .latents import read_world
 from .parallel import own_part
@@ -54,42 +55,11 @@ class DiTSettings:
     seed: int = 0
 
 
-class TeacherForced:
-    """Self-attention over `[clean blocks but the last | noisy blocks]`, all `[B, N, h, d]`.
-
-    A clean block sees the clean blocks of its window; a noisy one sees the clean ones before it
-    in its window, and itself. Calling it follows `model.attention.SelfAttend`.
-    """
-
-    def __init__(self, rotary: Rotary, blocks: int, frames_per_block: int, window: int) -> None:
-        frames = blocks * frames_per_block
-        clean = (blocks - 1) * frames_per_block
-        self._rope = rotary.table([*range(clean), *range(frames)])
-        tokens = self._rope.shape[0] // (clean + frames)
-        self._size = frames_per_block * tokens
-        self._blocks, self._window = blocks, window
-
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        q, k = rotate(q, self._rope), rotate(k, self._rope)
-        clean_count = self._blocks - 1
-        pieces = list(zip(*(t.split(self._size, dim=1) for t in (q, k, v)), strict=True))
-        clean, noisy = pieces[:clean_count], pieces[clean_count:]
-        outputs = []
-        for index, (query, _, _) in enumerate(clean):
-            seen = clean[max(0, index - self._window + 1) : index + 1]
-            outputs.append(_attend(query, seen))
-        for index, own in enumerate(noisy):
-            seen = clean[max(0, index - self._window + 1) : index]
-            outputs.append(_attend(own[0], [*seen, own]))
-        return torch.cat(outputs, dim=1)
-
-
-def _attend(query: Tensor, seen: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
+def attend_to_few(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """Written out: at these few tokens it trains three times as fast as the fused attention."""
-    keys = torch.cat([k for _, k, _ in seen], dim=1).permute(0, 2, 3, 1)
-    values = torch.cat([v for _, _, v in seen], dim=1).transpose(1, 2)
-    weights = (query.transpose(1, 2) @ keys * query.shape[-1] ** -0.5).softmax(dim=-1)
-    return (weights.to(values.dtype) @ values).transpose(1, 2)
+    weights = q.transpose(1, 2) @ k.permute(0, 2, 3, 1) * q.shape[-1] ** -0.5
+    weights = (weights if bias is None else weights + bias).softmax(dim=-1)
+    return (weights.to(v.dtype) @ v.transpose(1, 2)).transpose(1, 2)
 
 
 def train_dit(
@@ -152,12 +122,7 @@ class Part:
         self._contexts = nn.utils.rnn.pad_sequence([text.embed(c) for c in captions], True).half()
         self._lengths = torch.tensor([len(text.tokens(c)) for c in captions])
         self._blocks = self._latents.shape[2] // settings.frames_per_block
-        self._attend = TeacherForced(
-            Rotary(MINI.head_dim, MINI.grid(*self._latents.shape[-2:]), torch.device("cpu")),
-            self._blocks,
-            settings.frames_per_block,
-            settings.window_blocks,
-        )
+        self._attend = self._teacher_forced()
 
     def errors(self, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Squared errors of the flow `[B, 16, T, h, w]` of this process's share, and figures.
@@ -185,6 +150,17 @@ class Part:
         error = (flow[:, :, clean.shape[2] :].float() - (noise - x0)).square()
         error, sigma = error[:, :, self._given_frames :], sigma[:, :, self._given_frames :]
         return error, self._figures((error.detach() * sigma.square()).mean(dim=(1, 3, 4)), sigma)
+
+    def _teacher_forced(self) -> Piecewise:
+        """Over `[clean blocks but the last | noisy blocks]`."""
+        size = self._settings.frames_per_block
+        grid = MINI.grid(*self._latents.shape[-2:])
+        frames, clean = self._blocks * size, (self._blocks - 1) * size
+        pieces = teacher_forced([size] * self._blocks, self._settings.window_blocks * size)
+        rope = Rotary(MINI.head_dim, grid, torch.device("cpu")).table(
+            [*range(clean), *range(frames)]
+        )
+        return Piecewise(attend_to_few, rope, [p.times(grid[0] * grid[1]) for p in pieces])
 
     def _figures(self, x0_mse: Tensor, sigma: Tensor) -> dict[str, float]:
         figures = {f"{self._name}_x0_mse": float(x0_mse.mean())}

@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from causvid_core.distill.latents import encode_world
-from causvid_core.distill.train_dit import MINI, DiTSettings, Part, TeacherForced
+from causvid_core.distill.train_dit import MINI, DiTSettings, Part, attend_to_few
 from causvid_core.distill.train_vae import LatentScale, new_vae, normalise_latents
 from causvid_core.distill.trainer import TrainSettings, train
 from causvid_core.distill.world import held_out_specs, render
 from causvid_core.media.vae import WanVAE
 from causvid_core.mini.text_encoder import TEXT_LEN, TextEncoder, new_table
+from causvid_core.model.attention import Piecewise
 from causvid_core.model.binding import bind
+from causvid_core.model.pieces import teacher_forced
 from causvid_core.model.rope import Rotary, rotate
 from causvid_core.model.transformer import CausalWan
 
@@ -48,8 +50,10 @@ def test_teacher_forcing_is_attention_under_its_mask():
     """Against one attention over everything with the mask written out."""
     blocks, frames, window, grid, heads, width = 4, 2, 2, (1, 2), 2, 12
     rotary = Rotary(width, grid, torch.device("cpu"))
-    attend = TeacherForced(rotary, blocks, frames, window)
     tokens = frames * grid[0] * grid[1]
+    rope = rotary.table([*range((blocks - 1) * frames), *range(blocks * frames)])
+    pieces = teacher_forced([frames] * blocks, window * frames)
+    attend = Piecewise(attend_to_few, rope, [p.times(grid[0] * grid[1]) for p in pieces])
     count = (2 * blocks - 1) * tokens
     q, k, v = (torch.randn(2, count, heads, width) for _ in range(3))
 
@@ -65,9 +69,7 @@ def test_teacher_forcing_is_attention_under_its_mask():
                 mask[i, j] = ahead and near
             else:
                 mask[i, j] = not is_clean[i] and place[j] == place[i]
-    positions = [*range(clean * frames), *range(blocks * frames)]
-    table = rotary.table(positions)
-    logits = torch.einsum("bihd,bjhd->bhij", rotate(q, table), rotate(k, table)) / width**0.5
+    logits = torch.einsum("bihd,bjhd->bhij", rotate(q, rope), rotate(k, rope)) / width**0.5
     weights = logits.masked_fill(~mask, -torch.inf).softmax(-1)
     expected = torch.einsum("bhij,bjhd->bihd", weights, v)
     torch.testing.assert_close(attend(0, q, k, v), expected, atol=1e-5, rtol=0)
