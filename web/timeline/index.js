@@ -10,10 +10,6 @@ app.registerExtension({
   name: "causvidstream.timeline",
   init: loadTexts,
   setup() {
-    const style = document.createElement("link");
-    style.rel = "stylesheet";
-    style.href = new URL("./timeline.css", import.meta.url).href;
-    document.head.append(style);
     api.addEventListener("graphChanged", refreshAll);
   },
   nodeCreated(node) {

@@ -96,9 +96,9 @@ export class Track {
       const inset = Math.max(0, -left, (right - left - fade < SLIM ? fade / 2 : fade) - 2);
       clip.style.cssText = `left:${left}px;width:${Math.max(right - left, 7)}px;` +
         `--cvt-hue:${hues[number]};--cvt-inset:${inset}px`;
-      const slim = right - left - inset < SLIM ? " cvt-slim" : "";
-      set(clip, { "data-scene": number,
-        class: `cvt-clip${number === selected ? " cvt-selected" : ""}${slim}`,
+      const classes = ["cvt-clip", number === selected && "cvt-selected",
+        right - left - inset < SLIM && "cvt-slim", !scene.seen && "cvt-unseen"];
+      set(clip, { "data-scene": number, class: classes.filter(Boolean).join(" "),
         "aria-label": this.t("timeline.scene", { number: number + 1, count: extents.length,
           text: promptOf(schedule, entry) }),
         "aria-valuemin": 0, "aria-valuemax": seconds(axis.total), "aria-valuenow": seconds(begin),
