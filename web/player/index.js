@@ -28,10 +28,6 @@ app.registerExtension({
   ],
   init: loadTexts,
   setup() {
-    const style = document.createElement("link");
-    style.rel = "stylesheet";
-    style.href = new URL("./player.css", import.meta.url).href;
-    document.head.append(style);
     api.addEventListener("causvid.frames", (event) => receive(event.detail));
     api.addEventListener("reconnected", recover);
     recover();

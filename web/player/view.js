@@ -1,7 +1,9 @@
 /** The player's elements: a picture, a line to scrub on, two buttons, and what there is to know. */
 import { t } from "../shared/i18n.js";
+import { styleSheet } from "../shared/style.js";
 import { icon } from "./icons.js";
 
+const STYLE = new URL("./player.css", import.meta.url);
 const SMOOTH_PX = 320; // smaller pictures are enlarged on the canvas, where it is done well
 
 /**
@@ -40,7 +42,7 @@ export function buildView(handlers) {
   const stats = element("span", "causvid-stats");
   line.append(time, stats);
 
-  root.append(stage, bar, line);
+  root.append(stage, bar, line, styleSheet(STYLE));
   // The editor must not take what is meant for the player: dragging would move the node.
   for (const kind of ["pointerdown", "pointermove", "pointerup", "dblclick"]) {
     root.addEventListener(kind, (event) => event.stopPropagation());

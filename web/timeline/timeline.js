@@ -1,4 +1,5 @@
 /** The timeline: one schedule, its picture, and everything that one can do with it. */
+import { styleSheet } from "../shared/style.js";
 import { Axis } from "./axis.js";
 import { make, set } from "./dom.js";
 import * as edit from "./edit.js";
@@ -13,6 +14,7 @@ import { extents, promptOf, seconds, Track } from "./track.js";
 import { FPS } from "./words.js";
 import { blockStart } from "./write.js";
 
+const STYLES = ["./timeline.css", "./track.css"].map((sheet) => new URL(sheet, import.meta.url));
 const UNITS = ["s", "f", "b"];
 let made = 0;
 
@@ -37,10 +39,11 @@ export class Timeline {
     set(this.track.lane, { "aria-describedby": this.help.id });
     this.body = make("div", { class: "cvt-body" }, this.track.element, this.fields.element);
     this.element = make("div", { class: "cvt", role: "group", "aria-label": t("timeline.title") },
-    this.toolbar.element, this.problem, this.body, this.live, this.help);
+    this.toolbar.element, this.problem, this.body, this.live, this.help, ...STYLES.map(styleSheet));
     this.gestures = new Gestures(this);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.element);
+    this.observer.observe(this.track.lane); // its style may come later
   }
 
   /** What to hand to the next timeline of the same node. */
