@@ -33,7 +33,7 @@ export class Fields {
       field.setCustomValidity(wrong ?? "");
       set(field, { "aria-invalid": wrong ? "true" : null });
     };
-    const settle = () => {
+    const show = () => {
       field.value = field.dataset.typed;
       field.setCustomValidity("");
       set(field, { "aria-invalid": null });
@@ -42,13 +42,13 @@ export class Fields {
     if (live) field.addEventListener("input", () => tell(false));
     field.addEventListener("change", () => {
       tell(true);
-      settle();
+      show();
     });
     field.addEventListener("keydown", (event) => {
       if (event.key === "Escape") {
         field.value = before;
         tell(true);
-        settle();
+        show();
       }
       if (event.key === "Escape" || (event.key === "Enter" && !event.ctrlKey && !event.metaKey)) {
         event.stopPropagation();

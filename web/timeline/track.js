@@ -3,7 +3,7 @@ import { draw, icon, ICONS, keep, make, set } from "./dom.js";
 import { firstPx } from "./layout.js";
 import { FPS } from "./words.js";
 
-const HEIGHT = 64; // CSS px, as in timeline.css
+const HEIGHT = 64; // CSS px, as in track.css
 const SLIM = 36; // CSS px in which no prompt can be read
 
 /**
