@@ -175,8 +175,8 @@ def _continuation(arguments: argparse.Namespace, job: Job, state: StreamState, p
         if value is not None and value != arguments.defaults[name]:
             words += [f"--{name.replace('_', '-')}", str(value)]
     if arguments.video is not None:
-        words += ["--video-from", f"{arguments.video_from + done / FPS:g}"]
-    words += ["--seconds", f"{max(1, job.wanted - done) / FPS:g}"]
+        words += ["--video-from", f"{arguments.video_from + done / FPS:.10g}"]
+    words += ["--seconds", f"{max(1, job.wanted - done) / FPS:.10g}"]
     return shlex.join(words)
 
 
