@@ -8,6 +8,7 @@ import logging
 log = logging.getLogger("causvid")
 
 _DTYPES = ("bfloat16", "float16", "float32")
+_TORCH = (2, 10)  # checkpoints without pickles, Muon, and FSDP of modules in groups
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -53,6 +54,7 @@ def _train(arguments: argparse.Namespace) -> int:
         print(describe(experiment, arguments.gpus, arguments.tflops * 1e12))
         return 0
     require_paths(experiment)
+    _require_torch()
 
     from .ranks import joined
     from .run import train
@@ -62,6 +64,16 @@ def _train(arguments: argparse.Namespace) -> int:
             logging.getLogger("causvid").setLevel(logging.WARNING)
         done = train(experiment, ranks, arguments.resume)
     return 0 if done == experiment.steps else 130
+
+
+def _require_torch() -> None:
+    import torch
+
+    found = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    if found < _TORCH:
+        raise RuntimeError(
+            f"training needs torch {_TORCH[0]}.{_TORCH[1]} or newer; this is {torch.__version__}"
+        )
 
 
 def _export(arguments: argparse.Namespace) -> None:

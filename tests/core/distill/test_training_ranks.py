@@ -9,12 +9,13 @@ import torch
 
 from causvid_core.distill.training.checkpoints import checkpoints
 
-from .training_runs import config, experiment, losses, make_data, run_here, start, weights
+from .training_runs import SHAPE, config, experiment, losses, make_data, run_here, start, weights
 
 ROLLOUT = {"dmd__inputs": "self_rollout", "data__kind": "texts", "teacher__causal": True}
+ROLLOUT |= {"batch__per_rank": 1, "model__shape": SHAPE | {"num_layers": 2}}
 RUNS = {
     "ode": ("ode_regression", {"optimizer__kind": "muon", "optimizer__matrix_lr": 1e-3}),
-    "rollout": ("dmd", ROLLOUT | {"batch__per_rank": 1}),
+    "rollout": ("dmd", ROLLOUT),
     "bf16": ("flow_matching", {"run__precision": "bf16", "run__recompute": False}),
 }
 
@@ -42,7 +43,7 @@ def runs(tmp_path_factory):
         port = server.getsockname()[1]
     processes = [start(*paths, rank=rank, count=2, port=port) for rank in range(2)]
     for process in processes:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=900)
         assert process.returncode == 0, output
     return folder
 

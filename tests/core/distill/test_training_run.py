@@ -39,7 +39,7 @@ def data(tmp_path_factory):
 def whole(data, tmp_path_factory):
     """A run of DMD that nothing disturbed: its folder and its weights."""
     folder = tmp_path_factory.mktemp("whole")
-    assert run_here(experiment(data, folder / "run", "dmd")) == 6
+    assert run_here(experiment(data, folder / "run", "dmd")) == 4
     return folder / "run", weights(folder / "run", folder / "out.safetensors")
 
 
@@ -49,7 +49,7 @@ def same(a, b):
 
 def test_a_run_killed_in_the_middle_goes_on_to_the_same_weights(data, whole, tmp_path):
     """By SIGKILL, in a process of its own, at a moment that is not chosen."""
-    table = config(data, tmp_path / "run", "dmd", run__checkpoint_every=1, steps=6)
+    table = config(data, tmp_path / "run", "dmd", run__checkpoint_every=1)
     (tmp_path / "run.json").write_text(json.dumps({"config": table, "resume": False}))
     process = start(tmp_path / "run.json")
     deadline = time.monotonic() + 60
@@ -58,9 +58,9 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_weights(data, whole, tmp
     process.kill()
     output, _ = process.communicate()
     killed_at = max(checkpoints(tmp_path / "run"), default=0)
-    assert 0 < killed_at < 6, output
-    settings = experiment(data, tmp_path / "run", "dmd", run__checkpoint_every=3)
-    assert run_here(settings, resume=True) == 6
+    assert 0 < killed_at < 4, output
+    settings = experiment(data, tmp_path / "run", "dmd")
+    assert run_here(settings, resume=True) == 4
     assert same(weights(tmp_path / "run", tmp_path / "out.safetensors"), whole[1])
     raw = [weights(r, tmp_path / f"{n}.safetensors", raw=True)
            for n, r in enumerate((whole[0], tmp_path / "run"))]  # fmt: skip
@@ -89,23 +89,21 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(
     assert list(checkpoints(tmp_path / "run")) == [2] and "--resume" in caplog.text
     if number == signal.SIGTERM:
         return
-    assert run_here(settings, resume=True) == 6
+    assert run_here(settings, resume=True) == 4
     assert same(weights(tmp_path / "run", tmp_path / "out.safetensors"), whole[1])
 
 
 def test_accumulated_passes_learn_what_a_large_batch_does(data, tmp_path):
-    """For the loss, too, that not every latent frame has a part in."""
-    for stage in ("flow_matching", "ode_regression"):
-        results = []
-        for per_rank in (4, 1):
-            run = tmp_path / f"{stage}_{per_rank}"
-            settings = experiment(data, run, stage, batch__per_rank=per_rank, steps=3)
-            run_here(settings)
-            results.append((losses(run), weights(run, tmp_path / "out.safetensors", raw=True)))
-        (one, a), (many, b) = results
-        assert one == pytest.approx(many, rel=1e-5) and one[0] != one[1]
-        for name in a:
-            torch.testing.assert_close(a[name], b[name], atol=2e-4, rtol=0)
+    """For a loss that not every latent frame has a part in."""
+    results = []
+    for per_rank in (4, 1):
+        run = tmp_path / f"of_{per_rank}"
+        run_here(experiment(data, run, "ode_regression", batch__per_rank=per_rank, steps=3))
+        results.append((losses(run), weights(run, tmp_path / "out.safetensors", raw=True)))
+    (one, a), (many, b) = results
+    assert one == pytest.approx(many, rel=1e-5) and one[0] != one[1]
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], atol=2e-4, rtol=0)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(data, tmp_path, monkeypatch):
@@ -133,13 +131,13 @@ def test_a_damaged_shard_is_named_or_left_out(data, tmp_path, caplog):
         run_here(experiment(broken, tmp_path / "refused"))
     settings = experiment(broken, tmp_path / "left_out", data__damaged="skip")
     with caplog.at_level("WARNING", logger="causvid"):
-        assert run_here(settings) == 6
+        assert run_here(settings) == 4
     assert shard.name in caplog.text
 
 
 def test_a_folder_with_another_run_is_not_written_into(data, whole):
     settings = experiment(data, whole[0], "dmd")
-    with pytest.raises(ConfigError, match="holds a run of 6 steps; go on with --resume"):
+    with pytest.raises(ConfigError, match="holds a run of 4 steps; go on with --resume"):
         run_here(settings)
     settings = experiment(data, whole[0], "dmd", optimizer__lr=1e-3)
     with pytest.raises(ConfigError, match=r"optimizer.lr = 0.01, and now it is 0.001"):
@@ -147,10 +145,10 @@ def test_a_folder_with_another_run_is_not_written_into(data, whole):
 
 
 def test_a_damaged_checkpoint_is_named(data, tmp_path):
-    run_here(experiment(data, tmp_path / "run", steps=3))
-    (file,) = checkpoints(tmp_path / "run")[3].iterdir()
+    run_here(experiment(data, tmp_path / "run", steps=1))
+    (file,) = checkpoints(tmp_path / "run")[1].iterdir()
     file.write_bytes(file.read_bytes()[:-1000])
-    with pytest.raises(CheckpointDamaged, match="step_0000003 cannot be read"):
+    with pytest.raises(CheckpointDamaged, match="step_0000001 cannot be read"):
         run_here(experiment(data, tmp_path / "run"), resume=True)
 
 
@@ -174,12 +172,12 @@ def test_an_export_is_a_checkpoint_like_any_other(whole, tmp_path):
     assert summarise(path)["stored as"].startswith("bfloat16")
     with safe_open(path, "pt") as file:
         assert json.loads(file.metadata()["config"])["transformer"]["causal_ar"] is True
-    older = weights(whole[0], tmp_path / "older.safetensors", step=3)
+    older = weights(whole[0], tmp_path / "older.safetensors", step=2)
     assert not same(older, whole[1])
 
 
 def test_what_cannot_be_exported_is_said(whole, tmp_path):
-    with pytest.raises(ConfigError, match="has no checkpoint of step 5; it has 3, 6"):
+    with pytest.raises(ConfigError, match="has no checkpoint of step 5; it has 2, 4"):
         export(whole[0], tmp_path / "out.safetensors", step=5)
     with pytest.raises(ConfigError, match="is no folder of a run"):
         export(tmp_path, tmp_path / "out.safetensors")

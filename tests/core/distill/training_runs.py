@@ -21,7 +21,7 @@ from causvid_core.distill.training.settings import Experiment
 from causvid_core.distill.training.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[3]
-SHAPE = {"dim": 32, "ffn_dim": 48, "num_heads": 2, "num_layers": 2, "freq_dim": 16}
+SHAPE = {"dim": 32, "ffn_dim": 48, "num_heads": 2, "num_layers": 1, "freq_dim": 16}
 SHAPE |= {"text_dim": 12, "text_len": 64}
 FRAMES, SIZE = 6, 4
 SAMPLES, SHARD = 8, 2
@@ -55,8 +55,8 @@ def config(data, run, stage="flow_matching", **changes):
     kind = changes.get("data__kind", "ode-pairs" if stage == "ode_regression" else "clips")
     table = {
         "stage": stage,
-        "steps": 6,
-        "run": {"folder": str(run), "precision": "fp32", "checkpoint_every": 3, "log_every": 1},
+        "steps": 4,
+        "run": {"folder": str(run), "precision": "fp32", "checkpoint_every": 2, "log_every": 1},
         "model": {"shape": SHAPE, "recipe": "causvid"},
         "data": {"kind": kind, "folder": str(data / kind), "texts": str(data / "texts")},
         "batch": {"size": 4, "per_rank": 2},
