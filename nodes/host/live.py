@@ -36,12 +36,14 @@ class LiveView:
     """What a node shows while it lengthens `state` by `blocks` blocks; use it in a `with`.
 
     decoded: the node itself decodes and gives `frames`; else a quick decoder does. `block` is
-    told every finished block in any case. Nothing here waits for the device.
+    told every finished block in any case. `fps`: px frames per second of the video, which may be
+    set until there are frames. Nothing here waits for the device.
     """
 
     def __init__(
         self, model: ModelPatcher, state: StreamState, blocks: int, *, decoded: bool = False
     ) -> None:
+        self.fps: float = geometry.FPS
         self._model = model
         self._decoder = self._rough = colours(model)
         self._state, self._decoded = state, decoded
@@ -175,7 +177,7 @@ class LiveView:
             "after_px_frame": self._newest_px,
             "width": self._sizes[0],
             "height": self._sizes[1],
-            "fps": geometry.FPS,
+            "fps": self.fps,
             "generation_fps": self._pace.px_frames_per_second,
             "first_frame_seconds": self._pace.first_seconds,
         }

@@ -111,6 +111,7 @@ class Recording:
                         show(f"Decoding the {state.blocks - self._first} blocks there are already")
                     heed = management.throw_exception_if_processing_interrupted
                     film.begin(state, self._first, heed)
+                    view.fps = self._settings.fps
                     shown.append(view.frames)
                     yield film.add
                 self.memory = film.memory()
