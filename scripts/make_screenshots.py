@@ -132,7 +132,7 @@ def timeline(editor: Editor) -> Image.Image:
         "9s ~2s [recache]: a large yellow star turning over a teal gradient background\n"
         "14s [cut]: 0.7 * a white ring growing | 0.3 * a white star growing  # a new scene"
     )
-    schedule = story.node("CausVid_PromptSchedule", wide=640, high=430, clip=story.mini["CLIP"],
+    schedule = story.node("CausVid_PromptSchedule", wide=460, high=430, clip=story.mini["CLIP"],
                           text=text)  # fmt: skip
     story.place(LEFT, TOP, [story.mini], [schedule])
     editor.open(story.workflow())
