@@ -48,20 +48,21 @@ class DistributionMatching(Stage):
         self._guidance = Guidance(teacher.guidance, away_from)
         self._schedule = experiment.recipe.schedule(0)
         self._blocks = self.network.blocks(experiment.data.latent_frames)
+        self._distances: list[Tensor] = []
 
     def step(self, step: int) -> Figures:
         figures: Figures = {}
         if step % self.experiment.critic.steps_per_update == 0:
             update = step // self.experiment.critic.steps_per_update
-            distances: list[Tensor] = []
-            learned = self.learners["model"].learn(update, self._model_losses(step, distances))
-            distance = self.ranks.mean(torch.stack(distances).mean().cpu())
+            self._distances.clear()
+            learned = self.learners["model"].learn(update, self.losses(step))
+            distance = self.ranks.mean(torch.stack(self._distances).mean().cpu())
             figures |= learned | {"score_distance": float(distance)}
             self._follow(step)
         learned = self.learners["critic"].learn(step, self._critic_losses(step))
         return figures | {f"critic_{name}": value for name, value in learned.items()}
 
-    def _model_losses(self, step: int, distances: list[Tensor]) -> Iterator[Tensor]:
+    def losses(self, step: int) -> Iterator[Tensor]:
         make, share = self._maker(step, "model")
         for batch in self.batches(step, "model"):
             sample = make(batch)
@@ -73,7 +74,7 @@ class DistributionMatching(Stage):
                 batch.conditioning,
                 self._guidance,
             )
-            distances.append(gradient.distance.mean())
+            self._distances.append(gradient.distance.mean())
             yield generator_loss(sample, gradient) * share(sample.learned)
 
     def _critic_losses(self, step: int) -> Iterator[Tensor]:

@@ -42,8 +42,7 @@ class Stage:
 
     def step(self, step: int) -> Figures:
         """Learn from the batch of a step; mutates the learners. Raises NotFinite."""
-        losses = (self.loss(batch) for batch in self.batches(step, "model"))
-        figures = self.learners["model"].learn(step, losses)
+        figures = self.learners["model"].learn(step, self.losses(step))
         self._follow(step)
         return figures
 
@@ -53,8 +52,8 @@ class Stage:
         prompt = self.experiment.data.no_prompt
         return self.samples.conditioning([prompt]).to(self.ranks.device)
 
-    def loss(self, batch: Batch) -> Tensor:
-        """This pass's part of the step's loss."""
+    def losses(self, step: int) -> Iterator[Tensor]:
+        """The model's loss of each pass; their sum, averaged over the processes, is the step's."""
         raise NotImplementedError
 
     def batches(self, step: int, purpose: str) -> Iterator[Batch]:

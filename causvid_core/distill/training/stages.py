@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -15,14 +16,18 @@ from .data import Batch, Samples
 from .matching import DistributionMatching
 from .ranks import Ranks
 from .settings import Experiment
-from .stage import Figures, Stage
+from .stage import Stage
 from .tables import ConfigError
 
 
 class FlowMatching(Stage):
     """A teacher from data, or a causal model under diffusion forcing, one timestep a block."""
 
-    def loss(self, batch: Batch) -> Tensor:
+    def losses(self, step: int) -> Iterator[Tensor]:
+        for batch in self.batches(step, "model"):
+            yield self._loss(batch) * self.share()
+
+    def _loss(self, batch: Batch) -> Tensor:
         draws = batch.draws
         latents = batch.tensors["latents"]
         blocks = self.network.blocks(latents.shape[2])
@@ -33,8 +38,7 @@ class FlowMatching(Stage):
         if share:
             dropped = draws.each(partial(draw_dropped, batch=1, share=share)).to(latents.device)
             conditioning = conditioning.replaced(dropped, self.no_prompt)
-        loss = flow_matching_loss(self.network, latents, noise, timesteps, conditioning)
-        return loss * self.share()
+        return flow_matching_loss(self.network, latents, noise, timesteps, conditioning)
 
     def _timesteps(self, generator: torch.Generator, blocks: int) -> Tensor:
         """One timestep a block, [1, blocks]: any, or for a share of them one of the recipe's."""
@@ -56,19 +60,14 @@ class OdeRegression(Stage):
         _same_timesteps(experiment, samples, self._schedule)
         self._blocks = self.network.blocks(experiment.data.latent_frames)
 
-    def step(self, step: int) -> Figures:
+    def losses(self, step: int) -> Iterator[Tensor]:
         everywhere = self._learned(self.drawn_by_all(step, "model", self._draw))
-        losses = (self._loss(batch, everywhere) for batch in self.batches(step, "model"))
-        figures = self.learners["model"].learn(step, losses)
-        self._follow(step)
-        return figures
-
-    def _loss(self, batch: Batch, everywhere: Tensor) -> Tensor:
-        drawn = batch.draws.each(self._draw)
-        loss = ode_regression_loss(
-            self.network, batch.tensors["states"], self._schedule, drawn, batch.conditioning
-        )
-        return loss * self.share(self._learned(drawn), everywhere)
+        for batch in self.batches(step, "model"):
+            drawn, states = batch.draws.each(self._draw), batch.tensors["states"]
+            loss = ode_regression_loss(
+                self.network, states, self._schedule, drawn, batch.conditioning
+            )
+            yield loss * self.share(self._learned(drawn), everywhere)
 
     def _draw(self, generator: torch.Generator) -> Tensor:
         return draw_states(generator, 1, len(self._blocks), len(self._schedule.timesteps) + 1)

@@ -107,10 +107,10 @@ def test_accumulated_passes_learn_what_a_large_batch_does(data, tmp_path):
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(data, tmp_path, monkeypatch):
-    loss = FlowMatching.loss
+    loss = FlowMatching._loss
     monkeypatch.setattr(
         FlowMatching,
-        "loss",
+        "_loss",
         lambda self, batch: loss(self, batch) * (float("nan") if 3 in batch.places else 1),
     )
     with pytest.raises(TrainingStopped, match="step 0 was not taken: the loss is nan"):
