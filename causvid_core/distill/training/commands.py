@@ -61,7 +61,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
     with joined(arguments.device) as ranks:
         if not ranks.first:
-            logging.getLogger("causvid").setLevel(logging.WARNING)
+            logging.getLogger("causvid").setLevel(logging.ERROR)
         done = train(experiment, ranks, arguments.resume)
     return 0 if done == experiment.steps else 130
 
