@@ -29,7 +29,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "--dry-run", action="store_true",
         help="say what it would take, by calculation; needs no weights, no data and no GPU",
     )  # fmt: skip
-    train.add_argument("--gpus", type=int, default=64, help="of the dry run (default 64)")
+    train.add_argument(
+        "--gpus", type=int, help="of the dry run; default: as many as need no accumulation"
+    )
     train.add_argument(
         "--tflops", type=float, default=400.0,
         help="that a GPU of the dry run reaches, as measured in training (default 400)",
@@ -51,7 +53,8 @@ def _train(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from .estimate import describe
 
-        print(describe(experiment, arguments.gpus, arguments.tflops * 1e12))
+        gpus = arguments.gpus or max(1, experiment.batch.size // experiment.batch.per_rank)
+        print(describe(experiment, gpus, arguments.tflops * 1e12))
         return 0
     require_paths(experiment)
     _require_torch()

@@ -37,8 +37,8 @@ def memory(experiment: Experiment, gpus: int) -> list[Part]:
     return parts
 
 
-def activations(experiment: Experiment, recompute: bool) -> float:
-    """Bytes that the largest update keeps for its gradient on a GPU."""
+def activations(experiment: Experiment, gpus: int, recompute: bool) -> float:
+    """Bytes that the largest update keeps for its gradient on one of `gpus` GPUs."""
     itemsize = PRECISIONS[experiment.run.precision].itemsize
     kept = _pass(experiment, experiment.model, experiment.model.causal)
     most = kept.activation_bytes(recompute, itemsize)
@@ -49,7 +49,7 @@ def activations(experiment: Experiment, recompute: bool) -> float:
                 most += kept.cache_bytes(itemsize) * kept.pairs() / kept.tokens**2
         critic = _pass(experiment, experiment.critic, False)
         most = max(most, critic.activation_bytes(recompute, itemsize))
-    return most * experiment.batch.per_rank
+    return most * experiment.batch.at_once(gpus)
 
 
 def step_flops(experiment: Experiment) -> float:
@@ -75,14 +75,14 @@ def describe(experiment: Experiment, gpus: int, flops: float) -> str:
 
     Raises ConfigError for a batch that so many GPUs cannot share.
     """
-    passes = experiment.batch.passes(gpus)
+    passes, at_once = experiment.batch.passes(gpus), experiment.batch.at_once(gpus)
     data, run = experiment.data, experiment.run
     tokens = _pass(experiment, experiment.model, True).tokens
     lines = [
         f"{experiment.stage}, {experiment.steps} steps of {experiment.batch.size} samples: "
         f"{data.latent_frames} latent frames of {data.latent_width}x{data.latent_height}, "
         f"{tokens:,} tokens each",
-        f"{_count(gpus, 'GPU')}, {_count(experiment.batch.per_rank, 'sample')} at once on each, "
+        f"{_count(gpus, 'GPU')}, {_count(at_once, 'sample')} at once on each, "
         f"{_count(passes, 'pass', 'es')} a step; {run.precision}, FSDP",
         "",
         "memory of a GPU, in GB",
@@ -95,7 +95,7 @@ def describe(experiment: Experiment, gpus: int, flops: float) -> str:
         total += sum(part.bytes.values())
     lines.append(f"networks together {_gb(total)}")
     for recompute, words in ((True, "recomputed"), (False, "all kept")):
-        kept = activations(experiment, recompute)
+        kept = activations(experiment, gpus, recompute)
         mark = "  <- this config" if recompute == run.recompute else ""
         lines.append(f"activations {words:<11}{_gb(kept):>8}, in all {_gb(total + kept)}{mark}")
     work = step_flops(experiment)

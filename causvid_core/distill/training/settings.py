@@ -113,20 +113,26 @@ class Data:
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples a step, over all processes, and samples a process takes at once."""
+    """Samples a step, over all processes, and samples that a process takes at once, at most."""
 
     size: int = setting(least=1)
     per_rank: int = setting(1, least=1)
 
+    def at_once(self, ranks: int) -> int:
+        """Samples that each of `ranks` processes takes at once. Raises ConfigError if they
+        cannot share the batch evenly."""
+        own, rest = divmod(self.size, ranks)
+        together = min(self.per_rank, own)
+        if rest or own % together:
+            raise ConfigError(
+                f"a batch of {self.size} cannot be shared by {ranks} processes that take up to "
+                f"{self.per_rank} samples at once; change batch.size or batch.per_rank"
+            )
+        return together
+
     def passes(self, ranks: int) -> int:
         """Forward and backward passes a step on each of `ranks` processes."""
-        together = self.per_rank * ranks
-        if self.size % together:
-            raise ConfigError(
-                f"a batch of {self.size} cannot be shared by {ranks} processes of "
-                f"{self.per_rank} samples each; make batch.size a multiple of {together}"
-            )
-        return self.size // together
+        return self.size // (ranks * self.at_once(ranks))
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ class Stage:
 
     def batches(self, step: int, purpose: str) -> Iterator[Batch]:
         """What this process learns from in a step, pass by pass."""
-        size, count = self.experiment.batch.per_rank, self.ranks.count
+        count = self.ranks.count
+        size = self.experiment.batch.at_once(count)
         for number in range(self.passes):
             first = (number * count + self.ranks.rank) * size
             places = range(first, first + size)

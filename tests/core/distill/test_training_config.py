@@ -6,6 +6,7 @@ import torch
 import causvid_core as cv
 from causvid_core.cli import main
 from causvid_core.distill.training.config import read_config, require_paths
+from causvid_core.distill.training.settings import Batch
 from causvid_core.distill.training.tables import ConfigError
 
 from .training_runs import ROOT
@@ -88,7 +89,7 @@ def test_files_that_are_no_config_are_refused(tmp_path, file):
 
 @pytest.mark.parametrize("path", PACK, ids=lambda path: path.stem)
 def test_the_packs_own_configs_run_dry(path, capsys):
-    assert main(["train", str(path), "--dry-run", "--gpus", "1"]) == 0
+    assert main(["train", str(path), "--dry-run"]) == 0
     shown = capsys.readouterr().out
     with torch.device("meta"):
         model = cv.CausalWan(read_config(path).model.config)
@@ -118,3 +119,15 @@ def test_published_values_are_those_of_the_papers():
     assert forcing.critic.optimizer.lr == 4e-7 and forcing.optimizer.betas == (0, 0.999)
     assert (forcing.ema.decay, forcing.ema.from_step, forcing.steps) == (0.99, 200, 600)
     assert forcing.batch.size == 64 and forcing.recipe.warp and forcing.recipe.shift == 5
+
+
+def test_a_batch_is_shared_by_as_many_processes_as_there_are():
+    batch = Batch(size=12, per_rank=6)
+    assert [(batch.at_once(n), batch.passes(n)) for n in (1, 2, 4, 12)] == [
+        (6, 2), (6, 1), (3, 1), (1, 1),
+    ]  # fmt: skip
+    for ranks in (5, 24):
+        with pytest.raises(ConfigError, match=f"12 cannot be shared by {ranks} processes"):
+            batch.at_once(ranks)
+    with pytest.raises(ConfigError, match="1 processes that take up to 5 samples"):
+        Batch(size=12, per_rank=5).passes(1)

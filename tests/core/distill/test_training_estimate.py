@@ -92,6 +92,6 @@ def test_what_costs_more_is_said_to_cost_more(tmp_path):
     plain = experiment(tmp_path, tmp_path, "dmd", **deep)
     rolled = experiment(tmp_path, tmp_path, "dmd", dmd__inputs="self_rollout", **deep)
     assert step_flops(rolled) > 1.2 * step_flops(plain)
-    assert activations(plain, recompute=False) > 2 * activations(plain, recompute=True)
+    assert activations(plain, 1, recompute=False) > 2 * activations(plain, 1, recompute=True)
     one, four = (memory(plain, gpus)[0].bytes for gpus in (1, 4))
     assert one["weights"] == 4 * four["weights"] and one["gathered"] == four["gathered"]

@@ -1,4 +1,4 @@
-"""On a GPU: a run in bfloat16 stays near one in float32 on the CPU, and goes on where it stopped."""
+"""On a GPU: a run in bfloat16 stays near one in float32 on the CPU, and goes on."""
 
 import pytest
 import torch
