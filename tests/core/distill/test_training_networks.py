@@ -23,8 +23,7 @@ def data(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("recompute", [True, False])
-@pytest.mark.parametrize("inputs", ["data", "self_rollout"])
+@pytest.mark.parametrize(("inputs", "recompute"), [("data", False), ("self_rollout", True)])
 def test_a_split_network_has_the_gradients_of_a_plain_one(data, tmp_path, inputs, recompute):
     settings = experiment(
         data, tmp_path, "dmd", dmd__inputs=inputs, run__recompute=recompute,
