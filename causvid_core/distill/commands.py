@@ -23,6 +23,7 @@ from .evaluate import evaluate_mini
 from .latents import encode_world
 from .parallel import is_first, run_workers
 from .train_dit import DiTSettings, train_dit
+from .train_sketch import SketchSettings, train_sketch
 from .train_vae import VAESettings, train_vae
 
 log = logging.getLogger("causvid")
@@ -32,7 +33,7 @@ CLIPS = 2000
 CLIP_PX_FRAMES = 45  # 12 latent frames: four blocks, one more than the window holds
 OPENINGS = 8000
 OPENING_PX_FRAMES = 9  # one block
-PARTS = ("text", "vae", "latents", "dit")
+PARTS = ("text", "vae", "sketch", "latents", "dit")
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -82,6 +83,11 @@ def _train_vae(folder: Path) -> None:
     _write(folder, "vae", train_vae(VAESettings(), folder), {})
 
 
+def _train_sketch(folder: Path) -> None:
+    vae = WanVAE.from_state_dict(load_file(_file(folder, "vae")))
+    _write(folder, "sketch", train_sketch(SketchSettings(), vae, folder), {})
+
+
 def _encode_latents(folder: Path) -> None:
     vae = WanVAE.from_state_dict(load_file(_file(folder, "vae")))
     encode_world(vae, CLIPS, CLIP_PX_FRAMES, seed=2, folder=folder / "clips")
@@ -113,7 +119,9 @@ def _train_dit(folder: Path, first_weights: Path | None, steps: int) -> None:
     _write(folder, "dit", {k: v.half() for k, v in average.items()}, header)
 
 
-_TRAIN = {"text": _train_text, "vae": _train_vae, "latents": _encode_latents}
+_TRAIN = {
+    "text": _train_text, "vae": _train_vae, "sketch": _train_sketch, "latents": _encode_latents,
+}  # fmt: skip
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

@@ -12,11 +12,12 @@ _FILES = {
     "dit": "causvid_mini_dit.safetensors",
     "vae": "causvid_mini_vae.safetensors",
     "text": "causvid_mini_text.safetensors",
+    "sketch": "causvid_mini_sketch.safetensors",
 }
 
 
 def weights_path(name: str) -> Path:
-    """Where the Mini's "dit", "vae" or "text" lies."""
+    """Where the Mini's "dit", "vae", "text" or "sketch" lies."""
     if name not in _FILES:
         raise ValueError(f"The Mini has no part {name!r}; it has {', '.join(_FILES)}.")
     return Path(__file__).parent / "weights" / _FILES[name]

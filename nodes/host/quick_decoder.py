@@ -11,10 +11,13 @@ import folder_paths
 import torch
 from comfy.latent_formats import Wan21
 from comfy.model_patcher import ModelPatcher
+from safetensors.torch import load_file
 
 from ...causvid_core.media.decoding import StreamDecoder
 from ...causvid_core.media.latent_rgb import ColourDecoder
+from ...causvid_core.media.sketch import SketchDecoder, SketchNet
 from ...causvid_core.media.tiny import TinyDecoder
+from ...causvid_core.mini import weights_path
 
 FOLDER = "vae_approx"
 NAMES = ("taew2_1", "lighttaew2_1")
@@ -25,9 +28,13 @@ log = logging.getLogger("causvid")
 
 
 def quick_decoder(model: ModelPatcher) -> StreamDecoder:
-    """A decoder of this MODEL's latents: a tiny one from models/vae_approx, or plain colours."""
-    own_colours = model.model.latent_format.latent_rgb_factors is not Wan21.latent_rgb_factors
-    for path in () if own_colours else _tiny_files():
+    """A decoder of this MODEL's latents: a tiny one from models/vae_approx, or plain colours; for
+    the Mini its own sketches.
+    """
+    if model.model.latent_format.latent_rgb_factors is not Wan21.latent_rgb_factors:
+        net = SketchNet.from_state_dict(load_file(weights_path("sketch")))
+        return SketchDecoder(net.to(model.load_device))
+    for path in _tiny_files():
         if model.load_device.type == "cpu" and path.stat().st_size > CPU_SHARE * model.model_size():
             continue
         dtype = torch.float32 if model.load_device.type == "cpu" else torch.float16
