@@ -16,6 +16,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ...causvid_core.media.decoding import StreamDecoder
+from ...causvid_core.media.tiny import TinyDecoder
 from ...causvid_core.stream import geometry
 from ...causvid_core.stream.plan import Plan
 from ...causvid_core.stream.rollout import Block
@@ -60,8 +62,9 @@ class LiveView:
     def __enter__(self) -> LiveView:
         self._client = running_client()
         if self._client is not None:
-            if not self._decoded:
-                self._decoder = quick_decoder(self._model)
+            quick = quick_decoder(self._model)
+            if not (self._decoded and _heavy(quick)):
+                self._decoder = quick
             STORE.begin(self._client.shown)
             self._encoder = Encoder(self._deliver)
         self._pace = _Pace()
@@ -101,8 +104,8 @@ class LiveView:
     def still(self, x0: Tensor) -> Arriving:
         """The newest px frame of a block in the making, `[B, 16, t, h, w]`, on its way."""
         decoder, memory = self._decoder, self._decoder.memory
-        decoder.push(x0[:1, :, -1:])
-        [newest] = self._popped()
+        decoder.push(x0[:1, :, -1:] if _heavy(decoder) else x0[:1])
+        *_, newest = self._popped()
         if self._decoder is decoder:
             decoder.memory = memory
         return Arriving(newest[-1:])
@@ -110,7 +113,7 @@ class LiveView:
     @property
     def stills_per_second(self) -> float:
         """How often a still is no burden."""
-        return STILLS_PER_SECOND if self._decoder is self._rough else STILLS_PER_SECOND / 4
+        return STILLS_PER_SECOND / 4 if _heavy(self._decoder) else STILLS_PER_SECOND
 
     def _prime(self) -> None:
         """Let the quick decoder know what came before."""
@@ -187,6 +190,11 @@ class LiveView:
             return 0
         shorter = (geometry.TIME_SCALE - 1) * self._cuts  # a cut begins with a single px frame
         return geometry.px_frames_from_latent(latent_frames) - shorter
+
+
+def _heavy(decoder: StreamDecoder) -> bool:
+    """Whether it may be used for what is shown, but not for stills beside that."""
+    return isinstance(decoder, TinyDecoder)
 
 
 class _Pace:
