@@ -17,6 +17,7 @@ SLOT, WIDGET, ROW_GAP, VIEW = 20, 24, 110, 1450
 LETTER, LINE = 8, 21  # of a note: px that a letter and a line take
 PREVIEWS = {"CausVid_TextToVideo", "CausVid_ImageToVideo", "CausVid_VideoToVideo"}
 PREVIEW, MULTILINE, VIDEO = 200, 130, 380
+VIDEOS = {"SaveVideo", "CausVid_RenderToVideo"}
 CORE, CORE_VERSION, VERSION = "comfy-core", "0.3.75", "0.1.0"
 NOTE_COLOURS = {"color": "#432", "bgcolor": "#653"}
 GROUP_COLOUR = "#3f789e"
@@ -216,4 +217,4 @@ def _height(kind: str, sockets: list[Any], outputs: list[Any], shown: dict[str, 
     for name, spec in shown.items():
         multiline = len(spec) > 1 and spec[1].get("multiline")
         high += MULTILINE if multiline else WIDGET * (2 if name == "seed" else 1)
-    return high + (PREVIEW if kind in PREVIEWS else VIDEO if kind == "SaveVideo" else 0)
+    return high + (PREVIEW if kind in PREVIEWS else VIDEO if kind in VIDEOS else 0)

@@ -110,7 +110,7 @@ The **schedule** is told in minutes of the whole video: add scenes for as long a
 
 **Hours**: set *seconds* up to 3600. With *checkpoint_blocks* (advanced) at 20 the node writes down how far it came: if ComfyUI is closed, queue the same graph again and it goes on from there. At the end the stream is saved; open it with **Load CausVid Stream**, connect it to *stream*, and the next Run adds as much again; then choose the newest file.
 
-Decoding holds all frames at once: an hour takes 3 GB at 64x64, 276 GB at 832x480. So decode what your memory holds; the stream itself goes on without.
+Decoding holds all frames at once: an hour takes 3 GB at 64x64, 276 GB at 832x480. The template *render_to_a_file* writes every block to a file instead and holds none.
 
 {real_weights("longlive", "Then delete the recipe node: the checkpoint brings its own, with a window and sinks.")}
 {MINI_WORDS}

@@ -8,14 +8,14 @@ from types import MappingProxyType
 from hosting.graph import Workflow
 
 from . import notes
-from .graph import LEFT, TOP, Graph, Node, Output, Schemas, choices
+from .films import render_to_a_file, story_in_clips
+from .graph import LEFT, TOP, Node, Schemas, choices
+from .story import ENDLESS, MINI_PX, NIGHT, ROUND, SEA, Story
 
-MINI_PX = 64
-ENDLESS = "causvid-mini-endless"
+__all__ = ["ENDLESS", "MINI_PX", "SEA", "STORIES", "Story"]
+
 STRENGTH = 0.8
-ROUND = 4.0  # seconds in which a shape comes round and is whole again when the prompt changes
 CONTINUED = "streams/causvid_story"  # where save_and_resume puts its stream
-NIGHT, SEA = "over a navy gradient background", "over a teal gradient background"
 
 SCENES = f"""\
 # time ~fade [mode]: what is seen
@@ -31,38 +31,6 @@ LONG_SCENES = f"""\
 4s ~1s: a large yellow circle moving right {NIGHT}
 8s ~1s: a large green circle moving right {SEA}
 # 1:00: and so on, for hours"""
-
-
-class Story(Graph):
-    """A graph around one Mini, in the order in which an artist reads it."""
-
-    def __init__(self, schemas: Schemas, name: str) -> None:
-        super().__init__(schemas, name)
-        self.mini = self.node("CausVid_LoadMini", wide=320, high=90)
-
-    def prompt(self, title: str, text: str) -> Node:
-        return self.node(
-            "CLIPTextEncode", title, wide=360, high=150, clip=self.mini["CLIP"], text=text
-        )
-
-    def shot(self, title: str, kind: str = "CausVid_TextToVideo", **inputs: object) -> Node:
-        """A node that makes video at the Mini's size. inputs: prompt nodes, outputs and values."""
-        size = {"width": MINI_PX, "height": MINI_PX, "model": self.mini["MODEL"]}
-        return self.node(kind, title, wide=340, **(size | inputs))
-
-    def film(self, latent: Output, name: str, title: str) -> list[list[Node]]:
-        """Two columns that decode a latent and save it as a video."""
-        images = self.decoded(latent)
-        video = self.node("CreateVideo", wide=260, images=images["IMAGE"], fps=16)
-        return [[images, video], [self.saved(video, name, title)]]
-
-    def decoded(self, latent: Output) -> Node:
-        return self.node("VAEDecode", wide=260, samples=latent, vae=self.mini["VAE"])
-
-    def saved(self, video: Node, name: str, title: str) -> Node:
-        prefix = f"video/causvid_{name}"
-        return self.node("SaveVideo", title, wide=360, video=video["VIDEO"],
-                         filename_prefix=prefix)  # fmt: skip
 
 
 def extend_a_story(schemas: Schemas) -> Workflow:
@@ -159,7 +127,7 @@ def video_to_video(schemas: Schemas) -> Workflow:
 
 def prompt_travel(schemas: Schemas) -> Workflow:
     graph = Story(schemas, "prompt_travel")
-    schedule = graph.node("CausVid_PromptSchedule", "Scenes", wide=480, high=320,
+    schedule = graph.node("CausVid_PromptSchedule", "Scenes", wide=480, high=480,
                           clip=graph.mini["CLIP"], text=SCENES)  # fmt: skip
     told = graph.node("PreviewAny", "Which blocks it comes to", wide=480, high=200,
                       source=schedule["TEXT"])  # fmt: skip
@@ -211,7 +179,7 @@ def endless(schemas: Schemas) -> Workflow:
     presets = choices(schemas["CausVid_Recipe"], "preset")
     preset = {"preset": ENDLESS} if ENDLESS in presets else {"preset": "causvid-mini", "sink": 3}
     recipe = graph.node("CausVid_Recipe", "A window and sinks", wide=420, **preset)
-    schedule = graph.node("CausVid_PromptSchedule", "Scenes", wide=420, high=340,
+    schedule = graph.node("CausVid_PromptSchedule", "Scenes", wide=420, high=480,
                           clip=graph.mini["CLIP"], text=LONG_SCENES)  # fmt: skip
     shot = graph.shot(
         "As long as you like", prompts=schedule["PROMPTS"], recipe=recipe["RECIPE"],
@@ -276,6 +244,7 @@ STORIES: MappingProxyType[str, Callable[[Schemas], Workflow]] = MappingProxyType
     story.__name__: story
     for story in (
         extend_a_story, branch_two_endings, image_to_video, video_to_video, prompt_travel,
-        save_and_resume, endless, extend_footage, batch_from_a_list,
+        save_and_resume, endless, extend_footage, batch_from_a_list, render_to_a_file,
+        story_in_clips,
     )
 })  # fmt: skip

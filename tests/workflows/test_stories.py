@@ -20,6 +20,8 @@ VIDEOS = {
     "save_and_resume": {"causvid_today": 9},
     "endless": {"causvid_endless": 45},
     "extend_footage": {"causvid_extended": 21},
+    "render_to_a_file": {"causvid_render": 45},
+    "story_in_clips": {"causvid_clip_1": 9, "causvid_clip_2": 12, "causvid_clip_3": 12},
     "batch_from_a_list": {
         "001_red_circle_1": 9,
         "002_yellow_star_2": 9,
@@ -36,6 +38,8 @@ def short_prompt(host: Host, name: str) -> Prompt:
         if "px_frames" in node["inputs"]:
             scheduled = "prompts" in node["inputs"]
             node["inputs"]["px_frames"] = FOUR_BLOCKS if scheduled else BLOCK
+        if "minutes" in node["inputs"]:
+            node["inputs"]["minutes"] = FOUR_BLOCKS / 16 / 60
     return prompt
 
 
