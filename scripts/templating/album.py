@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .graph import Node, Output, Schemas
-from .stories import Story
+from .story import Story
 
 SHOT = 33  # px frames of three blocks of the Mini: 9, 12 and 12
 

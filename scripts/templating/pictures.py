@@ -11,7 +11,7 @@ from hosting.environment import ROOT
 
 from .album import SHOT, Album, Row
 from .graph import choices
-from .stories import ENDLESS, MINI_PX, SEA
+from .story import ENDLESS, MINI_PX, SEA
 
 RED, BLUE = "a large red circle", "a large blue square"
 PLAIN = "over a navy plain background"
