@@ -129,8 +129,7 @@ def test_scenes_are_added_changed_removed_and_made(page: Any, host: Host, vue: b
 @LOOKS
 def test_looking_around_changes_nothing(page: Any, host: Host, artifacts: Path, vue: bool) -> None:
     timeline = TimelinePage(page, host, FILM, vue)
-    page.evaluate("() => { app.canvas.emitBeforeChange(); app.canvas.emitAfterChange(); }")
-    steps = page.evaluate(UNDO_STEPS)  # the editor has seen the sizes that it gave Vue nodes
+    steps = page.evaluate(UNDO_STEPS)
     whole = timeline.scene(1).bounding_box()
     page.mouse.move(whole["x"] + 20, whole["y"] + 20)
     page.mouse.wheel(0, -400)

@@ -16,6 +16,15 @@ PUT = """text => {
     const node = app.graph._nodes.find(n => n.type === "CausVid_PromptSchedule");
     node.widgets.find(w => w.name === "text").value = text;
 }"""
+AT_REST = """async () => {
+    const sizes = () => JSON.stringify(app.graph._nodes.map(n => [...n.size]));
+    for (let seen = sizes(), quiet = 0; quiet < 20; quiet += 1) {
+        await new Promise(requestAnimationFrame);
+        if (sizes() !== seen) [seen, quiet] = [sizes(), 0];
+    }
+    app.canvas.emitBeforeChange();
+    app.canvas.emitAfterChange();
+}"""
 SETTLED = """([left, top]) => {
     const box = document.querySelector(".cvt-lane").getBoundingClientRect();
     return box.left > left && box.top > top && box.width > 300;
@@ -34,7 +43,7 @@ class TimelinePage:
         page.wait_for_selector(".cvt-clip")
         page.evaluate(LOOK)
         page.wait_for_function(SETTLED, arg=[100, 100])
-        page.wait_for_timeout(400)  # the canvas comes to rest
+        page.evaluate(AT_REST)  # the editor has given nodes their sizes, and knows of it
 
     @property
     def text(self) -> str:
