@@ -22,7 +22,7 @@ from causvid_core.stream.timeline_text import (
         (".5s", 0.5, "s"), ("1:05", 65, "clock"), ("00:03.5", 3.5, "clock"),
         ("1:02:03", 3723, "clock"), ("2min", 120, "clock"), ("81f", 81, "f"), ("f81", 81, "f"),
         ("81 frames", 81, "f"), ("b12", 12, "b"), ("12b", 12, "b"), ("block 12", 12, "b"),
-        ("３ｓ", 3, "s"),
+        ("３ｓ", 3, "s"), ("\u017f3", 3, "s"), ("3 \u017fec", 3, "s"),
     ],
 )  # fmt: skip
 def test_times_in_every_spelling(typed: str, amount: float, unit: str) -> None:
