@@ -49,7 +49,7 @@ class RenderToVideo(io.ComfyNode):
                 io.Vae.Input("vae", tooltip="The Wan 2.1 VAE, or the one of Load CausVid Mini."),
                 *inputs.prompt_inputs(),
                 *inputs.size_inputs(),
-                io.Float.Input("minutes", default=1.0, min=0.0, max=1440.0, step=0.1, round=0.001,
+                io.Float.Input("minutes", default=1.0, min=0.0, max=1440.0, step=0.05, round=0.001,
                                tooltip=(
                     "How much to make, at 16 frames per second, rounded up to whole blocks; with "
                     "a stream connected, how much to add. 0: as long as the footage lasts."
