@@ -183,6 +183,9 @@ def ratios(
 
     if comfyui is not None:
         found["ComfyUI's own sampler / our nodes"] = comfyui["median_ratio"]
+        live = comfyui["live"]
+        pairs = zip(live["sent"], live["not_sent"], strict=True)
+        found["our nodes, live frames sent / not sent"] = statistics.median(a / b for a, b in pairs)
         chains = comfyui["chains"]
         for key, name in CHAINS.items():
             pairs = zip(chains[key], chains["one_node"], strict=True)

@@ -31,7 +31,7 @@ from .notice import show
 from .quick_decoder import colours, quick_decoder
 
 RUNNING, DONE, STOPPED = "running", "done", "stopped"
-STILLS_PER_SECOND = 8.0
+STILLS_PER_SECOND = 4.0
 
 
 class LiveView:
@@ -92,20 +92,29 @@ class LiveView:
         if block.index and starts_afresh(block.switch):
             self._cuts += 1
             self._decoder.reset()
-        self._decoder.push(block.latents[:1])
-        px = torch.cat(list(self._popped()))
+        if self._encoder is None:
+            return
+        latents = block.latents[:1]
+        if self._decoder.reach == 1 and latents.shape[2] > 2 and self._encoder.is_short:
+            # More than may be shown: only the last latent frame, and the one before for its memory.
+            self._decoder.reset()
+            self._decoder.push(latents[:, :, -2:])
+            *_, px = self._popped()
+        else:
+            self._decoder.push(latents)
+            px = torch.cat(list(self._popped()))
         if not self._decoded:
-            self._push(px)
+            self._push(px, self._px_frames(block.first_frame + latents.shape[2]) - len(px))
 
     def frames(self, px: Tensor) -> None:
         """The next px frames `[T, H, W, 3]` in 0..1 of a node that decodes for itself."""
-        self._push(px.permute(0, 3, 1, 2))
+        self._push(px.permute(0, 3, 1, 2), self._next_px)
 
     def still(self, x0: Tensor) -> Arriving:
         """The newest px frame of a block in the making, `[B, 16, t, h, w]`, on its way."""
         decoder, memory = self._decoder, self._decoder.memory
-        decoder.push(x0[:1, :, -1:] if _heavy(decoder) else x0[:1])
-        *_, newest = self._popped()
+        decoder.push(x0[:1, :, -1:])
+        [newest] = self._popped()
         if self._decoder is decoder:
             decoder.memory = memory
         return Arriving(newest[-1:])
@@ -113,7 +122,7 @@ class LiveView:
     @property
     def stills_per_second(self) -> float:
         """How often a still is no burden."""
-        return STILLS_PER_SECOND / 4 if _heavy(self._decoder) else STILLS_PER_SECOND
+        return STILLS_PER_SECOND / 2 if _heavy(self._decoder) else STILLS_PER_SECOND
 
     def _prime(self) -> None:
         """Let the quick decoder know what came before."""
@@ -145,18 +154,19 @@ class LiveView:
                 return
             yield px[0].transpose(0, 1)
 
-    def _push(self, frames: Tensor) -> None:
+    def _push(self, frames: Tensor, px_frame: int) -> None:
+        """Px frames `[t, 3, H, W]` from `px_frame` on; those before it are left out."""
         if self._encoder is not None:
-            self._encoder.push(Batch(Arriving(frames), self._next_px, self._block))
-        self._next_px += len(frames)
+            self._encoder.push(Batch(Arriving(frames), px_frame, self._next_px, self._block))
+        self._next_px = px_frame + len(frames)
 
     def _deliver(self, batch: Batch, pictures: list[Picture], arrived: float) -> None:
-        self._pace.add(batch.px_frame + len(batch.frames) - self._start, arrived)
+        reached = batch.px_frame + len(batch.frames)
+        self._pace.add(reached - self._start, arrived)
         before = self._newest_px
         if pictures:
             self._newest_px = pictures[-1].px_frame
-        reached = batch.px_frame + len(batch.frames)
-        facts = self._facts(RUNNING, batch.block, batch.px_frame, reached)
+        facts = self._facts(RUNNING, batch.block, batch.since, reached)
         self._client.tell({**facts, "after_px_frame": before}, pictures)
 
     def _facts(self, state: str, block: int, first_px: int, next_px: int) -> dict[str, Any]:

@@ -64,10 +64,14 @@ class Arriving:
 
 
 class Batch(NamedTuple):
-    """Px frames that follow each other; `block` is the newest finished one of the run."""
+    """Px frames that follow each other, the first of them being `px_frame`.
+
+    since: px frame behind those of the batch before. block: the newest finished one of the run.
+    """
 
     frames: Arriving
     px_frame: int
+    since: int
     block: int
 
 
@@ -93,6 +97,11 @@ class Encoder:
         with self._changed:
             self._waiting.append(batch)
             self._changed.notify()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether pictures come faster than they may be sent."""
+        return self._allowance.is_short
 
     def close(self, finish: bool) -> None:
         """End the thread; finish: after the batches that wait."""
@@ -137,6 +146,11 @@ class _Allowance:
         self._bytes = self._most_bytes = BYTES_PER_SECOND * BURST_SECONDS
         self._mean_bytes = 1.0
         self._then = time.monotonic()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether less is left than a second's worth."""
+        return self._pictures < PICTURES_PER_SECOND or self._bytes < BYTES_PER_SECOND
 
     def choose(self, count: int) -> list[int]:
         """Evenly spread ones of `count` px frames, the first one always."""

@@ -28,6 +28,7 @@ class Shown:
     workflow_id: str | None
     facts: dict[str, Any] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
+    spacing: int = 1  # px frames between pictures, where they were thinned
 
     @property
     def place(self) -> tuple[str, str | None, str]:
@@ -38,9 +39,17 @@ class Shown:
     def bytes(self) -> int:
         return sum(len(picture.image) for picture in self.pictures)
 
-    def thin(self) -> None:
-        """Drop every second picture, but not the newest: half the memory, the same length."""
-        self.pictures = self.pictures[-1::-2][::-1]
+    def thin(self, most_bytes: int) -> None:
+        """Drop pictures until the rest fits, spread evenly over the whole length."""
+        while self.bytes > most_bytes and len(self.pictures) > 2:
+            kept = self.pictures[:1]
+            for picture in self.pictures[1:-1]:
+                if picture.px_frame - kept[-1].px_frame >= self.spacing:
+                    kept.append(picture)
+            kept.append(self.pictures[-1])
+            if len(kept) == len(self.pictures):
+                self.spacing *= 2
+            self.pictures = kept
 
 
 class LiveStore:
@@ -76,10 +85,9 @@ class LiveStore:
                     self._bytes -= self._streams.pop(0).bytes
                     continue
                 before = shown.bytes
-                shown.thin()
+                shown.thin(self._limit_bytes // 2)
                 self._bytes -= before - shown.bytes
-                if len(shown.pictures) < 2:
-                    return
+                return
 
     def of_client(self, client_id: str) -> list[dict[str, Any]]:
         """Facts of every stream of a client, oldest first."""

@@ -29,6 +29,7 @@ from .sizes import FRAMES_PER_BLOCK, PRESET, SHIFT, SIZES, SPACE_SCALE, TIMESTEP
 ARGUMENTS = ("--use-pytorch-cross-attention",)
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 MODEL_FILE = "benchmark.safetensors"
+LIVE_SETTING = "CausVid.LiveFrames"
 WARM_UP_LATENT_FRAMES = FRAMES_PER_BLOCK
 
 
@@ -52,7 +53,8 @@ def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
 
     weights: a file as `convert` writes it. home: folder of the environment. Each sampler has a
     server of its own, equal in everything, that rests while the other works; memory counts from
-    the moment before the model is loaded.
+    the moment before the model is loaded. live: seconds with frames sent to the browser, and
+    without.
     """
     sizes, names = SIZES[size], ("theirs", "ours")
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -76,6 +78,12 @@ def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
         for turn in range(rounds):
             for way in WAYS if turn % 2 == 0 else WAYS[::-1]:
                 chains[way].append(_run_chain(hosts["ours"], sizes, way, rounds + turn + 1))
+        live: dict[str, list[float]] = {"sent": [], "not_sent": []}
+        for turn in range(rounds):
+            for place, name in enumerate(live if turn % 2 == 0 else reversed(live)):
+                hosts["ours"].client.post(f"/settings/{LIVE_SETTING}", name == "sent")
+                seed = 3 * rounds + 2 * turn + place  # equal inputs would come from the cache
+                live[name].append(_run(hosts["ours"], sizes, "ours", sizes.latent_frames, seed))
     ratios = [a / b for a, b in zip(seconds["theirs"], seconds["ours"], strict=True)]
     return {
         "release": NEWEST,
@@ -85,6 +93,7 @@ def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
         "ratios": ratios,
         "median_ratio": statistics.median(ratios),
         "chains": chains,
+        "live": live,
     }
 
 

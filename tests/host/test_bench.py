@@ -64,7 +64,7 @@ def test_every_row_is_there_with_numbers_in_it(measured: tuple[str, dict[str, An
     assert all(math.isfinite(number) for number in numbers(result))
     assert set(result["products"]) == set(result["cost"]) == {"float32", "bfloat16"}
     assert result["machine"]["threads"] == 1
-    assert len(result["ratios"]) == 7 and len(result["comfyui"]["ratios"]) == 1
+    assert len(result["ratios"]) == 8 and len(result["comfyui"]["ratios"]) == 1
 
 
 def test_the_table_shows_every_row_and_ratio(measured: tuple[str, dict[str, Any]]) -> None:

@@ -8,6 +8,8 @@
 const MOST_BYTES = 64 * 1024 * 1024;
 
 export class FrameStream extends EventTarget {
+  #spacing = 1; // px frames between frames, where they were thinned
+
   constructor(facts) {
     super();
     this.facts = facts;
@@ -43,7 +45,7 @@ export class FrameStream extends EventTarget {
     if (!older) this.facts = facts;
     for (const frame of frames ?? []) this.#insert(frame.px_frame, toBlob(frame.image, type));
     if (this.px.length) this.reached = Math.max(this.reached, this.newest + 1, facts.next_px_frame);
-    while (this.bytes > MOST_BYTES && this.px.length > 2) this.#thin();
+    if (this.bytes > MOST_BYTES) this.#thin(MOST_BYTES / 2);
     this.dispatchEvent(new Event("change"));
   }
 
@@ -74,13 +76,20 @@ export class FrameStream extends EventTarget {
     this.bytes += blob.size;
   }
 
-  /** Half the memory for the same length: drops every second frame but the newest. */
-  #thin() {
-    const last = this.px.length - 1;
-    const kept = (_, index) => (last - index) % 2 === 0;
-    this.px = this.px.filter(kept);
-    this.images = this.images.filter(kept);
-    this.bytes = this.images.reduce((sum, blob) => sum + blob.size, 0);
+  /** Drop frames until the rest fits, spread evenly over the whole length. */
+  #thin(mostBytes) {
+    while (this.bytes > mostBytes && this.px.length > 2) {
+      const newest = this.px.length - 1;
+      const kept = [0];
+      for (let i = 1; i < newest; i++) {
+        if (this.px[i] - this.px[kept.at(-1)] >= this.#spacing) kept.push(i);
+      }
+      kept.push(newest);
+      if (kept.length === this.px.length) this.#spacing *= 2;
+      this.px = kept.map((index) => this.px[index]);
+      this.images = kept.map((index) => this.images[index]);
+      this.bytes = this.images.reduce((sum, blob) => sum + blob.size, 0);
+    }
   }
 }
 
