@@ -23,9 +23,11 @@ def register_route() -> None:
 
     ?client_id=C gives {"streams": [...]}, what is known of each. With &prompt_id=P&node_id=N and
     perhaps &after=PX_FRAME it gives one of them with its next frames, as the event does; there
-    are none left when "frames" is empty.
+    are none left when "frames" is empty. Tools that look at nodes have no server, and need none.
     """
-    PromptServer.instance.routes.get(PATH)(_answer)
+    server = getattr(PromptServer, "instance", None)
+    if server is not None:
+        server.routes.get(PATH)(_answer)
 
 
 def event(facts: dict[str, Any], pictures: list[Picture]) -> dict[str, Any]:
