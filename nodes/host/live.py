@@ -48,7 +48,7 @@ class LiveView:
         self.fps: float = geometry.FPS
         self._model = model
         self._decoder = self._rough = colours(model)
-        self._state, self._decoded = state, decoded
+        self._state, self.decoded = state, decoded
         self._first_block, self._blocks = state.blocks, blocks
         self._block = -1
         self._cuts = sum(starts_afresh(block.switch) for block in state.history[1:])
@@ -63,7 +63,7 @@ class LiveView:
         self._client = running_client()
         if self._client is not None:
             quick = quick_decoder(self._model)
-            if not (self._decoded and _heavy(quick)):
+            if not (self.decoded and _heavy(quick)):
                 self._decoder = quick
             STORE.begin(self._client.shown)
             self._encoder = Encoder(self._deliver)
@@ -103,7 +103,7 @@ class LiveView:
         else:
             self._decoder.push(latents)
             px = torch.cat(list(self._popped()))
-        if not self._decoded:
+        if not self.decoded:
             self._push(px, self._px_frames(block.first_frame + latents.shape[2]) - len(px))
 
     def frames(self, px: Tensor) -> None:

@@ -23,7 +23,8 @@ class RolloutProgress:
     """An `on_step` for `rollout`: counts every call of the model and shows the newest frame.
 
     A still of the view is shown once it has arrived, a step later where it comes from a GPU, so
-    that nothing waits for it; only the very last one is waited for. steps_per_block: denoising
+    that nothing waits for it; only the very last one is waited for. A node that decodes for itself
+    shows none. steps_per_block: denoising
     steps of every block of this rollout, whose first is `first_block`. Clean passes count as one
     step more, so that the bar moves evenly; the last block has none. Calling it raises the host's
     interrupt when the artist has pressed Cancel.
@@ -45,6 +46,9 @@ class RolloutProgress:
         self._bar.update_absolute(done, total, self._preview(record.x0, last=done == total))
 
     def _preview(self, x0: Tensor, last: bool) -> tuple[str, Image.Image, int] | None:
+        if self._view.decoded:
+            # The node will show a video, which the editor does not draw over the last still.
+            return None
         now = time.monotonic()
         if last or (self._arriving is None and now >= self._next_preview):
             self._next_preview = now + 1 / self._view.stills_per_second
