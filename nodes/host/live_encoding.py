@@ -30,15 +30,14 @@ log = logging.getLogger("causvid")
 class Arriving:
     """Px frames `[T, 3, H, W]` in 0..1 as bytes `[T, H, W, 3]`, copied without waiting for them.
 
-    longest: they are shrunk until their longest side has so many px.
+    longest: they are shrunk by a whole number until their longest side has so many px at most.
     """
 
     def __init__(self, frames: Tensor, longest: int = LONGEST_SIDE_PX) -> None:
         frames = frames.detach().float()
-        scale = longest / max(frames.shape[2:])
-        if scale < 1:
-            size = [max(1, round(side * scale)) for side in frames.shape[2:]]
-            frames = F.interpolate(frames, size, mode="area")
+        times = -(-max(frames.shape[2:]) // longest)
+        if times > 1:
+            frames = F.avg_pool2d(frames, times)
         small = frames.mul(255).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).contiguous()
         self._done: torch.cuda.Event | None = None
         self._bytes = small
