@@ -24,10 +24,9 @@ class RolloutProgress:
 
     A still of the view is shown once it has arrived, a step later where it comes from a GPU, so
     that nothing waits for it; only the very last one is waited for. A node that decodes for itself
-    shows none. steps_per_block: denoising
-    steps of every block of this rollout, whose first is `first_block`. Clean passes count as one
-    step more, so that the bar moves evenly; the last block has none. Calling it raises the host's
-    interrupt when the artist has pressed Cancel.
+    shows none. steps_per_block: denoising steps of every block of this rollout, whose first is
+    `first_block`. Clean passes count as one step more, so that the bar moves evenly; the last block
+    has none. Calling it raises the host's interrupt when the artist has pressed Cancel.
     """
 
     def __init__(self, view: LiveView, first_block: int, steps_per_block: Sequence[int]) -> None:
