@@ -22,6 +22,7 @@ from .data_commands import register as register_data
 from .evaluate import evaluate_mini
 from .latents import encode_world
 from .parallel import is_first, run_workers
+from .train_decoder import DecoderSettings, train_decoder
 from .train_dit import DiTSettings, train_dit
 from .train_sketch import SketchSettings, train_sketch
 from .train_vae import VAESettings, train_vae
@@ -33,7 +34,7 @@ CLIPS = 2000
 CLIP_PX_FRAMES = 45  # 12 latent frames: four blocks, one more than the window holds
 OPENINGS = 8000
 OPENING_PX_FRAMES = 9  # one block
-PARTS = ("text", "vae", "sketch", "latents", "dit")
+PARTS = ("text", "vae", "decoder", "sketch", "latents", "dit")
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -83,6 +84,11 @@ def _train_vae(folder: Path) -> None:
     _write(folder, "vae", train_vae(VAESettings(), folder), {})
 
 
+def _train_decoder(folder: Path) -> None:
+    weights = load_file(_file(folder, "vae"))
+    _write(folder, "vae", train_decoder(DecoderSettings(), weights, folder), {})
+
+
 def _train_sketch(folder: Path) -> None:
     vae = WanVAE.from_state_dict(load_file(_file(folder, "vae")))
     _write(folder, "sketch", train_sketch(SketchSettings(), vae, folder), {})
@@ -120,7 +126,8 @@ def _train_dit(folder: Path, first_weights: Path | None, steps: int) -> None:
 
 
 _TRAIN = {
-    "text": _train_text, "vae": _train_vae, "sketch": _train_sketch, "latents": _encode_latents,
+    "text": _train_text, "vae": _train_vae, "decoder": _train_decoder, "sketch": _train_sketch,
+    "latents": _encode_latents,
 }  # fmt: skip
 
 

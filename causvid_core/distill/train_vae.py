@@ -90,7 +90,7 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
     def loss_of_step(step: int, generator: torch.Generator):
         single = step < settings.frame_steps
         batch = settings.frame_batch if single else settings.clip_batch
-        px = _clips(batch, 1 if single else settings.clip_px_frames, generator)
+        px = random_clips(batch, 1 if single else settings.clip_px_frames, generator)
         with torch.autocast("cpu", torch.bfloat16):
             latents, _ = vae.conv1(vae.encoder(px * 2 - 1)).chunk(2, dim=1)
             latents = scale(latents.float(), of_batch=single)
@@ -148,7 +148,8 @@ def _rescale(conv: CausalConv3d, mean: Tensor, gain: Tensor) -> None:
     conv.bias[:Z_DIM] = (conv.bias[:Z_DIM] - mean) * gain
 
 
-def _clips(batch: int, px_frames: int, generator: torch.Generator) -> Tensor:
+def random_clips(batch: int, px_frames: int, generator: torch.Generator) -> Tensor:
+    """Px frames `[B, 3, T, H, W]` of the world, all beginning at one random moment."""
     specs = [sample_spec(generator) for _ in range(batch)]
     start = int(torch.randint(64, (1,), generator=generator))
     clips = render(specs, px_frames, first_px_frame=start)
@@ -163,7 +164,7 @@ def normalise_latents(vae: WanVAE, clips: int = 64) -> None:
     """
     generator = step_generator(1, 0)
     raw = torch.cat(
-        [vae.conv1(vae.encoder(_clips(1, 17, generator) * 2 - 1)) for _ in range(clips)]
+        [vae.conv1(vae.encoder(random_clips(1, 17, generator) * 2 - 1)) for _ in range(clips)]
     )[:, :Z_DIM]
     std, mean = torch.std_mean(raw, dim=(0, 2, 3, 4))
     log.info("latents before folding: mean %.3f, std %.3f", float(mean.mean()), float(std.mean()))

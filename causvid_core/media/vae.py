@@ -136,9 +136,13 @@ class WanVAE(nn.Module):
         """Px frames `[B, 3, 1 + 4 n, H, W]` in 0..1 to normalised latents, 1 + n frames of them."""
         return self._encode(px, None)
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """Normalised latents `[B, 16, T, h, w]` to px frames in 0..1, the inverse of `encode`."""
-        return self._decode(latents, None)
+    def decode(self, latents: Tensor, *, clamped: bool = True) -> Tensor:
+        """Normalised latents `[B, 16, T, h, w]` to px frames in 0..1, the inverse of `encode`.
+
+        Without the clamp, which stops gradients, they may leave that range.
+        """
+        px = self._decode(latents, None)
+        return px.clamp(0, 1) if clamped else px
 
     def encode_after(self, px: Tensor, past: Past) -> tuple[Tensor, Past]:
         """`encode` of the px frames that follow, `4 n` of them unless `past` is empty.
@@ -151,7 +155,7 @@ class WanVAE(nn.Module):
     def decode_after(self, latents: Tensor, past: Past) -> tuple[Tensor, Past]:
         """`decode` of the latents that follow, and the past of the next ones."""
         passage = Passage(past)
-        return self._decode(latents, passage), tuple(passage.kept)
+        return self._decode(latents, passage).clamp(0, 1), tuple(passage.kept)
 
     def _encode(self, px: Tensor, passage: Passage | None) -> Tensor:
         px = (px.float() * 2 - 1).to(self.dtype, memory_format=torch.channels_last_3d)
@@ -162,7 +166,7 @@ class WanVAE(nn.Module):
         raw = latents.float()
         raw = raw * _channels(LATENT_STD, raw) + _channels(LATENT_MEAN, raw)
         raw = raw.to(self.dtype, memory_format=torch.channels_last_3d)
-        return (self.decoder(self.conv2(raw), passage).float() / 2 + 0.5).clamp(0, 1)
+        return self.decoder(self.conv2(raw), passage).float() / 2 + 0.5
 
 
 def channels_last(vae: nn.Module) -> None:

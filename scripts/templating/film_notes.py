@@ -22,7 +22,7 @@ RENDER = f"""
 CLIPS = f"""
 ### A story, clip by clip
 
-Each shot goes on from the one before and is decoded for itself: **Stream Decode** with *frames* at *new* gives only the frames that are new. It passes on what its decoder remembers, so the clips join without a seam in any editing program.
+Each shot goes on from the one before and is decoded for itself: **Stream Decode** with *frames* at *new* gives only the frames that are new. It passes on what its decoder remembers, so the clips join without a seam in any editing program. The last shot is a *cut*: a new scene, whose frames have nothing of the old one in them.
 
 **Why not VAE Decode?** It starts afresh: the first frame of every clip would stand for one instead of four, and the joint would show. And it would decode the whole story again for every shot.
 

@@ -37,13 +37,13 @@ def story_in_clips(schemas: Schemas) -> Workflow:
     decoded: list[Node] = []
     columns: list[list[Node]] = []
     framed: list[list[Node]] = []
-    for number, (title, text) in enumerate((
-        ("The beginning", f"a large orange circle moving right {NIGHT}"),
-        ("Then", f"a large orange circle moving up {NIGHT}"),
-        ("The end", f"a large yellow circle moving left {NIGHT}"),
+    for number, (title, text, switch) in enumerate((
+        ("The beginning", f"a large orange circle moving right {NIGHT}", "carry"),
+        ("Then", f"a large yellow circle moving right {SEA}", "recache"),
+        ("Elsewhere", f"a large white ring moving up {NIGHT}", "cut"),
     ), 1):  # fmt: skip
         prompt = graph.prompt(title, text)
-        before = {"stream": decoded[-1]["STREAM"], "switch": "recache"} if decoded else {}
+        before = {"stream": decoded[-1]["STREAM"], "switch": switch} if decoded else {}
         shot = graph.shot(f"Shot {number}", positive=prompt["CONDITIONING"], seconds=ROUND,
                           seed=1, **before)  # fmt: skip
         images = graph.node("CausVid_StreamDecode", f"Frames of shot {number}", wide=340,

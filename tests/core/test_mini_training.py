@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from causvid_core.distill.latents import encode_world
+from causvid_core.distill.train_decoder import DecoderSettings, train_decoder
 from causvid_core.distill.train_dit import MINI, DiTSettings, Part, attend_to_few
 from causvid_core.distill.train_vae import LatentScale, new_vae, normalise_latents
 from causvid_core.distill.trainer import TrainSettings, train
@@ -138,3 +139,19 @@ def test_text_encoder_pads_and_warns(caplog):
 def test_text_encoder_refuses_a_table_of_another_vocabulary():
     with pytest.raises(ValueError, match="were expected"):
         TextEncoder(torch.zeros(3, 4096))
+
+
+def test_the_decoder_learns_and_the_latents_stay(tmp_path):
+    torch.manual_seed(0)
+    before = new_vae(4).state_dict()
+    vae = WanVAE.from_state_dict(before)
+    clips = render(held_out_specs(2), 5, height=16, width=16)
+    steps = DecoderSettings(steps=20, batch=1, clip_px_frames=5, learning_rate=3e-3)
+    after = train_decoder(steps, before, tmp_path)
+    trained = WanVAE.from_state_dict(after)
+    assert all(torch.equal(after[name], before[name].half()) for name in after
+               if name.startswith(("encoder.", "conv1.")))  # fmt: skip
+    latents = vae.encode(clips)
+    assert (trained.decode(latents) - clips).square().mean() < 0.7 * (
+        vae.decode(latents) - clips
+    ).square().mean()

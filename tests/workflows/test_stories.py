@@ -21,7 +21,7 @@ VIDEOS = {
     "endless": {"causvid_endless": 45},
     "extend_footage": {"causvid_extended": 21},
     "render_to_a_file": {"causvid_render": 45},
-    "story_in_clips": {"causvid_clip_1": 9, "causvid_clip_2": 12, "causvid_clip_3": 12},
+    "story_in_clips": {"causvid_clip_1": 9, "causvid_clip_2": 12, "causvid_clip_3": 9},
     "batch_from_a_list": {
         "001_red_circle_1": 9,
         "002_yellow_star_2": 9,
