@@ -107,8 +107,8 @@ class LiveView:
             self._push(px, self._px_frames(block.first_frame + latents.shape[2]) - len(px))
 
     def frames(self, px: Tensor) -> None:
-        """The next px frames `[T, H, W, 3]` in 0..1 of a node that decodes for itself."""
-        self._push(px.permute(0, 3, 1, 2), self._next_px)
+        """The next px frames of a node that decodes for itself: bytes `[T, H, W, 3]` on the CPU."""
+        self._push(px, self._next_px)
 
     def still(self, x0: Tensor) -> Arriving:
         """The newest px frame of a block in the making, `[B, 16, t, h, w]`, on its way."""
@@ -155,7 +155,7 @@ class LiveView:
             yield px[0].transpose(0, 1)
 
     def _push(self, frames: Tensor, px_frame: int) -> None:
-        """Px frames `[t, 3, H, W]` from `px_frame` on; those before it are left out."""
+        """Px frames, as `Arriving` takes them, from `px_frame` on; those before are left out."""
         if self._encoder is not None:
             self._encoder.push(Batch(Arriving(frames), px_frame, self._next_px, self._block))
         self._next_px = px_frame + len(frames)

@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -30,16 +30,21 @@ log = logging.getLogger("causvid")
 class Arriving:
     """Px frames `[T, 3, H, W]` in 0..1 as bytes `[T, H, W, 3]`, copied without waiting for them.
 
-    longest: they are shrunk by a whole number until their longest side has so many px at most.
+    Or such bytes on the CPU, which are kept as they are until `images` is called. longest: they are
+    shrunk by a whole number until their longest side has so many px at most.
     """
 
     def __init__(self, frames: Tensor, longest: int = LONGEST_SIDE_PX) -> None:
-        frames = frames.detach().float()
-        times = -(-max(frames.shape[2:]) // longest)
+        frames = frames.detach()
+        self._done: torch.cuda.Event | None = None
+        if frames.dtype == torch.uint8:
+            self._bytes, self._times = frames, _times(frames.shape[1:3], longest)
+            return
+        self._times, times = 1, _times(frames.shape[2:], longest)
+        frames = frames.float()
         if times > 1:
             frames = F.avg_pool2d(frames, times)
         small = frames.mul(255).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).contiguous()
-        self._done: torch.cuda.Event | None = None
         self._bytes = small
         if small.device.type == "cuda":
             self._bytes = torch.empty(small.shape, dtype=small.dtype, pin_memory=True)
@@ -59,7 +64,8 @@ class Arriving:
         """The px frames, once they are here."""
         if self._done is not None:
             self._done.synchronize()
-        return [Image.fromarray(frame) for frame in self._bytes.cpu().numpy()]
+        images = [Image.fromarray(frame) for frame in self._bytes.cpu().numpy()]
+        return [image.reduce(self._times) for image in images] if self._times > 1 else images
 
 
 class Batch(NamedTuple):
@@ -168,6 +174,11 @@ class _Allowance:
         self._bytes -= made
         if pictures:
             self._mean_bytes = made / len(pictures)
+
+
+def _times(size: Sequence[int], longest: int) -> int:
+    """By what whole number a size is divided to be no longer than that."""
+    return -(-max(size) // longest)
 
 
 def _jpeg(image: Image.Image) -> bytes:

@@ -90,7 +90,6 @@ class Recording:
     def listening(self, state: StreamState, view: LiveView) -> Iterator[Callable[[Block], None]]:
         """Opens the file, first writes what `state` has already, then every block."""
         deep = is_deep(self._settings.pixel_format)
-        most = 65535 if deep else 255
         height, width = (SPACE_SCALE * side for side in (state.height, state.width))
         file = VideoFile(
             self._target.path, self._settings, width=width, height=height, metadata=self._tags
@@ -103,7 +102,7 @@ class Recording:
                 def give(frames: Tensor) -> None:
                     writer.write(frames)
                     for show_frames in shown:
-                        show_frames(frames.float() / most)
+                        show_frames((frames >> 8).byte() if deep else frames)
 
                 decoder = WanDecoder(self._vae.on_weights())
                 with Film(decoder, self._vae.device, give, deep=deep) as film:

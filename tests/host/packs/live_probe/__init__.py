@@ -44,7 +44,7 @@ class Flood:
     ) -> dict[str, Any]:
         waiting = []
         server = PromptServer.instance
-        noise = torch.rand(4, 512, 512, 3)
+        noise = torch.randint(256, (4, 512, 512, 3), dtype=torch.uint8)
         with pack_module("nodes.host.live").LiveView(model, stream, batches, decoded=True) as view:
             for _ in range(batches):
                 view.frames(noise)
