@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 SAME = 1e-6  # seconds apart that are the same time
-USUAL_FPS = 16.0  # of a file that does not say
+USUAL_FPS = 16.0
 
 
 class Clock(NamedTuple):
@@ -26,11 +26,14 @@ class Clock(NamedTuple):
     exact: bool
 
 
-def read_clock(source: Any) -> Clock:
-    """The times of all frames; nothing is decoded. ValueError for a file without a video."""
-    with av.open(source) as container:
+def read_clock(source: Any, usual_fps: float = USUAL_FPS) -> Clock:
+    """The times of all frames; nothing is decoded. usual_fps: of a file that does not say.
+
+    Raises ValueError for a file without a video.
+    """
+    with _open(source) as container:
         stream = _stream(container)
-        fps = float(stream.average_rate or USUAL_FPS)
+        fps = float(stream.average_rate or usual_fps)
         shown = [p.pts for p in container.demux(stream) if p.size and not p.is_discard]
         if None in shown:
             return Clock([n / fps for n in range(len(shown))], fps, exact=False)
@@ -42,7 +45,7 @@ def frames_from(source: Any, clock: Clock, first: int) -> Iterator[tuple[int, Te
     """Number and picture `[H, W, 3]` in 0..1 of every frame, upright, from the last key frame
     before frame `first` on.
     """
-    with av.open(source) as container:
+    with _open(source) as container:
         stream = _stream(container)
         stream.thread_type = "AUTO"
         if clock.exact and first:
@@ -55,6 +58,12 @@ def frames_from(source: Any, clock: Clock, first: int) -> Iterator[tuple[int, Te
             if turns:
                 pixels = np.ascontiguousarray(np.rot90(pixels, turns))
             yield number, torch.from_numpy(pixels).float() / 255
+
+
+def _open(source: Any) -> Any:
+    if not isinstance(source, str):
+        source.seek(0)
+    return av.open(source)
 
 
 def _stream(container: Any) -> Any:
