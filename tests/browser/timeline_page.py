@@ -103,8 +103,20 @@ class TimelinePage:
             self.page.keyboard.press(key)
 
     def undo(self, wanted: str, key: str = "Control+z") -> None:
-        """Press undo and wait for a text; the editor makes every node anew."""
+        """Press undo and wait for a text; the editor makes every node anew.
+
+        On a slow machine a node's size may settle late, which the editor takes for a step of its
+        own: undoing that leaves the text as it is, and undo is pressed once more.
+        """
+        from playwright.sync_api import TimeoutError as NothingYet  # absent in the fast tier
+
+        before = self.text
         self.press(key)
+        changed = f"before => ({VALUES})()[0] !== before"
+        try:
+            self.page.wait_for_function(changed, arg=before, timeout=10_000)
+        except NothingYet:
+            self.press(key)
         self.page.wait_for_function(f"wanted => ({VALUES})()[0] === wanted", arg=wanted)
         self.page.wait_for_selector(".cvt-clip")
         self.page.wait_for_timeout(300)
