@@ -1,9 +1,4 @@
-"""What a clip costs at the least: operations and bytes, counted from the model's sizes.
-
-Only products of matrices count as operations, a multiplication and an addition as two, as usual
-for a machine's rate; norms, activations and rotations come to a few percent more work but hardly
-any operations.
-"""
+"""What a clip costs at the least: operations and bytes, counted from the model's sizes."""
 
 from __future__ import annotations
 
@@ -11,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from causvid_core import Recipe, WanConfig
+from causvid_core.model.flops import clean_pass_flop, pass_flop, prompt_flop
 from causvid_core.stream.plan import Plan
 
 
@@ -45,47 +41,13 @@ def clip_cost(
         span = plan.span(block)
         queries, keys = span.frames * tokens, plan.filled(span.end) * tokens
         steps, clean = len(recipe.schedule(block).timesteps), int(block < blocks - 1)
-        flop += steps * pass_flop(config, queries, keys, prompt_rows)
-        flop += clean * clean_pass_flop(config, queries, keys, prompt_rows)
+        flop += steps * pass_flop(config, queries, queries * keys, prompt_rows)
+        flop += clean * clean_pass_flop(config, queries, queries * keys, prompt_rows)
         passes += steps + clean
         read += (steps + clean) * keys
         written += (steps + clean) * queries
     kept = 2 * config.num_layers * config.dim * (read + written)
     return Cost(flop, itemsize * (passes * _weights(config) + kept))
-
-
-def pass_flop(config: WanConfig, queries: int, keys: int, prompt_rows: int) -> int:
-    """Operations of one denoising call: `queries` tokens attend to `keys` tokens."""
-    layer = _layer_flop(config, queries, keys, prompt_rows)
-    out = 2 * queries * config.dim * math.prod(config.patch_size) * config.out_dim
-    return _embedding_flop(config, queries) + config.num_layers * layer + out
-
-
-def clean_pass_flop(config: WanConfig, queries: int, keys: int, prompt_rows: int) -> int:
-    """Operations of a clean pass, which ends at the last layer's keys and values."""
-    layers = (config.num_layers - 1) * _layer_flop(config, queries, keys, prompt_rows)
-    return _embedding_flop(config, queries) + layers + 2 * queries * 2 * config.dim**2
-
-
-def prompt_flop(config: WanConfig, rows: int) -> int:
-    """Operations of embedding a prompt and projecting it for every layer."""
-    dim = config.dim
-    return 2 * rows * (config.text_dim * dim + dim**2 + config.num_layers * 2 * dim**2)
-
-
-def _layer_flop(config: WanConfig, queries: int, keys: int, prompt_rows: int) -> int:
-    """Four projections for self-attention, two for cross-attention, the feed-forward, and the
-    two products of each attention.
-    """
-    products = 2 * queries * (6 * config.dim**2 + 2 * config.dim * config.ffn_dim)
-    return products + 4 * queries * config.dim * (keys + prompt_rows)
-
-
-def _embedding_flop(config: WanConfig, queries: int) -> int:
-    """Patches to tokens, and one timestep to the modulation of all tokens."""
-    dim = config.dim
-    patches = 2 * queries * config.in_dim * math.prod(config.patch_size) * dim
-    return patches + 2 * (config.freq_dim * dim + dim**2 + 6 * dim**2)
 
 
 def _weights(config: WanConfig) -> int:

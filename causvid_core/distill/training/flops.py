@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 
 from ...model.config import WanConfig
+from ...model.flops import pass_flop, prompt_flop
 from ...model.pieces import split_blocks
 from ...model.transformer import Block, CausalWan
 from ...stream.recipe import Recipe
@@ -58,17 +58,10 @@ class Pass:
             pairs += size * min(end, self.recipe.window or end)
         return pairs * self.tokens_per_frame**2
 
-    def forward_flops(self) -> float:
-        """Floating point operations of one forward pass, a multiplication and a sum being two."""
-        c, tokens = self.config, self.tokens
-        in_layer = tokens * (6 * c.dim**2 + 2 * c.dim * c.ffn_dim)
-        in_layer += self.rows * 2 * c.dim**2  # keys and values of the prompt
-        attention = 2 * c.dim * (self.pairs() + tokens * self.rows)
-        patch = math.prod(c.patch_size)
-        ends = tokens * c.dim * patch * (c.in_dim + c.out_dim)
-        text = self.rows * (c.text_dim * c.dim + c.dim**2)
-        time = self.frames * (c.freq_dim * c.dim + 7 * c.dim**2)
-        return 2.0 * (c.num_layers * (in_layer + attention) + ends + text + time)
+    def forward_flops(self) -> int:
+        """Floating point operations of one forward pass, the prompt's included."""
+        each = pass_flop(self.config, self.tokens, self.pairs(), self.rows, self.frames)
+        return prompt_flop(self.config, self.rows) + each
 
     def activation_bytes(self, recompute: bool, itemsize: int) -> float:
         """What a sample keeps for its gradient.
