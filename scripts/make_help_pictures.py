@@ -18,6 +18,7 @@ from hosting.host import Host
 from hosting.pins import NEWEST
 from make_templates import encoded, finished
 from PIL import Image
+from templating.chosen import parse_names
 from templating.pictures import PICTURES, Album
 from templating.strips import Strip, sheet
 
@@ -61,11 +62,7 @@ def render(host: Host, name: str) -> Image.Image:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the pictures of the help pages.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(PICTURES)}")
-    arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(PICTURES):
-        parser.error(f"there is no picture {', '.join(sorted(unknown))}")
-    return arguments
+    return parse_names(parser, PICTURES, "picture")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from hosting.pins import NEWEST
 from make_templates import encoded
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from templating.chosen import parse_names
 from templating.graph import LEFT, TOP
 from templating.stories import Story
 
@@ -209,11 +210,7 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Take pictures of the editor.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SHOTS)}")
-    arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(SHOTS):
-        parser.error(f"there is no picture {', '.join(sorted(unknown))}")
-    return arguments
+    return parse_names(parser, SHOTS, "picture")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from hosting.graph import MUTED, Workflow, prompt_from_workflow
 from hosting.host import Host
 from hosting.pins import HOST_RELEASES
 from PIL import Image
+from templating.chosen import parse_names
 from templating.stories import STORIES
 
 WORKFLOWS = ROOT / "workflows"
@@ -112,14 +113,10 @@ def encoded(image: Image.Image) -> bytes:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Make the Mini's templates and their pictures.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STORIES)}")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--graphs", action="store_true", help="only the .json files")
     only.add_argument("--pictures", action="store_true", help="only the .jpg files")
-    arguments = parser.parse_args()
-    if unknown := set(arguments.names) - set(STORIES):
-        parser.error(f"there is no template {', '.join(sorted(unknown))}")
-    return arguments
+    return parse_names(parser, STORIES, "template")
 
 
 if __name__ == "__main__":
