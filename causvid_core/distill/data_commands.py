@@ -9,12 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from ..media.fitting import FITS
-from ..media.vae import WanVAE
 from ..mini import weights_path
 from ..model.checkpoints import load_model
+from ..render.parts import load_vae
 from ..stream.geometry import FPS, latent_size_from_px
 from ..stream.presets import recipes
 from .encode_dataset import ClipSettings, captioned, clip_header, encode_dataset
@@ -71,7 +70,7 @@ def _encode_dataset(arguments: argparse.Namespace) -> None:
         arguments.fit,
     )
     file = weights_path("vae") if arguments.vae == MINI else arguments.vae
-    vae = WanVAE.from_state_dict(load_file(file))
+    vae = load_vae(file)
     vae.to(arguments.device, _DTYPES[arguments.precision])
     videos = _own_part(captioned(arguments.source), arguments)
 

@@ -19,14 +19,14 @@ from ..media.footage import nearest_frames, picked
 from ..media.reading import Clock, frames_from, read_clock
 from ..media.vae import WanVAE
 from ..media.wan_stream import WanEncoder
-from ..stream.geometry import FPS, SPACE_SCALE, TIME_SCALE
+from ..render.source import as_clip
+from ..stream.geometry import FPS, PX_STEP, TIME_SCALE, is_px_size, px_near
 from .shards import ShardWriter, content_key
 
 log = logging.getLogger("causvid")
 
 TENSOR = "latents"
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
-SIDE_PX = 2 * SPACE_SCALE  # a token is two latent rows and columns
 _READ_BYTES = 1 << 20
 
 
@@ -50,9 +50,9 @@ class ClipSettings:
             raise ValueError(f"fit is {self.fit!r}; choose one of {', '.join(FITS)}")
         for name in ("width", "height"):
             side = getattr(self, name)
-            if side < SIDE_PX or side % SIDE_PX:
-                near = max(1, round(side / SIDE_PX)) * SIDE_PX
-                raise ValueError(f"{name} is {side} px, no multiple of {SIDE_PX}; try {near}")
+            if not is_px_size(side):
+                near = px_near(side, PX_STEP)
+                raise ValueError(f"{name} is {side} px, no multiple of {PX_STEP}; try {near}")
         if self.px_frames < 1 or (self.px_frames - 1) % TIME_SCALE:
             near = max(0, round((self.px_frames - 1) / TIME_SCALE)) * TIME_SCALE + 1
             raise ValueError(
@@ -157,8 +157,9 @@ def _encode_clip(
     encoder, ready = WanEncoder(vae), []
     for frame in picked(frames_from(str(path), clock, chosen[0]), chosen):
         px = fit(frame[None], settings.width, settings.height, settings.fit)
-        encoder.push(px.permute(3, 0, 1, 2)[None])
-        ready += [latents for latents in [encoder.pop()] if latents is not None]
+        latents = encoder.encode(as_clip(px))
+        if latents is not None:
+            ready.append(latents)
     latents = torch.cat(ready, dim=2)
     wanted = (settings.px_frames - 1) // TIME_SCALE + 1
     if latents.shape[2] != wanted:

@@ -16,7 +16,14 @@ from ..media.fitting import fit
 from ..media.footage_file import footage_file
 from ..stream.disk import DiskStore
 from ..stream.files import load_stream
-from ..stream.geometry import FPS, SPACE_SCALE, latent_size_from_px, px_frames_from_seconds
+from ..stream.geometry import (
+    FPS,
+    PX_STEP,
+    SPACE_SCALE,
+    is_px_size,
+    latent_size_from_px,
+    px_frames_from_seconds,
+)
 from ..stream.lengths import blocks_for, px_of
 from ..stream.plan import Plan
 from ..stream.prompts import PromptPlan
@@ -29,7 +36,6 @@ from .parts import Parts
 from .source import as_clip, encoded_blocks, fitted
 
 USUAL_SECONDS = 4.0
-PX_STEP = 16  # a latent is 8 px, the transformer's patch 2 latents
 
 
 class Job(NamedTuple):
@@ -114,7 +120,7 @@ def _size(text: str | None, parts: Parts) -> tuple[int, int]:
     if len(sides) != 2 or not all(side.isascii() and side.isdigit() for side in sides):
         raise ValueError(f"--size is {text!r}; write it as 832x480")
     width, height = map(int, sides)
-    if not width or not height or width % PX_STEP or height % PX_STEP:
+    if not is_px_size(width) or not is_px_size(height):
         raise ValueError(f"--size is {text}; use multiples of {PX_STEP}, such as 832x480")
     return width, height
 

@@ -21,10 +21,12 @@ def switches_ahead(
     """The mode (see `scene`) that a `rollout` with these arguments applies before each block."""
     prompts, first = Prompts(bound, state.batch, context, switch), state.blocks
     before = state.history[-1].context if first else None
+    # What comes before later blocks: a plan does not look at it, and a single prompt stays itself.
+    own = prompts.context(first)
     switches, pending = [], state.switch
     for block in range(first, first + blocks):
         switches.append(prompts.switch(block, before, pending))
-        before, pending = prompts.context(first), CARRY
+        before, pending = own, CARRY
     return switches
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 TIME_SCALE = 4
 SPACE_SCALE = 8
+PX_STEP = 2 * SPACE_SCALE
+"""Widths and heights are multiples of it: a token is two latent rows and columns."""
 FPS = 16.0
 """Px frames a second that Wan 2.1 was trained on."""
 
@@ -45,6 +47,11 @@ def latent_size_from_px(px: int) -> int:
     return px // SPACE_SCALE
 
 
-def px_near(px: int) -> int:
-    """The multiple of the VAE's scale nearest to `px`, at least one."""
-    return max(1, round(px / SPACE_SCALE)) * SPACE_SCALE
+def is_px_size(px: int) -> bool:
+    """Whether Wan models make video that many px wide or high."""
+    return px >= PX_STEP and px % PX_STEP == 0
+
+
+def px_near(px: int, step: int = SPACE_SCALE) -> int:
+    """The multiple of `step`, by default the VAE's scale, nearest to `px`, at least one."""
+    return max(1, round(px / step)) * step

@@ -63,10 +63,12 @@ def decode_stream(state: StreamState, vae: Any, tiny: str, frames: str, budget: 
         needed = sum(tensor.nbytes for tensor in decoder.memory.past)
     if again is not None:
         said += f", after {again.shape[2]} latent frames before them once more"
-    said += f". STREAM carries what the decoder needs to go on ({in_bytes(needed)})"
-    if not memory.past:
-        said = said.replace("carries what", "does not carry what")
-        said += ", being more than decoder_gb allows; it is computed again"
+    carried = f"what the decoder needs to go on ({in_bytes(needed)})"
+    if memory.past:
+        said += f". STREAM carries {carried}"
+    else:
+        said += f". STREAM does not carry {carried}, being more than decoder_gb allows; it is "
+        said += "computed again"
     return Decoded(image, state._replace(decoder=memory), said)
 
 

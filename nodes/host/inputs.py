@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 from comfy_api.latest import io
 
+from ...causvid_core.stream.geometry import PX_STEP, is_px_size, px_near
 from ...causvid_core.stream.scene import SWITCHES
 from .rendering import EXACT, GB, KEEP_CACHE, Keeping
 from .schema import CausVidPrompts, CausVidRecipe, CausVidStream, advanced
-
-PX_STEP = 16  # a latent is 8 px, the transformer's patch 2 latents
 
 
 class StreamOptions(NamedTuple):
@@ -154,8 +153,8 @@ def stream_outputs() -> Sequence[Any]:
 def check_size(width: int | None, height: int | None) -> bool | str:
     """True, or a sentence about a size that no Wan model takes; None is not yet known."""
     for name, px in (("width", width), ("height", height)):
-        if px is not None and (px < PX_STEP or px % PX_STEP):
-            near = max(1, round(px / PX_STEP)) * PX_STEP
+        if px is not None and not is_px_size(px):
+            near = px_near(px, PX_STEP)
             return f"{name} is {px} px; use a multiple of {PX_STEP}, such as {near}."
     return True
 

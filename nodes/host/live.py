@@ -16,7 +16,6 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...causvid_core.media.decoding import StreamDecoder
 from ...causvid_core.media.tiny import TinyDecoder
 from ...causvid_core.stream import geometry
 from ...causvid_core.stream.plan import Plan
@@ -62,13 +61,12 @@ class LiveView:
     def __enter__(self) -> LiveView:
         self._client = running_client()
         if self._client is not None:
-            quick = quick_decoder(self._model)
-            if not (self.decoded and _heavy(quick)):
-                self._decoder = quick
+            if not self.decoded:
+                self._decoder = quick_decoder(self._model)
             STORE.begin(self._client.shown)
             self._encoder = Encoder(self._deliver)
         self._pace = _Pace()
-        if self._state.history:
+        if self._state.history and not self.decoded:
             self._prime()
         return self
 
@@ -92,7 +90,7 @@ class LiveView:
         if block.index and starts_afresh(block.switch):
             self._cuts += 1
             self._decoder.reset()
-        if self._encoder is None:
+        if self._encoder is None or self.decoded:
             return
         latents = block.latents[:1]
         if self._decoder.reach == 1 and latents.shape[2] > 2 and self._encoder.is_short:
@@ -103,8 +101,7 @@ class LiveView:
         else:
             self._decoder.push(latents)
             px = torch.cat(list(self._popped()))
-        if not self.decoded:
-            self._push(px, self._px_frames(block.first_frame + latents.shape[2]) - len(px))
+        self._push(px, self._px_frames(block.first_frame + latents.shape[2]) - len(px))
 
     def frames(self, px: Tensor) -> None:
         """The next px frames of a node that decodes for itself: bytes `[T, H, W, 3]` on the CPU."""
@@ -122,7 +119,8 @@ class LiveView:
     @property
     def stills_per_second(self) -> float:
         """How often a still is no burden."""
-        return STILLS_PER_SECOND / 2 if _heavy(self._decoder) else STILLS_PER_SECOND
+        heavy = isinstance(self._decoder, TinyDecoder)
+        return STILLS_PER_SECOND / 2 if heavy else STILLS_PER_SECOND
 
     def _prime(self) -> None:
         """Let the quick decoder know what came before."""
@@ -200,11 +198,6 @@ class LiveView:
             return 0
         shorter = (geometry.TIME_SCALE - 1) * self._cuts  # a cut begins with a single px frame
         return geometry.px_frames_from_latent(latent_frames) - shorter
-
-
-def _heavy(decoder: StreamDecoder) -> bool:
-    """Whether it may be used for what is shown, but not for stills beside that."""
-    return isinstance(decoder, TinyDecoder)
 
 
 class _Pace:

@@ -37,11 +37,12 @@ class Arriving:
     def __init__(self, frames: Tensor, longest: int = LONGEST_SIDE_PX) -> None:
         frames = frames.detach()
         self._done: torch.cuda.Event | None = None
+        self._left_to_shrink = 1
         if frames.dtype == torch.uint8:
-            self._bytes, self._times = frames, _times(frames.shape[1:3], longest)
+            self._bytes = frames
+            self._left_to_shrink = _times_smaller(frames.shape[1:3], longest)
             return
-        self._times, times = 1, _times(frames.shape[2:], longest)
-        frames = frames.float()
+        frames, times = frames.float(), _times_smaller(frames.shape[2:], longest)
         if times > 1:
             frames = F.avg_pool2d(frames, times)
         small = frames.mul(255).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).contiguous()
@@ -65,7 +66,9 @@ class Arriving:
         if self._done is not None:
             self._done.synchronize()
         images = [Image.fromarray(frame) for frame in self._bytes.cpu().numpy()]
-        return [image.reduce(self._times) for image in images] if self._times > 1 else images
+        if self._left_to_shrink == 1:
+            return images
+        return [image.reduce(self._left_to_shrink) for image in images]
 
 
 class Batch(NamedTuple):
@@ -176,7 +179,7 @@ class _Allowance:
             self._mean_bytes = made / len(pictures)
 
 
-def _times(size: Sequence[int], longest: int) -> int:
+def _times_smaller(size: Sequence[int], longest: int) -> int:
     """By what whole number a size is divided to be no longer than that."""
     return -(-max(size) // longest)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import folder_paths
 import torch
 from comfy.latent_formats import Wan21
 from comfy.model_patcher import ModelPatcher
@@ -18,8 +17,8 @@ from ...causvid_core.media.latent_rgb import ColourDecoder
 from ...causvid_core.media.sketch import SketchDecoder, SketchNet
 from ...causvid_core.media.tiny import TinyDecoder
 from ...causvid_core.mini import weights_path
+from .tiny_decoders import tiny_names, tiny_path
 
-FOLDER = "vae_approx"
 NAMES = ("taew2_1", "lighttaew2_1")
 CPU_SHARE = 0.01
 """What a tiny decoder may have of the model's size to be quick enough on a CPU."""
@@ -54,6 +53,6 @@ def colours(model: ModelPatcher) -> StreamDecoder:
 
 def _tiny_files() -> Iterator[Path]:
     """Decoders of Wan 2.1's latents, by what users know them as."""
-    for name in folder_paths.get_filename_list(FOLDER):
-        if Path(name).name.startswith(NAMES) and (path := folder_paths.get_full_path(FOLDER, name)):
-            yield Path(path)
+    for name in tiny_names():
+        if Path(name).name.startswith(NAMES):
+            yield tiny_path(name)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...causvid_core.media.vae import SPACE_SCALE, Z_DIM, WanVAE
 from ...causvid_core.media.wan_stream import WanDecoder, WanEncoder
+from ...causvid_core.render.source import as_clip
 from .sampling import Beside
 
 VALUES_KEPT_PER_PX = 2400
@@ -89,7 +90,7 @@ class StreamVAE:
         """
         with self.loaded(self.beside(*px.shape[1:3])) as vae:
             encoder = WanEncoder(vae)
-            encoder.push(as_clip(px, self.device))
+            encoder.push(as_clip(px))
             return encoder.flush().cpu().clone()
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -98,8 +99,3 @@ class StreamVAE:
         with self.loaded(self.beside_decoding(height, width)) as vae:
             px = WanDecoder(vae).decode(latents)
             return px[0].permute(1, 2, 3, 0).cpu().clone()
-
-
-def as_clip(px: Tensor, device: torch.device) -> Tensor:
-    """Px frames `[T, H, W, 3]` as the VAE takes them, `[1, 3, T, H, W]` on the device."""
-    return px.permute(3, 0, 1, 2)[None].to(device, torch.float32)

@@ -7,15 +7,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ...media.decoding import StreamDecoder
 from ...media.latent_rgb import ColourDecoder
-from ...media.vae import WanVAE
 from ...media.video import contact_sheet, write_mp4
 from ...media.wan_stream import WanDecoder
 from ...mini import weights_path
+from ...render.parts import load_vae
 from ...stream.geometry import FPS
 from ...stream.plan import Plan
 from ...stream.rollout import rollout, start
@@ -99,4 +98,4 @@ def _decoder(vae: str, device: torch.device) -> StreamDecoder:
     if not vae:
         return ColourDecoder()
     path = weights_path("vae") if vae == "mini" else Path(vae).expanduser()
-    return WanDecoder(WanVAE.from_state_dict(load_file(path)).to(device))
+    return WanDecoder(load_vae(path).to(device))
