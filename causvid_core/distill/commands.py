@@ -16,11 +16,13 @@ from ..mini import weights_path
 from ..mini.text_encoder import TextEncoder, new_table
 from ..mini.vocabulary import VOCABULARY
 from ..model.checkpoints import load_model
+from ..render.parts import load_vae
 from ..stream.geometry import latent_frames_from_px
 from ..stream.presets import recipes
 from .data_commands import register as register_data
-from .evaluate import evaluate_mini
+from .evaluate import Guided, Make, Streamed, evaluate_mini, vae_psnr
 from .latents import encode_world
+from .network import Network
 from .parallel import is_first, run_workers
 from .train_decoder import DecoderSettings, train_decoder
 from .train_dit import DiTSettings, train_dit
@@ -56,6 +58,14 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "evaluate-mini", help="measure CausVid Mini on prompts that training never saw"
     )
     evaluate.add_argument("--folder", type=Path, help="weights to judge; the pack's by default")
+    evaluate.add_argument("--weights", type=Path, help="another transformer than the folder's")
+    evaluate.add_argument(
+        "--teacher",
+        action="store_true",
+        help="sample it bidirectionally, in many steps under guidance, without long videos",
+    )
+    evaluate.add_argument("--teacher-steps", type=int, default=50)
+    evaluate.add_argument("--guidance", type=float, default=2.0, help="of --teacher")
     evaluate.add_argument("--prompts", type=int, default=64)
     evaluate.add_argument("--long-prompts", type=int, default=16)
     evaluate.set_defaults(run=_evaluate)
@@ -132,16 +142,18 @@ _TRAIN = {
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    folder = arguments.folder
-    figures = evaluate_mini(
-        load_model(str(_file(folder, "dit"))),
-        WanVAE.from_state_dict(load_file(_file(folder, "vae"))),
-        TextEncoder.load(_file(folder, "text")),
-        recipes[RECIPE],
-        trained_latent_frames=latent_frames_from_px(CLIP_PX_FRAMES),
-        prompts=arguments.prompts,
-        long_prompts=arguments.long_prompts,
-    )
+    folder, recipe = arguments.folder, recipes[RECIPE]
+    model = load_model(str(arguments.weights or _file(folder, "dit")))
+    vae, text = load_vae(_file(folder, "vae")), TextEncoder.load(_file(folder, "text"))
+    long_prompts = arguments.long_prompts
+    make: Make = Streamed(model, text, recipe)
+    if arguments.teacher:
+        network = Network.bidirectional(model)
+        make = Guided(network, text, recipe.shift, arguments.guidance, arguments.teacher_steps)
+        long_prompts = 0
+    frames = latent_frames_from_px(CLIP_PX_FRAMES)
+    figures = {"vae_psnr_db": vae_psnr(vae)}
+    figures |= evaluate_mini(make, vae, frames, arguments.prompts, long_prompts)
     print(json.dumps({name: round(value, 4) for name, value in figures.items()}, indent=2))
     return 0
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +13,14 @@ from torch import Tensor, nn
 from ..media.vae import WanVAE
 from ..media.wan_stream import WanDecoder
 from ..mini.text_encoder import TextEncoder
+from ..stream.noise import seeded_noise
+from ..stream.plan import Plan
 from ..stream.recipe import Recipe
 from ..stream.rollout import rollout, start
+from .guidance import Conditioning, Guidance
 from .measure import Reading, psnr_db, read_clip
+from .network import Network
+from .ode import sample
 from .trainer import step_generator
 from .world import ClipSpec, held_out_specs, render, sample_spec
 
@@ -23,43 +30,87 @@ VAE_PX_FRAMES = 33
 BATCH = 16
 
 
+class Make(Protocol):
+    """A model with its way of sampling."""
+
+    def __call__(self, prompts: Sequence[str], frames: int, seed: int) -> Iterator[Tensor]:
+        """Videos of so many latent frames, piece by piece: latents [B, 16, t, h, w]."""
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A causal model that streams by a recipe; size is that of a latent frame."""
+
+    model: nn.Module
+    text: TextEncoder
+    recipe: Recipe
+    size: int = 8
+
+    def __call__(self, prompts: Sequence[str], frames: int, seed: int) -> Iterator[Tensor]:
+        """See `Make`."""
+        context = torch.cat([self.text.encode(prompt) for prompt in prompts])
+        size, batch = self.size, len(prompts)
+        state = start(self.recipe, self.model, height=size, width=size, batch=batch, seed=seed)
+        blocks = Plan.of(self.recipe).blocks_for(0, frames)
+        for block in rollout(self.model, state, context, blocks=blocks):
+            yield block.latents
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A teacher, or any model, in many steps under guidance; see `ode.trajectory`."""
+
+    network: Network
+    text: TextEncoder
+    shift: float
+    guidance: float
+    steps: int = 50
+    size: int = 8
+
+    def __call__(self, prompts: Sequence[str], frames: int, seed: int) -> Iterator[Tensor]:
+        """See `Make`."""
+        noise = seeded_noise(seed)(0, 0, (len(prompts), 16, frames, self.size, self.size))
+        embedded = Conditioning.of([self.text.embed(prompt) for prompt in prompts])
+        guidance = Guidance(self.guidance, Conditioning.of([self.text.embed("")]))
+        yield sample(self.network, noise, embedded, guidance, steps=self.steps, shift=self.shift)
+
+
 def evaluate_mini(
-    model: nn.Module,
+    make: Make,
     vae: WanVAE,
-    text: TextEncoder,
-    recipe: Recipe,
     trained_latent_frames: int,
     prompts: int = 64,
     long_prompts: int = 16,
     seed: int = 1,
 ) -> dict[str, float]:
-    """Figures between 0 and 1, and the VAE's PSNR in dB.
+    """Figures of a model, shares between 0 and 1 unless they say otherwise.
 
     shape, colour, direction: share of held-out prompts whose video shows what was asked for,
-    over the trained length. colour_drift, size_drift: how far `long_prompts` of them move from
-    the first trained length to the tenth, colour as a share of full brightness and size as a
-    share of the radius; the mean and the worst.
+    over the trained length; overlap, jitter_px: see `Reading`, the means. colour_drift,
+    size_drift: how far `long_prompts` of them move from the first trained length to the tenth,
+    colour as a share of full brightness and size as a share of the radius; the mean and the
+    worst. They are left out for no long prompts.
     """
     specs = held_out_specs(prompts)
-    long_blocks = 10 * trained_latent_frames // recipe.frames_per_block
-    short_blocks = trained_latent_frames // recipe.frames_per_block
-    figures = {"vae_psnr_db": vae_psnr(vae)}
-
     right = {"shape": 0, "colour": 0, "direction": 0}
-    for chosen, px in _videos(model, vae, text, recipe, specs, short_blocks, seed):
+    overlap, jitter = 0.0, 0.0
+    for chosen, px in _videos(make, vae, specs, trained_latent_frames, seed):
         for spec, clip in zip(chosen, px, strict=True):
             reading = read_clip(clip)
+            overlap, jitter = overlap + reading.overlap, jitter + reading.jitter
             for name in right:
                 right[name] += getattr(reading, name) == getattr(spec, name)
             log.info("%s: %s", spec.caption, reading)
-    figures |= {name: count / len(specs) for name, count in right.items()}
+    figures = {name: count / len(specs) for name, count in right.items()}
+    figures |= {"overlap": overlap / len(specs), "jitter_px": jitter / len(specs)}
 
     drifts: list[tuple[float, float]] = []
-    long_specs = specs[:long_prompts]
-    for _, px in _videos(model, vae, text, recipe, long_specs, long_blocks, seed):
+    for _, px in _videos(make, vae, specs[:long_prompts], 10 * trained_latent_frames, seed):
         tenth = px.shape[2] // 10
         for clip in px:
             drifts.append(drift(read_clip(clip[:, :tenth]), read_clip(clip[:, -tenth:])))
+    if not drifts:
+        return figures
     colour, size = torch.tensor(drifts).T
     return figures | {
         "colour_drift": float(colour.mean()),
@@ -87,22 +138,11 @@ def drift(first: Reading, last: Reading) -> tuple[float, float]:
 
 
 def _videos(
-    model: nn.Module,
-    vae: WanVAE,
-    text: TextEncoder,
-    recipe: Recipe,
-    specs: list[ClipSpec],
-    blocks: int,
-    seed: int,
-    size: int = 8,
-) -> Iterator[tuple[list[ClipSpec], Tensor]]:
-    """Batches of specs with their videos `[B, 3, T, H, W]`; size is that of a latent frame."""
+    make: Make, vae: WanVAE, specs: Sequence[ClipSpec], frames: int, seed: int
+) -> Iterator[tuple[Sequence[ClipSpec], Tensor]]:
+    """Batches of specs with their videos `[B, 3, T, H, W]`."""
     for first in range(0, len(specs), BATCH):
         chosen = specs[first : first + BATCH]
-        context = torch.cat([text.encode(spec.caption) for spec in chosen])
-        state = start(recipe, model, height=size, width=size, batch=len(chosen), seed=seed + first)
         decoder = WanDecoder(vae)
-        pieces = [
-            decoder.decode(block.latents) for block in rollout(model, state, context, blocks=blocks)
-        ]
-        yield chosen, torch.cat(pieces, dim=2)
+        pieces = make([spec.caption for spec in chosen], frames, seed + first)
+        yield chosen, torch.cat([decoder.decode(piece) for piece in pieces], dim=2)

@@ -17,13 +17,19 @@ TEMPLATE_RADII = tuple(r / 2 for r in range(12, 52))
 
 
 class Reading(NamedTuple):
-    """Measured from a clip: names from the vocabulary, colour in 0..1, radius in px."""
+    """Measured from a clip: names from the vocabulary, colour in 0..1, radius in px.
+
+    overlap: how well the shape is drawn, its overlap with the nearest template as a share of both
+    together. jitter: how evenly it moves, the RMS deviation in px of its steps from their mean.
+    """
 
     shape: str
     colour: str
     direction: str
     rgb: Tensor  # [3], mean over the shape
     radius: float  # of the disc of equal area
+    overlap: float
+    jitter: float
 
 
 def foreground(px: Tensor) -> Tensor:
@@ -38,12 +44,16 @@ def read_clip(px: Tensor) -> Reading:
     weight = solid if solid.sum() > 0 else cover + 1e-6
     rgb = (px * weight).sum(dim=(1, 2, 3)) / weight.sum()
     area = float(cover.sum(dim=(1, 2)).mean())
+    shape, overlap = _shape(cover)
+    steps = _steps(cover)
     return Reading(
-        shape=_shape(cover),
+        shape=shape,
         colour=_colour(rgb),
-        direction=_direction(cover),
+        direction=_direction(steps),
         rgb=rgb,
         radius=math.sqrt(area / math.pi),
+        overlap=overlap,
+        jitter=float((steps - steps.mean(dim=0)).square().sum(dim=1).mean().sqrt()),
     )
 
 
@@ -63,11 +73,16 @@ def _phases(cover: Tensor) -> Tensor:
     return torch.stack(angles, dim=1)
 
 
-def _direction(cover: Tensor) -> str:
+def _steps(cover: Tensor) -> Tensor:
+    """Movements between frames in px `[T - 1, 2]` (x, y)."""
+    turns = _phases(cover).diff(dim=0)
+    size = torch.tensor((cover.shape[2], cover.shape[1])) / (2 * math.pi)
+    return (torch.remainder(turns + math.pi, 2 * math.pi) - math.pi) * size
+
+
+def _direction(steps: Tensor) -> str:
     """The vocabulary's direction nearest to the sum of the movements between frames."""
-    steps = _phases(cover).diff(dim=0)
-    moved = torch.remainder(steps + math.pi, 2 * math.pi) - math.pi
-    x, y = moved.sum(dim=0).tolist()
+    x, y = steps.sum(dim=0).tolist()
     return max(DIRECTIONS, key=lambda name: x * DIRECTIONS[name][0] + y * DIRECTIONS[name][1])
 
 
@@ -79,7 +94,7 @@ def _colour(rgb: Tensor) -> str:
     return names[int(distance.argmin())]
 
 
-def _shape(cover: Tensor) -> str:
+def _shape(cover: Tensor) -> tuple[str, float]:
     """The shape whose upright template of equal area overlaps most, over the frames."""
     height, width = cover.shape[1:]
     mean = _centred(cover).mean(dim=0)
@@ -90,7 +105,8 @@ def _shape(cover: Tensor) -> str:
         template = templates[index, nearest]
         both = torch.minimum(template, mean).sum()
         scores[name] = float(both / torch.maximum(template, mean).sum())
-    return max(scores, key=scores.__getitem__)
+    best = max(scores, key=scores.__getitem__)
+    return best, scores[best]
 
 
 @lru_cache(maxsize=4)

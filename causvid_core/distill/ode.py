@@ -51,9 +51,35 @@ def trajectory(
     nearest to the same level.
     """
     sigmas, kept = sampling_levels(keep, steps, shift)
-    sample = _block_by_block if teacher.causal else _all_at_once
-    states = sample(teacher, noise.float(), conditioning, guidance, sigmas, kept)
+    states = _sampled(teacher, noise, conditioning, guidance, sigmas, kept)
     return Trajectory(states, (*keep.timesteps, 0.0), (*keep.sigmas, 0.0))
+
+
+@torch.no_grad()
+def sample(
+    teacher: Network,
+    noise: Tensor,
+    conditioning: Conditioning,
+    guidance: Guidance,
+    *,
+    steps: int = 50,
+    shift: float = 8.0,
+) -> Tensor:
+    """The end [B, 16, T, H, W] of a teacher's `trajectory`."""
+    sigmas = uniform_levels(steps, shift)
+    return _sampled(teacher, noise, conditioning, guidance, sigmas, [])[:, 0]
+
+
+def _sampled(
+    teacher: Network,
+    noise: Tensor,
+    conditioning: Conditioning,
+    guidance: Guidance,
+    sigmas: list[float],
+    kept: list[int],
+) -> Tensor:
+    way = _block_by_block if teacher.causal else _all_at_once
+    return way(teacher, noise.float(), conditioning, guidance, sigmas, kept)
 
 
 def _all_at_once(
@@ -117,8 +143,7 @@ def _euler(
 
 def sampling_levels(keep: Schedule, steps: int, shift: float) -> tuple[list[float], list[int]]:
     """Noise levels of a sampling, `steps` + 1 with the final 0, and the steps to be kept."""
-    uniform = [1 - step / steps for step in range(steps + 1)]
-    sigmas = [shift * u / (1 + (shift - 1) * u) for u in uniform]
+    sigmas = uniform_levels(steps, shift)
     kept = [
         min(range(steps), key=lambda step, sigma=sigma: abs(sigmas[step] - sigma))
         for sigma in keep.sigmas
@@ -131,6 +156,12 @@ def sampling_levels(keep: Schedule, steps: int, shift: float) -> tuple[list[floa
     for step, sigma in zip(kept, keep.sigmas, strict=True):
         sigmas[step] = sigma
     return sigmas, kept
+
+
+def uniform_levels(steps: int, shift: float) -> list[float]:
+    """Noise levels of a sampling in `steps` even steps before the shift, with the final 0."""
+    uniform = [1 - step / steps for step in range(steps + 1)]
+    return [shift * u / (1 + (shift - 1) * u) for u in uniform]
 
 
 def draw_states(generator: torch.Generator, batch: int, blocks: int, states: int) -> Tensor:

@@ -52,6 +52,19 @@ def test_measures_notice_another_shape_colour_and_direction():
     assert read_clip(render([replace(spec, size="large")], 9)[0]).radius > 1.2 * reading.radius
 
 
+def test_measures_tell_how_well_a_shape_is_drawn_and_how_evenly_it_moves():
+    clip = render([replace(held_out_specs(1)[0], shape="star", direction="right")], 17)[0]
+    real = read_clip(clip)
+    assert real.overlap > 0.95 and real.jitter < 0.05
+    blurred = torch.nn.functional.avg_pool2d(clip, 9, stride=1, padding=4, count_include_pad=False)
+    assert read_clip(blurred).overlap < real.overlap - 0.1
+    shifts = torch.randint(-2, 3, (17,), generator=torch.Generator().manual_seed(0))
+    frames = zip(clip.unbind(1), shifts.tolist(), strict=True)
+    shaken = torch.stack([frame.roll(by, 2) for frame, by in frames], dim=1)
+    # Of the difference of two shifts, each even over -2..2: the root of two variances of 2.
+    assert 1.2 < read_clip(shaken).jitter < 2.8
+
+
 def test_motion_can_go_on_for_ever():
     """After a lap around the torus the picture is the same."""
     spec = replace(held_out_specs(1)[0], direction="right", speed="steadily")

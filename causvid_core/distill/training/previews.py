@@ -19,7 +19,7 @@ from ...stream.geometry import FPS
 from ...stream.plan import Plan
 from ...stream.rollout import rollout, start
 from ..guidance import Conditioning, Guidance
-from ..ode import trajectory
+from ..ode import sample
 from .draws import Draws
 from .stage import Stage
 
@@ -77,16 +77,14 @@ def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
     draws = Draws(experiment.run.seed, 0, "previews", range(batch))
     noise = draws.normal(network.bound.config.out_dim, *size).to(device)
     guidance = Guidance(settings.guidance, stage.no_prompt if settings.guidance else None)
-    sampled = trajectory(
+    yield sample(
         network,
         noise,
         conditioning,
         guidance,
-        recipe.schedule(0),
         steps=settings.guided_steps,
         shift=experiment.flow_matching.shift,
     )
-    yield sampled.states[:, -1]
 
 
 def _padded(context: Tensor, rows: int) -> Tensor:

@@ -9,6 +9,7 @@ from causvid_core.distill.network import Network
 from causvid_core.distill.ode import (
     draw_states,
     ode_regression_loss,
+    sample,
     sampling_levels,
     trajectory,
 )
@@ -46,6 +47,17 @@ def test_a_trajectory_is_euler_on_the_shifted_levels_under_guidance():
     assert found.states.shape == (2, 3, 16, 6, 4, 6)
     assert (found.states - expected).abs().max() < 1e-4 * expected.std()
     assert found.timesteps == (*keep.timesteps, 0.0) and found.sigmas == (*keep.sigmas, 0.0)
+
+
+def test_a_sample_is_the_end_of_a_trajectory_that_keeps_nothing_on_its_way():
+    teacher, conditioning, empty = bidirectional(), prompts(), prompts(8, lengths=(2,))
+    noise, guidance = latents(2), Guidance(4.0, empty)
+    keep = make_schedule((1000.0,), 5.0, False)  # where it begins: no level moves
+    whole = trajectory(teacher, noise, conditioning, guidance, keep, steps=4, shift=5.0)
+    found = sample(teacher, noise, conditioning, guidance, steps=4, shift=5.0)
+    assert torch.equal(found, whole.states[:, -1])
+    other = sample(teacher, noise, conditioning, guidance, steps=5, shift=5.0)
+    assert not torch.equal(found, other)
 
 
 @torch.no_grad()
