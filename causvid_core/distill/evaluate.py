@@ -94,7 +94,7 @@ def evaluate_mini(
     specs = held_out_specs(prompts)
     right = {"shape": 0, "colour": 0, "direction": 0}
     overlap, jitter = 0.0, 0.0
-    for chosen, px in _videos(make, vae, specs, trained_latent_frames, seed):
+    for chosen, px in videos(make, vae, specs, trained_latent_frames, seed):
         for spec, clip in zip(chosen, px, strict=True):
             reading = read_clip(clip)
             overlap, jitter = overlap + reading.overlap, jitter + reading.jitter
@@ -105,7 +105,7 @@ def evaluate_mini(
     figures |= {"overlap": overlap / len(specs), "jitter_px": jitter / len(specs)}
 
     drifts: list[tuple[float, float]] = []
-    for _, px in _videos(make, vae, specs[:long_prompts], 10 * trained_latent_frames, seed):
+    for _, px in videos(make, vae, specs[:long_prompts], 10 * trained_latent_frames, seed):
         tenth = px.shape[2] // 10
         for clip in px:
             drifts.append(drift(read_clip(clip[:, :tenth]), read_clip(clip[:, -tenth:])))
@@ -137,7 +137,7 @@ def drift(first: Reading, last: Reading) -> tuple[float, float]:
     return colour, abs(last.radius / max(first.radius, 1e-6) - 1)
 
 
-def _videos(
+def videos(
     make: Make, vae: WanVAE, specs: Sequence[ClipSpec], frames: int, seed: int
 ) -> Iterator[tuple[Sequence[ClipSpec], Tensor]]:
     """Batches of specs with their videos `[B, 3, T, H, W]`."""

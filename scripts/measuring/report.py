@@ -26,12 +26,12 @@ def tables(runs: Mapping[str, Run]) -> str:
     return "\n\n".join((_drift_table(runs), _cost_table(runs), _collapse_table(runs)))
 
 
-def write_between(path: Path, text: str) -> None:
-    """Replace what stands between the two marks of a markdown file, or append both and it."""
-    page = path.read_text("utf-8") if path.exists() else "# Long streams\n"
-    before, begin, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2] if begin else "\n"
-    path.write_text(f"{before.rstrip()}\n\n{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
+def write_between(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
+    """Replace what stands between two marks of a markdown file, or append both and it."""
+    page = path.read_text("utf-8") if path.exists() else "# Measured\n"
+    before, found, rest = page.partition(begin)
+    after = rest.partition(end)[2] if found else "\n"
+    path.write_text(f"{before.rstrip()}\n\n{begin}\n\n{text}\n\n{end}{after}", "utf-8")
 
 
 def figure(runs: Mapping[str, Run]) -> Image.Image:

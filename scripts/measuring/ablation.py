@@ -1,0 +1,237 @@
+"""The ablation of CausVid's table on the Mini: which networks are trained, and what they show."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import nn
+
+from causvid_core.distill.evaluate import Guided, Make, Streamed, evaluate_mini, videos
+from causvid_core.distill.measure import read_clip
+from causvid_core.distill.network import Network
+from causvid_core.distill.training.config import read_config
+from causvid_core.distill.training.export import export
+from causvid_core.distill.training.ranks import joined
+from causvid_core.distill.training.run import train
+from causvid_core.distill.world import held_out_specs
+from causvid_core.media.sheet import picture_sheet
+from causvid_core.media.wan_stream import WanDecoder
+from causvid_core.media.writer import as_pixels
+from causvid_core.mini import TextEncoder, weights_path
+from causvid_core.model.checkpoints import load_model
+from causvid_core.render.parts import load_vae
+from causvid_core.stream.presets import recipes
+
+TEACHER = "teacher"
+RECIPE = recipes["causvid-mini"]
+FRAMES = 12
+"""Latent frames of a clip, as trained; long videos are ten times as long."""
+TENTHS = 10
+CELLS, ROWS = 6, 4  # frames of a sample's strip, and samples below each other
+DONE = "figures.json"
+
+
+class Training(NamedTuple):
+    """A network of the ablation: a config, the network it begins with, and who judges it."""
+
+    config: str
+    begins: str = TEACHER
+    judge: str | None = None
+    many_steps: bool = False
+
+
+TRAININGS: Mapping[str, Training] = MappingProxyType({
+    "causal": Training("mini_causal", many_steps=True),
+    "ode": Training("mini_ode"),
+    "dmd": Training("mini_dmd", judge=TEACHER),
+    "ode_dmd_causal": Training("mini_dmd", "ode", "causal"),
+    "ode_dmd": Training("mini_dmd", "ode", TEACHER),
+    "self_rollout": Training("mini_self_forcing", "ode_dmd", TEACHER),
+})  # fmt: skip
+
+
+class Job(NamedTuple):
+    """One network of one seed, and where everything is.
+
+    overrides: further values for all configs, as of `causvid_core train --set`.
+    """
+
+    name: str
+    seed: int
+    folder: Path
+    teacher: Path
+    guidance: float
+    overrides: tuple[str, ...]
+    prompts: int
+    long_prompts: int
+
+    @property
+    def home(self) -> Path:
+        """The folder of this network and of what was measured of it."""
+        return self.folder / (self.name if self.name == TEACHER else f"{self.name}_{self.seed}")
+
+    def weights(self, name: str) -> Path:
+        """The file of a network of this seed."""
+        return (
+            self.teacher if name == TEACHER else self.folder / f"{name}_{self.seed}/dit.safetensors"
+        )
+
+
+def waves(names: Sequence[str]) -> list[list[str]]:
+    """Networks in groups of which each needs only those of the groups before it."""
+    groups: list[list[str]] = []
+    made: set[str | None] = {TEACHER, None}
+    left = list(dict.fromkeys([*_needed(names)]))
+    while left:
+        ready = [n for n in left if {TRAININGS[n].begins, TRAININGS[n].judge} <= made]
+        groups.append(ready)
+        made |= set(ready)
+        left = [name for name in left if name not in ready]
+    return groups
+
+
+def _needed(names: Sequence[str]) -> Iterator[str]:
+    for name in names:
+        training = TRAININGS[name]
+        before = (training.begins, training.judge)
+        yield from _needed([other for other in before if other in TRAININGS])
+        yield name
+
+
+def run(job: Job, configs: Path) -> Path:
+    """Train what is not trained yet, measure what is not measured yet; returns its folder.
+
+    A training that was stopped goes on from its checkpoint.
+    """
+    home = job.home
+    home.mkdir(parents=True, exist_ok=True)
+    if (home / DONE).exists():
+        return home
+    if job.name != TEACHER and not job.weights(job.name).exists():
+        _train(job, configs)
+    figures = measure(job)
+    part = home / "figures.part"
+    part.write_text(json.dumps(figures, indent=1), "utf-8")
+    os.replace(part, home / DONE)
+    return home
+
+
+def _train(job: Job, configs: Path) -> None:
+    training, target = TRAININGS[job.name], job.weights(job.name)
+    run_folder = job.home / "run"
+    overrides = [
+        *job.overrides,
+        f"run.folder={run_folder}",
+        f"run.seed={job.seed}",
+        f"model.weights={job.weights(training.begins)}",
+    ]
+    if training.judge is not None:
+        overrides += [
+            f"teacher.weights={job.weights(training.judge)}",
+            f"critic.weights={job.teacher}",
+            f"teacher.causal={str(training.judge != TEACHER).lower()}",
+            f"teacher.guidance={job.guidance}",
+        ]
+    experiment = read_config(configs / f"{training.config}.toml", overrides)
+    with joined("cpu") as ranks:
+        done = train(experiment, ranks, resume=True)
+    if done < experiment.steps:
+        raise KeyboardInterrupt
+    part = export(run_folder, target.with_suffix(".part.safetensors"), dtype=torch.float16)
+    os.replace(part, target)
+
+
+def maker(job: Job) -> Make:
+    """How a network is sampled: the student in its recipe's steps, others in 50 with guidance."""
+    model, text = load_model(str(job.weights(job.name))), TextEncoder.load()
+    if job.name != TEACHER and not TRAININGS[job.name].many_steps:
+        return Streamed(model, text, RECIPE)
+    network = Network.bidirectional(model) if job.name == TEACHER else Network.of(model, RECIPE)
+    return Guided(network, text, RECIPE.shift, job.guidance)
+
+
+@torch.inference_mode()
+def measure(job: Job) -> dict[str, object]:
+    """Figures of `evaluate_mini`, how long videos go on, and a strip of samples beside them.
+
+    by_tenth: of long videos, the share that is right, by trait, and how well shapes are drawn.
+    """
+    vae, make = load_vae(weights_path("vae")), maker(job)
+    lasts = job.name != TEACHER
+    figures: dict[str, object] = dict(
+        evaluate_mini(make, vae, FRAMES, job.prompts, job.long_prompts if lasts else 0)
+    )
+    specs = held_out_specs(job.long_prompts)
+    rows, readings = [], []
+    for chosen, px in videos(make, vae, specs, FRAMES * (TENTHS if lasts else 1), seed=1):
+        for spec, clip in zip(chosen, px, strict=True):
+            tenths = clip.chunk(TENTHS, dim=1) if lasts else [clip]
+            readings.append([(spec, read_clip(tenth)) for tenth in tenths])
+            rows.append(clip[:, :: max(1, (clip.shape[1] - 1) // (CELLS - 1))][:, :CELLS])
+    if lasts:
+        figures["by_tenth"] = _by_tenth(readings)
+    frames = [
+        Image.fromarray(as_pixels(frame))
+        for row in rows[:ROWS]
+        for frame in row.permute(1, 2, 3, 0)
+    ]
+    picture_sheet(frames, columns=CELLS, cell_px=64, gap_px=3).save(job.home / "strip.png")
+    return figures
+
+
+def _by_tenth(readings: Sequence[Sequence[tuple]]) -> dict[str, list[float]]:
+    columns = list(zip(*readings, strict=True))
+
+    def share(trait: str) -> list[float]:
+        return [
+            sum(getattr(found, trait) == getattr(spec, trait) for spec, found in column)
+            / len(column)
+            for column in columns
+        ]
+
+    def mean(value: str) -> list[float]:
+        return [
+            sum(getattr(found, value) for _, found in column) / len(column) for column in columns
+        ]
+
+    return {
+        **{trait: share(trait) for trait in ("shape", "colour", "direction")},
+        "overlap": mean("overlap"),
+    }
+
+
+@torch.inference_mode()
+def speed(model: nn.Module, guidance: float, repeats: int = 3) -> dict[str, dict[str, float]]:
+    """Seconds to the first px frame and px frames a second, of one video of the trained length.
+
+    Of a teacher that is bidirectional and sampled in 50 steps with guidance, and of a student
+    of the same size; decoding counts, encoding the prompt does not. The best of some runs.
+    """
+    text, vae = TextEncoder.load(), load_vae(weights_path("vae"))
+    prompt = [held_out_specs(1)[0].caption]
+    guided = Guided(Network.bidirectional(model), text, RECIPE.shift, guidance)
+    found = {}
+    for name, make in (("teacher", guided), ("student", Streamed(model, text, RECIPE))):
+        times = [_timed(make, prompt, WanDecoder(vae)) for _ in range(repeats)]
+        found[name] = {
+            "first_frame_s": min(first for first, _ in times),
+            "fps": max(fps for _, fps in times),
+        }
+    return found
+
+
+def _timed(make: Make, prompt: list[str], decoder: WanDecoder) -> tuple[float, float]:
+    begun, first, count = time.perf_counter(), 0.0, 0
+    for piece in make(prompt, FRAMES, 0):
+        for index in range(piece.shape[2]):
+            count += decoder.decode(piece[:, :, index : index + 1]).shape[2]
+            first = first or time.perf_counter() - begun
+    return first, count / (time.perf_counter() - begun)

@@ -1,0 +1,99 @@
+"""What the ablation showed: tables in markdown, curves over length and a strip of every network."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from causvid_core.media.sheet import picture_sheet
+
+from .figure import Panel, draw
+
+BEGIN, END = "<!-- measured by scripts/ablation.py -->", "<!-- end of what was measured -->"
+LABELS: Mapping[str, str] = {
+    "teacher": "bidirectional teacher, 50 steps",
+    "causal": "causal, 50 steps",
+    "dmd": "4 steps: DMD without ODE init",
+    "ode": "4 steps: ODE init only",
+    "ode_dmd_causal": "4 steps: ODE, DMD, causal teacher",
+    "ode_dmd": "4 steps: ODE, DMD, bidirectional teacher",
+    "self_rollout": "the same, then self-rollout",
+}
+Figures = Mapping[str, Any]
+
+# Title, key, factor, decimals: what is measured over the trained length, then over ten of it.
+COLUMNS = (
+    ("shape %", "shape", 100, 1), ("colour %", "colour", 100, 1),
+    ("direction %", "direction", 100, 1), ("frame quality", "overlap", 1, 3),
+    ("jitter, px", "jitter_px", 1, 2), ("colour drift %", "colour_drift", 100, 1),
+    ("size drift %", "size_drift", 100, 1),
+)  # fmt: skip
+PANELS = (
+    ("shape right, %", "shape", 100), ("colour right, %", "colour", 100),
+    ("frame quality (overlap), %", "overlap", 100),
+)  # fmt: skip
+
+
+def table(results: Mapping[str, Sequence[Figures]]) -> str:
+    """A row a network, the mean over its seeds and their standard deviation."""
+    lines = [
+        f"| | seeds | {' | '.join(title for title, *_ in COLUMNS)} |",
+        f"| --- | ---: |{' ---: |' * len(COLUMNS)}",
+    ]
+    for name, seeds in results.items():
+        cells = [_cell([factor * f[key] for f in seeds if key in f], places)
+                 for _, key, factor, places in COLUMNS]  # fmt: skip
+        lines.append(f"| {LABELS[name]} | {len(seeds)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def speed_table(speed: Mapping[str, Mapping[str, float]]) -> str:
+    """First frame and frames a second of teacher and student, and how they compare."""
+    teacher, student = speed["teacher"], speed["student"]
+    lines = ["| | first frame, s | frames a second |", "| --- | ---: | ---: |"]
+    for name, one in (("teacher, 50 steps with guidance", teacher), ("student, 4 steps", student)):
+        lines.append(f"| {name} | {one['first_frame_s']:.2f} | {one['fps']:.1f} |")
+    sooner = teacher["first_frame_s"] / student["first_frame_s"]
+    lines.append(
+        f"| ratio | {sooner:.0f}x sooner | {student['fps'] / teacher['fps']:.0f}x faster |"
+    )
+    return "\n".join(lines)
+
+
+def curves(results: Mapping[str, Sequence[Figures]], latent_frames: int) -> Image.Image:
+    """How long videos go on, tenth by tenth; the mean over the seeds."""
+    long = {name: seeds for name, seeds in results.items() if seeds and "by_tenth" in seeds[0]}
+    panels = [
+        Panel(
+            title,
+            {
+                LABELS[name]: [factor * value for value in _mean_curve(seeds, key)]
+                for name, seeds in long.items()
+            },
+            most=100,
+        )  # fmt: skip
+        for title, key, factor in PANELS
+    ]
+    return draw(panels, latent_frames, (latent_frames // 10,), "latent frames (line: as trained)")
+
+
+def strips(pictures: Mapping[str, Image.Image]) -> Image.Image:
+    """The strip of every network, with its name below."""
+    images = list(pictures.values())
+    labels = [LABELS[name] for name in pictures]
+    return picture_sheet(images, labels, columns=2, cell_px=images[0].width)
+
+
+def _cell(values: Sequence[float], places: int) -> str:
+    if not values:
+        return ""
+    mean = f"{statistics.mean(values):.{places}f}"
+    return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{places}f}"
+
+
+def _mean_curve(seeds: Sequence[Figures], key: str) -> list[float]:
+    series = [figures["by_tenth"][key] for figures in seeds]
+    return [statistics.mean(values) for values in zip(*series, strict=True)]

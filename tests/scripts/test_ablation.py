@@ -1,0 +1,75 @@
+"""The ablation's order, a network of it trained for a moment, and its report."""
+
+import json
+from pathlib import Path
+
+import torch
+from measuring.ablation import CELLS, DONE, TEACHER, TRAININGS, Job, run, waves
+from measuring.ablation_report import COLUMNS, LABELS, curves, speed_table, strips, table
+from PIL import Image
+
+from causvid_core.distill.latents import encode_world
+from causvid_core.mini import weights_path
+from causvid_core.model.checkpoints import read_state_dict
+from causvid_core.render.parts import load_vae
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_network_comes_after_those_that_it_needs():
+    made = {TEACHER, None}
+    for wave in waves(list(TRAININGS)):
+        for name in wave:
+            assert {TRAININGS[name].begins, TRAININGS[name].judge} <= made, name
+        made |= set(wave)
+    assert made == {TEACHER, None, *TRAININGS}
+    assert waves(["self_rollout"]) == [["ode"], ["ode_dmd"], ["self_rollout"]]
+    assert set(LABELS) == {TEACHER, *TRAININGS}
+
+
+def test_a_network_is_trained_measured_and_kept(tmp_path):
+    clips = tmp_path / "clips"
+    encode_world(load_vae(weights_path("vae")), 2, 45, seed=5, folder=clips)
+    overrides = (
+        "steps=2", "batch.size=2", "batch.per_rank=2", f"data.folder={clips}",
+        "critic.steps_per_update=2", "samples.every=0", "ema.from_step=0", "ema.decay=0.0",
+        "run.tensorboard=false",
+    )  # fmt: skip
+    teacher = weights_path("dit")
+    job = Job("dmd", 3, tmp_path / "ablation", teacher, 1.0, overrides, 2, 1)
+    home = run(job, ROOT / "configs")
+
+    config = json.loads((home / "run/config.json").read_text("utf-8"))
+    assert config["run"]["seed"] == 3 and config["teacher"]["guidance"] == 1.0
+    assert config["teacher"]["causal"] is False
+    for part in ("model", "teacher", "critic"):
+        assert config[part]["weights"] == str(teacher)
+    before, after = read_state_dict(str(teacher)), read_state_dict(str(job.weights("dmd")))
+    assert not torch.equal(before["head.head.weight"], after["head.head.weight"])
+
+    figures = json.loads((home / DONE).read_text("utf-8"))
+    assert {key for _, key, *_ in COLUMNS} <= set(figures)
+    assert {len(curve) for curve in figures["by_tenth"].values()} == {10}
+    assert Image.open(home / "strip.png").width == 64 * CELLS + 3 * (CELLS + 1)
+
+    job.weights("dmd").unlink()
+    assert run(job, ROOT / "configs") == home  # what is measured is not trained again
+    assert not job.weights("dmd").exists()
+
+
+def test_the_report_has_the_mean_and_the_spread_of_the_seeds():
+    one = {key: 0.5 for _, key, *_ in COLUMNS} | {"by_tenth": dict.fromkeys(
+        ("shape", "colour", "overlap"), [1.0] * 10)}  # fmt: skip
+    other = one | {"shape": 0.7}
+    without = {key: value for key, value in one.items() if "drift" not in key}
+    text = table({TEACHER: [without], "ode": [one, other]})
+    rows = {line.split(" | ")[0].strip("| "): line for line in text.splitlines()}
+    assert "| 60.0 ± 14.1 |" in rows[LABELS["ode"]]
+    assert rows[LABELS[TEACHER]].endswith("|  |  |") and "±" not in rows[LABELS[TEACHER]]
+    assert curves({"ode": [one, other]}, 120).width > 1000
+
+    fast, slow = {"first_frame_s": 0.1, "fps": 80.0}, {"first_frame_s": 5.0, "fps": 8.0}
+    assert "| ratio | 50x sooner | 10x faster |" in speed_table({"teacher": slow, "student": fast})
+    red, blue = (Image.new("RGB", (40, 20), colour) for colour in ("red", "blue"))
+    sheet = strips({TEACHER: red, "ode": blue})
+    assert sheet.getpixel((10, 10)) == (255, 0, 0) and sheet.getpixel((60, 10)) == (0, 0, 255)
