@@ -34,6 +34,7 @@ log = logging.getLogger("causvid")
 RECIPE = "causvid-mini"
 CLIPS = 2000
 CLIP_PX_FRAMES = 45  # 12 latent frames: four blocks, one more than the window holds
+VIDEOS = 2500  # as long, with their opening in place: what a whole video is, for the teacher
 OPENINGS = 8000
 OPENING_PX_FRAMES = 9  # one block
 PARTS = ("text", "vae", "decoder", "sketch", "latents", "dit")
@@ -107,8 +108,11 @@ def _train_sketch(folder: Path) -> None:
 def _encode_latents(folder: Path) -> None:
     vae = WanVAE.from_state_dict(load_file(_file(folder, "vae")))
     encode_world(vae, CLIPS, CLIP_PX_FRAMES, seed=2, folder=folder / "clips")
-    openings = folder / "openings"
-    encode_world(vae, OPENINGS, OPENING_PX_FRAMES, seed=3, folder=openings, openings=True)
+    for name, count, px_frames, seed in (
+        ("openings", OPENINGS, OPENING_PX_FRAMES, 3),
+        ("videos", VIDEOS, CLIP_PX_FRAMES, 4),
+    ):
+        encode_world(vae, count, px_frames, seed, folder / name, openings=True)
 
 
 def _train_dit(folder: Path, first_weights: Path | None, steps: int) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from ..media.vae import LATENT_MEAN, LATENT_STD, Z_DIM, WanVAE, channels_last
 from ..media.vae_layers import CausalConv3d, TimeConv
 from .trainer import TrainSettings, step_generator, train
-from .world import render, sample_spec
+from .world import ClipSpec, render, sample_spec
 
 log = logging.getLogger("causvid")
 
@@ -151,6 +151,11 @@ def _rescale(conv: CausalConv3d, mean: Tensor, gain: Tensor) -> None:
 def random_clips(batch: int, px_frames: int, generator: torch.Generator) -> Tensor:
     """Px frames `[B, 3, T, H, W]` of the world, all beginning at one random moment."""
     specs = [sample_spec(generator) for _ in range(batch)]
+    return clips_of(specs, px_frames, generator)
+
+
+def clips_of(specs: list[ClipSpec], px_frames: int, generator: torch.Generator) -> Tensor:
+    """Px frames `[B, 3, T, H, W]` of clips, all beginning at one random moment."""
     start = int(torch.randint(64, (1,), generator=generator))
     clips = render(specs, px_frames, first_px_frame=start)
     return clips.contiguous(memory_format=torch.channels_last_3d)

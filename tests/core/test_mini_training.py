@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from causvid_core.distill.latents import encode_world
-from causvid_core.distill.train_decoder import DecoderSettings, train_decoder
+from causvid_core.distill.measure import foreground
+from causvid_core.distill.train_decoder import DecoderSettings, near_shapes, train_decoder
 from causvid_core.distill.train_dit import MINI, DiTSettings, Part, attend_to_few
 from causvid_core.distill.train_vae import LatentScale, new_vae, normalise_latents
 from causvid_core.distill.trainer import TrainSettings, train
@@ -146,7 +147,9 @@ def test_the_decoder_learns_and_the_latents_stay(tmp_path):
     before = new_vae(4).state_dict()
     vae = WanVAE.from_state_dict(before)
     clips = render(held_out_specs(2), 5, height=16, width=16)
-    steps = DecoderSettings(steps=20, batch=1, clip_px_frames=5, learning_rate=3e-3)
+    steps = DecoderSettings(
+        steps=20, detail_steps=6, batch=1, clip_px_frames=5, detail_batch=2, learning_rate=3e-3
+    )
     after = train_decoder(steps, before, tmp_path)
     trained = WanVAE.from_state_dict(after)
     assert all(torch.equal(after[name], before[name].half()) for name in after
@@ -155,3 +158,15 @@ def test_the_decoder_learns_and_the_latents_stay(tmp_path):
     assert (trained.decode(latents) - clips).square().mean() < 0.7 * (
         vae.decode(latents) - clips
     ).square().mean()
+
+
+def test_details_weigh_what_is_near_a_shape():
+    px = render(held_out_specs(2), 3)
+    weight = near_shapes(px, 8.0)
+    assert weight.shape == (2, 1, 3, 64, 64)
+    assert weight.min() == 1 and weight.max() == 8
+    for clip, weights in zip(px, weight, strict=True):
+        shape = foreground(clip) > 0.99
+        assert (weights[0][shape] == 8).all()
+        around = torch.nn.functional.max_pool2d(shape.float(), 9, stride=1, padding=4) > 0
+        assert (weights[0][~around] == 1).all() and (~around).float().mean() > 0.5
