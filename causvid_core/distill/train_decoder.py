@@ -27,8 +27,8 @@ DECODING = ("conv2.", "decoder.")
 class DecoderSettings:
     """detail_steps: the last ones, on short clips of details, with the shapes weighted."""
 
-    steps: int = 3700
-    detail_steps: int = 1200
+    steps: int = 4000
+    detail_steps: int = 1500
     batch: int = 2
     clip_px_frames: int = 13
     detail_batch: int = 4

@@ -61,6 +61,7 @@ def train(
     Mutates the model and the optimizers. `checkpoint` is read where it exists and replaced every
     `checkpoint_every` steps; a line of JSON per `log_every` steps goes to `<checkpoint>.jsonl`.
     """
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     base_rates = [[g["lr"] for g in o.param_groups] for o in optimizers]
     first = 0
@@ -114,7 +115,6 @@ def _follow(average: dict[str, Tensor], model: nn.Module, decay: float) -> None:
 
 
 def _save(path: Path, model, optimizers, average, step: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     torch.save(
         {

@@ -150,7 +150,7 @@ def test_the_decoder_learns_and_the_latents_stay(tmp_path):
     steps = DecoderSettings(
         steps=20, detail_steps=6, batch=1, clip_px_frames=5, detail_batch=2, learning_rate=3e-3
     )
-    after = train_decoder(steps, before, tmp_path)
+    after = train_decoder(steps, before, tmp_path / "new")
     trained = WanVAE.from_state_dict(after)
     assert all(torch.equal(after[name], before[name].half()) for name in after
                if name.startswith(("encoder.", "conv1.")))  # fmt: skip
