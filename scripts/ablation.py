@@ -28,8 +28,8 @@ def main() -> int:
     if not arguments.report:
         workers = multiprocessing.get_context("spawn")
         for wave in [[ablation.TEACHER], *ablation.waves(names)]:
-            jobs = [job(arguments, name, seed) for seed in seeds for name in wave]
-            jobs = jobs[:1] if wave == [ablation.TEACHER] else jobs
+            chosen = [job(arguments, name, seed) for seed in seeds for name in wave]
+            jobs = {one.home: one for one in chosen}.values()  # all seeds have the same teacher
             with workers.Pool(min(arguments.processes, len(jobs)), maxtasksperchild=1) as pool:
                 for home in pool.imap_unordered(one_network, jobs, chunksize=1):
                     print(f"measured {home}", flush=True)
@@ -68,7 +68,7 @@ def write_report(arguments: argparse.Namespace, names: list[str]) -> None:
     from causvid_core.model.checkpoints import load_model
 
     results, pictures = {}, {}
-    for name in (ablation.TEACHER, *ablation_report.LABELS):
+    for name in ablation_report.LABELS:
         homes = [job(arguments, name, seed).home for seed in range(arguments.seeds)]
         done = [home for home in dict.fromkeys(homes) if (home / ablation.DONE).exists()]
         if done and (name in names or name == ablation.TEACHER):

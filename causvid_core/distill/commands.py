@@ -11,7 +11,6 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..media.vae import WanVAE
 from ..mini import weights_path
 from ..mini.text_encoder import TextEncoder, new_table
 from ..mini.vocabulary import VOCABULARY
@@ -101,12 +100,12 @@ def _train_decoder(folder: Path) -> None:
 
 
 def _train_sketch(folder: Path) -> None:
-    vae = WanVAE.from_state_dict(load_file(_file(folder, "vae")))
+    vae = load_vae(_file(folder, "vae"))
     _write(folder, "sketch", train_sketch(SketchSettings(), vae, folder), {})
 
 
 def _encode_latents(folder: Path) -> None:
-    vae = WanVAE.from_state_dict(load_file(_file(folder, "vae")))
+    vae = load_vae(_file(folder, "vae"))
     encode_world(vae, CLIPS, CLIP_PX_FRAMES, seed=2, folder=folder / "clips")
     for name, count, px_frames, seed in (
         ("openings", OPENINGS, OPENING_PX_FRAMES, 3),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -82,6 +82,7 @@ def evaluate_mini(
     prompts: int = 64,
     long_prompts: int = 16,
     seed: int = 1,
+    look: Callable[[ClipSpec, Tensor], None] | None = None,
 ) -> dict[str, float]:
     """Figures of a model, shares between 0 and 1 unless they say otherwise.
 
@@ -89,13 +90,15 @@ def evaluate_mini(
     over the trained length; overlap, jitter_px: see `Reading`, the means. colour_drift,
     size_drift: how far `long_prompts` of them move from the first trained length to the tenth,
     colour as a share of full brightness and size as a share of the radius; the mean and the
-    worst. They are left out for no long prompts.
+    worst. They are left out for no long prompts. look: is shown every video [3, T, H, W] too.
     """
     specs = held_out_specs(prompts)
     right = {"shape": 0, "colour": 0, "direction": 0}
     overlap, jitter = 0.0, 0.0
     for chosen, px in videos(make, vae, specs, trained_latent_frames, seed):
         for spec, clip in zip(chosen, px, strict=True):
+            if look:
+                look(spec, clip)
             reading = read_clip(clip)
             overlap, jitter = overlap + reading.overlap, jitter + reading.jitter
             for name in right:
@@ -105,9 +108,11 @@ def evaluate_mini(
     figures |= {"overlap": overlap / len(specs), "jitter_px": jitter / len(specs)}
 
     drifts: list[tuple[float, float]] = []
-    for _, px in videos(make, vae, specs[:long_prompts], 10 * trained_latent_frames, seed):
+    for chosen, px in videos(make, vae, specs[:long_prompts], 10 * trained_latent_frames, seed):
         tenth = px.shape[2] // 10
-        for clip in px:
+        for spec, clip in zip(chosen, px, strict=True):
+            if look:
+                look(spec, clip)
             drifts.append(drift(read_clip(clip[:, :tenth]), read_clip(clip[:, -tenth:])))
     if not drifts:
         return figures

@@ -12,27 +12,29 @@ from typing import NamedTuple
 
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
-from causvid_core.distill.evaluate import Guided, Make, Streamed, evaluate_mini, videos
+from causvid_core.distill import commands
+from causvid_core.distill.evaluate import Guided, Make, Streamed, evaluate_mini
 from causvid_core.distill.measure import read_clip
 from causvid_core.distill.network import Network
 from causvid_core.distill.training.config import read_config
 from causvid_core.distill.training.export import export
 from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
-from causvid_core.distill.world import held_out_specs
+from causvid_core.distill.world import ClipSpec, held_out_specs
 from causvid_core.media.sheet import picture_sheet
 from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.media.writer import as_pixels
 from causvid_core.mini import TextEncoder, weights_path
 from causvid_core.model.checkpoints import load_model
 from causvid_core.render.parts import load_vae
+from causvid_core.stream.geometry import latent_frames_from_px, px_frames_from_latent
 from causvid_core.stream.presets import recipes
 
 TEACHER = "teacher"
-RECIPE = recipes["causvid-mini"]
-FRAMES = 12
+RECIPE = recipes[commands.RECIPE]
+FRAMES = latent_frames_from_px(commands.CLIP_PX_FRAMES)
 """Latent frames of a clip, as trained; long videos are ten times as long."""
 TENTHS = 10
 CELLS, ROWS = 6, 4  # frames of a sample's strip, and samples below each other
@@ -80,9 +82,9 @@ class Job(NamedTuple):
 
     def weights(self, name: str) -> Path:
         """The file of a network of this seed."""
-        return (
-            self.teacher if name == TEACHER else self.folder / f"{name}_{self.seed}/dit.safetensors"
-        )
+        if name == TEACHER:
+            return self.teacher
+        return self._replace(name=name).home / "dit.safetensors"
 
 
 def waves(names: Sequence[str]) -> list[list[str]]:
@@ -166,16 +168,20 @@ def measure(job: Job) -> dict[str, object]:
     """
     vae, make = load_vae(weights_path("vae")), maker(job)
     lasts = job.name != TEACHER
-    figures: dict[str, object] = dict(
-        evaluate_mini(make, vae, FRAMES, job.prompts, job.long_prompts if lasts else 0)
-    )
-    specs = held_out_specs(job.long_prompts)
     rows, readings = [], []
-    for chosen, px in videos(make, vae, specs, FRAMES * (TENTHS if lasts else 1), seed=1):
-        for spec, clip in zip(chosen, px, strict=True):
-            tenths = clip.chunk(TENTHS, dim=1) if lasts else [clip]
-            readings.append([(spec, read_clip(tenth)) for tenth in tenths])
-            rows.append(clip[:, :: max(1, (clip.shape[1] - 1) // (CELLS - 1))][:, :CELLS])
+    shown = px_frames_from_latent(FRAMES * (TENTHS if lasts else 1))
+
+    def look(spec: ClipSpec, clip: Tensor) -> None:
+        if clip.shape[1] != shown:
+            return
+        if lasts:
+            readings.append([(spec, read_clip(tenth)) for tenth in clip.chunk(TENTHS, dim=1)])
+        rows.append(clip[:, :: (shown - 1) // (CELLS - 1)][:, :CELLS])
+
+    long_prompts = job.long_prompts if lasts else 0
+    figures: dict[str, object] = dict(
+        evaluate_mini(make, vae, FRAMES, job.prompts, long_prompts, look=look)
+    )
     if lasts:
         figures["by_tenth"] = _by_tenth(readings)
     frames = [

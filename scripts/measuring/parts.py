@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable
 from typing import NamedTuple
 
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from causvid_core.media.vae import WanVAE
 from causvid_core.mini import TextEncoder, weights_path
 from causvid_core.model.checkpoints import load_model
+from causvid_core.render.parts import load_vae
 
 
 class Parts(NamedTuple):
@@ -27,7 +27,7 @@ def mini() -> Parts:
     """CausVid Mini as it comes with the pack."""
     return Parts(
         load_model(str(weights_path("dit"))),
-        WanVAE.from_state_dict(load_file(weights_path("vae"))),
+        load_vae(weights_path("vae")),
         TextEncoder.load().encode,
     )
 
