@@ -11,6 +11,8 @@ import json
 import multiprocessing
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,13 +28,15 @@ def main() -> int:
     names = arguments.only or list(ablation.TRAININGS)
     seeds = range(arguments.seeds)
     if not arguments.report:
-        workers = multiprocessing.get_context("spawn")
-        for wave in [[ablation.TEACHER], *ablation.waves(names)]:
-            chosen = [job(arguments, name, seed) for seed in seeds for name in wave]
-            jobs = {one.home: one for one in chosen}.values()  # all seeds have the same teacher
-            with workers.Pool(min(arguments.processes, len(jobs)), maxtasksperchild=1) as pool:
-                for home in pool.imap_unordered(one_network, jobs, chunksize=1):
-                    print(f"measured {home}", flush=True)
+        jobs = [
+            job(arguments, name, seed) for seed in seeds for name in ablation.with_needed(names)
+        ]
+        jobs.append(job(arguments, ablation.TEACHER, 0))  # all seeds have the same one
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(arguments.processes, mp_context=spawn) as pool:
+            start = partial(pool.submit, one_network)
+            for home in ablation.as_ready(jobs, start, arguments.processes):
+                print(f"measured {home}", flush=True)
     write_report(arguments, names)
     return 0
 
@@ -47,7 +51,7 @@ def job(arguments: argparse.Namespace, name: str, seed: int) -> object:
 
 
 def one_network(chosen: object) -> Path:
-    """Train and measure one network, in a process that has done nothing else."""
+    """Train and measure one network, on one thread."""
     import logging
 
     import torch
@@ -55,7 +59,7 @@ def one_network(chosen: object) -> Path:
 
     torch.set_num_threads(1)
     logging.basicConfig(
-        filename=chosen.folder / f"{chosen.name}_{chosen.seed}.log", level=logging.INFO
+        filename=chosen.folder / f"{chosen.name}_{chosen.seed}.log", level=logging.INFO, force=True
     )
     return run(chosen, ROOT / "configs")
 

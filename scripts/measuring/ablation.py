@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -80,6 +81,12 @@ class Job(NamedTuple):
         """The folder of this network and of what was measured of it."""
         return self.folder / (self.name if self.name == TEACHER else f"{self.name}_{self.seed}")
 
+    @property
+    def needs(self) -> set[Path]:
+        """The folders of the networks that this one begins with or is judged by."""
+        names = [] if self.name == TEACHER else _before(self.name)
+        return {self._replace(name=name).home for name in names}
+
     def weights(self, name: str) -> Path:
         """The file of a network of this seed."""
         if name == TEACHER:
@@ -87,25 +94,38 @@ class Job(NamedTuple):
         return self._replace(name=name).home / "dit.safetensors"
 
 
-def waves(names: Sequence[str]) -> list[list[str]]:
-    """Networks in groups of which each needs only those of the groups before it."""
-    groups: list[list[str]] = []
-    made: set[str | None] = {TEACHER, None}
-    left = list(dict.fromkeys([*_needed(names)]))
-    while left:
-        ready = [n for n in left if {TRAININGS[n].begins, TRAININGS[n].judge} <= made]
-        groups.append(ready)
-        made |= set(ready)
-        left = [name for name in left if name not in ready]
-    return groups
+def with_needed(names: Sequence[str]) -> list[str]:
+    """Networks and all that they begin with or are judged by, each after those that it needs."""
+    return list(dict.fromkeys(_needed(names)))
 
 
-def _needed(names: Sequence[str]) -> Iterator[str]:
+def _needed(names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        training = TRAININGS[name]
-        before = (training.begins, training.judge)
-        yield from _needed([other for other in before if other in TRAININGS])
+        yield from _needed(_before(name))
         yield name
+
+
+def _before(name: str) -> list[str]:
+    training = TRAININGS[name]
+    return [other for other in (training.begins, training.judge) if other in TRAININGS]
+
+
+def as_ready(
+    jobs: Sequence[Job], run: Callable[[Job], Future[Path]], at_once: int
+) -> Iterator[Path]:
+    """The folders of jobs as they are done, `at_once` running together, the earlier ones first.
+
+    A job starts when those that it needs, which must be among the jobs, are done.
+    """
+    waiting, running, done = list(jobs), {}, set()
+    while waiting or running:
+        ready = [job for job in waiting if job.needs <= done]
+        for job in ready[: at_once - len(running)]:
+            waiting.remove(job)
+            running[run(job)] = job.home
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done.add(running.pop(future))
+            yield future.result()
 
 
 def run(job: Job, configs: Path) -> Path:

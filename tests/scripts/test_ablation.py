@@ -1,10 +1,13 @@
 """The ablation's order, a network of it trained for a moment, and its report."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import torch
-from measuring.ablation import CELLS, DONE, TEACHER, TRAININGS, Job, run, waves
+from measuring.ablation import CELLS, DONE, TEACHER, TRAININGS, Job, as_ready, run, with_needed
 from measuring.ablation_report import COLUMNS, LABELS, curves, speed_table, strips, table
 from PIL import Image
 
@@ -16,15 +19,34 @@ from causvid_core.render.parts import load_vae
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_every_network_comes_after_those_that_it_needs():
-    made = {TEACHER, None}
-    for wave in waves(list(TRAININGS)):
-        for name in wave:
-            assert {TRAININGS[name].begins, TRAININGS[name].judge} <= made, name
-        made |= set(wave)
-    assert made == {TEACHER, None, *TRAININGS}
-    assert waves(["self_rollout"]) == [["ode"], ["ode_dmd"], ["self_rollout"]]
+def job_of(name, seed=0):
+    return Job(name, seed, Path("ablation"), Path("teacher.safetensors"), 1.0, (), 2, 1)
+
+
+def test_every_network_brings_those_that_it_needs_and_comes_after_them():
+    assert with_needed(["self_rollout"]) == ["ode", "ode_dmd", "self_rollout"]
+    assert sorted(with_needed(list(TRAININGS))) == sorted(TRAININGS)
+    assert job_of("ode_dmd_causal", 2).needs == {job_of("ode", 2).home, job_of("causal", 2).home}
+    assert job_of("dmd").needs == job_of(TEACHER).needs == set()
     assert set(LABELS) == {TEACHER, *TRAININGS}
+
+
+def test_networks_run_together_as_many_as_asked_and_after_those_that_they_need():
+    jobs = [job_of(name, seed) for seed in range(4) for name in with_needed(["self_rollout"])]
+    running, finished, meeting = [], [], Barrier(2)
+
+    def run(job):
+        running.append(job)
+        assert job.needs <= set(finished) and len(running) <= 2
+        meeting.wait(timeout=30)
+        running.remove(job)
+        finished.append(job.home)
+        return job.home
+
+    with ThreadPoolExecutor() as pool:
+        homes = list(as_ready(jobs, partial(pool.submit, run), at_once=2))
+    assert sorted(homes) == sorted(job.home for job in jobs)
+    assert {home.name for home in homes[-2:]} == {"self_rollout_2", "self_rollout_3"}
 
 
 def test_a_network_is_trained_measured_and_kept(tmp_path):
