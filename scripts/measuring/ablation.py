@@ -64,7 +64,8 @@ TRAININGS: Mapping[str, Training] = MappingProxyType({
 class Job(NamedTuple):
     """One network of one seed, and where everything is.
 
-    overrides: further values for all configs, as of `causvid_core train --set`.
+    guidance: of networks that are sampled in many steps; what judges a student has that of its
+    config. overrides: further values for all configs, as of `causvid_core train --set`.
     """
 
     name: str
@@ -160,7 +161,6 @@ def _train(job: Job, configs: Path) -> None:
             f"teacher.weights={job.weights(training.judge)}",
             f"critic.weights={job.teacher}",
             f"teacher.causal={str(training.judge != TEACHER).lower()}",
-            f"teacher.guidance={job.guidance}",
         ]
     experiment = read_config(configs / f"{training.config}.toml", overrides)
     with joined("cpu") as ranks:

@@ -55,14 +55,14 @@ def test_a_network_is_trained_measured_and_kept(tmp_path):
     overrides = (
         "steps=2", "batch.size=2", "batch.per_rank=2", f"data.folder={clips}",
         "critic.steps_per_update=2", "samples.every=0", "ema.from_step=0", "ema.decay=0.0",
-        "run.tensorboard=false",
+        "run.tensorboard=false", "teacher.guidance=2.5",
     )  # fmt: skip
     teacher = weights_path("dit")
     job = Job("dmd", 3, tmp_path / "ablation", teacher, 1.0, overrides, 2, 1)
     home = run(job, ROOT / "configs")
 
     config = json.loads((home / "run/config.json").read_text("utf-8"))
-    assert config["run"]["seed"] == 3 and config["teacher"]["guidance"] == 1.0
+    assert config["run"]["seed"] == 3 and config["teacher"]["guidance"] == 2.5
     assert config["teacher"]["causal"] is False
     for part in ("model", "teacher", "critic"):
         assert config[part]["weights"] == str(teacher)
