@@ -31,10 +31,10 @@ COLUMNS = (
     ("jitter, px", "jitter_px", 1, 2), ("colour drift %", "colour_drift", 100, 1),
     ("size drift %", "size_drift", 100, 1),
 )  # fmt: skip
-PANELS = (
-    ("shape right, %", "shape", 100), ("colour right, %", "colour", 100),
-    ("frame quality (overlap), %", "overlap", 100),
-)  # fmt: skip
+PANELS = {
+    "shape wrong, %": "shape", "colour wrong, %": "colour", "direction wrong, %": "direction",
+    "missing from frame quality, %": "overlap",
+}  # fmt: skip
 
 
 def table(results: Mapping[str, Sequence[Figures]]) -> str:
@@ -64,20 +64,14 @@ def speed_table(speed: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def curves(results: Mapping[str, Sequence[Figures]], latent_frames: int) -> Image.Image:
-    """How long videos go on, tenth by tenth; the mean over the seeds."""
+    """How much is wrong with long videos, tenth by tenth; the mean over the seeds."""
     long = {name: seeds for name, seeds in results.items() if seeds and "by_tenth" in seeds[0]}
     panels = [
-        Panel(
-            title,
-            {
-                LABELS[name]: [factor * value for value in _mean_curve(seeds, key)]
-                for name, seeds in long.items()
-            },
-            most=100,
-        )  # fmt: skip
-        for title, key, factor in PANELS
+        Panel(title, {LABELS[n]: _missing(seeds, key) for n, seeds in long.items()}, most=20)
+        for title, key in PANELS.items()
     ]
-    return draw(panels, latent_frames, (latent_frames // 10,), "latent frames (line: as trained)")
+    marks, x_label = (latent_frames // 10,), "latent frames (line: as trained)"
+    return draw(panels, latent_frames, marks, x_label, columns=2)
 
 
 def strips(pictures: Mapping[str, Image.Image]) -> Image.Image:
@@ -94,6 +88,7 @@ def _cell(values: Sequence[float], places: int) -> str:
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.{places}f}"
 
 
-def _mean_curve(seeds: Sequence[Figures], key: str) -> list[float]:
+def _missing(seeds: Sequence[Figures], key: str) -> list[float]:
+    """What lacks of 100 % in every tenth of a long video."""
     series = [figures["by_tenth"][key] for figures in seeds]
-    return [statistics.mean(values) for values in zip(*series, strict=True)]
+    return [100 * (1 - statistics.mean(values)) for values in zip(*series, strict=True)]

@@ -12,6 +12,7 @@ COLOURS = ("#2563eb", "#059669", "#d97706", "#dc2626", "#7c3aed", "#0f172a")
 INK, FAINT, GRID = "#111827", "#6b7280", "#e5e7eb"
 SCALE = 2  # drawn large and made smaller: Pillow's lines are not smooth by themselves
 PANEL_W, PANEL_H, GAP, MARGIN = 360, 190, 16, 18
+LEGEND_LINE = 20
 LEFT, TOP, BOTTOM = 46, 28, 24  # around the curves of a panel
 
 
@@ -31,9 +32,9 @@ def draw(
 ) -> Image.Image:
     """All panels with one legend; x runs from 0 to `end`, `marks` are thin vertical lines."""
     rows = math.ceil(len(panels) / columns)
-    names = list(panels[0].curves)
     width = 2 * MARGIN + columns * PANEL_W + (columns - 1) * GAP
-    height = 2 * MARGIN + rows * (PANEL_H + GAP) + 44
+    legend = _legend(list(panels[0].curves), width - 2 * MARGIN)
+    height = 2 * MARGIN + rows * (PANEL_H + GAP) + 24 + len(legend) * LEGEND_LINE
     image = Image.new("RGB", (width * SCALE, height * SCALE), "white")
     pen = _Pen(ImageDraw.Draw(image))
     for number, panel in enumerate(panels):
@@ -42,7 +43,7 @@ def draw(
         _draw_panel(pen, panel, x, y, end, marks)
     below = MARGIN + rows * (PANEL_H + GAP)
     pen.text(width / 2, below + 2, x_label, FAINT, "mt")
-    _draw_legend(pen, names, width, below + 28)
+    _draw_legend(pen, legend, width, below + 28)
     return image.resize((width, height), Image.Resampling.BOX)
 
 
@@ -60,9 +61,6 @@ class _Pen:
         self, x: float, y: float, text: str, colour: str, anchor: str, px: int = 11
     ) -> None:  # fmt: skip
         self._draw.text((x * SCALE, y * SCALE), text, colour, _font(px), anchor)
-
-    def width(self, text: str, px: int = 11) -> float:
-        return self._draw.textlength(text, _font(px)) / SCALE
 
 
 def _draw_panel(
@@ -102,13 +100,28 @@ def _draw_panel(
             pen.line(points, colour, 1.5)
 
 
-def _draw_legend(pen: _Pen, names: Sequence[str], width: float, y: float) -> None:
-    lengths = [30 + pen.width(name, 12) + 22 for name in names]
-    x = (width - sum(lengths)) / 2
-    for name, length, colour in zip(names, lengths, COLOURS, strict=False):
-        pen.line([(x, y), (x + 22, y)], colour, 2.5)
-        pen.text(x + 30, y, name, INK, "lm", 12)
-        x += length
+def _legend(names: Sequence[str], width: float) -> list[list[tuple[str, str, float]]]:
+    """Lines of a legend that fit: names with colours and how much of the line each takes."""
+    font, lines, left = _font(12), [[]], width
+    for name, colour in zip(names, COLOURS, strict=False):
+        length = 30 + font.getlength(name) / SCALE + 22
+        if length > left and lines[-1]:
+            lines.append([])
+            left = width
+        lines[-1].append((name, colour, length))
+        left -= length
+    return lines
+
+
+def _draw_legend(
+    pen: _Pen, lines: Sequence[Sequence[tuple[str, str, float]]], width: float, y: float
+) -> None:
+    for number, line in enumerate(lines):
+        x, below = (width - sum(length for *_, length in line)) / 2, y + number * LEGEND_LINE
+        for name, colour, length in line:
+            pen.line([(x, below), (x + 22, below)], colour, 2.5)
+            pen.text(x + 30, below, name, INK, "lm", 12)
+            x += length
 
 
 def _step(highest: float) -> float:
