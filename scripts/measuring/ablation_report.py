@@ -28,8 +28,9 @@ Figures = Mapping[str, Any]
 COLUMNS = (
     ("shape %", "shape", 100, 1), ("colour %", "colour", 100, 1),
     ("direction %", "direction", 100, 1), ("frame quality", "overlap", 1, 3),
-    ("jitter, px", "jitter_px", 1, 2), ("colour drift %", "colour_drift", 100, 1),
-    ("size drift %", "size_drift", 100, 1),
+    ("jitter, px", "jitter_px", 1, 2), ("direction %, long", "long_direction", 100, 1),
+    ("colour drift %", "colour_drift", 100, 1), ("size drift %", "size_drift", 100, 1),
+    ("worst size drift %", "worst_size_drift", 100, 1),
 )  # fmt: skip
 PANELS = {
     "shape wrong, %": "shape", "colour wrong, %": "colour", "direction wrong, %": "direction",
@@ -43,7 +44,8 @@ def table(results: Mapping[str, Sequence[Figures]]) -> str:
         f"| | seeds | {' | '.join(title for title, *_ in COLUMNS)} |",
         f"| --- | ---: |{' ---: |' * len(COLUMNS)}",
     ]
-    for name, seeds in results.items():
+    for name, measured in results.items():
+        seeds = [_with_long_direction(figures) for figures in measured]
         cells = [_cell([factor * f[key] for f in seeds if key in f], places)
                  for _, key, factor, places in COLUMNS]  # fmt: skip
         lines.append(f"| {LABELS[name]} | {len(seeds)} | {' | '.join(cells)} |")
@@ -79,6 +81,12 @@ def strips(pictures: Mapping[str, Image.Image]) -> Image.Image:
     images = list(pictures.values())
     labels = [LABELS[name] for name in pictures]
     return picture_sheet(images, labels, columns=2, cell_px=images[0].width)
+
+
+def _with_long_direction(figures: Figures) -> Figures:
+    if "by_tenth" not in figures:
+        return figures
+    return {**figures, "long_direction": statistics.mean(figures["by_tenth"]["direction"])}
 
 
 def _cell(values: Sequence[float], places: int) -> str:

@@ -70,7 +70,7 @@ def test_a_network_is_trained_measured_and_kept(tmp_path):
     assert not torch.equal(before["head.head.weight"], after["head.head.weight"])
 
     figures = json.loads((home / DONE).read_text("utf-8"))
-    assert {key for _, key, *_ in COLUMNS} <= set(figures)
+    assert {key for _, key, *_ in COLUMNS} <= {*figures, "long_direction"}
     assert {len(curve) for curve in figures["by_tenth"].values()} == {10}
     assert Image.open(home / "strip.png").width == 64 * CELLS + 3 * (CELLS + 1)
 
@@ -83,11 +83,13 @@ def test_the_report_has_the_mean_and_the_spread_of_the_seeds():
     one = {key: 0.5 for _, key, *_ in COLUMNS} | {"by_tenth": dict.fromkeys(
         ("shape", "colour", "direction", "overlap"), [1.0] * 10)}  # fmt: skip
     other = one | {"shape": 0.7}
-    without = {key: value for key, value in one.items() if "drift" not in key}
+    without = {key: value for key, value in one.items() if "drift" not in key and "long" not in key}
+    del without["by_tenth"]
     text = table({TEACHER: [without], "ode": [one, other]})
     rows = {line.split(" | ")[0].strip("| "): line for line in text.splitlines()}
     assert "| 60.0 ± 14.1 |" in rows[LABELS["ode"]]
-    assert rows[LABELS[TEACHER]].endswith("|  |  |") and "±" not in rows[LABELS[TEACHER]]
+    assert "| 100.0 ± 0.0 |" in rows[LABELS["ode"]]  # the direction of long videos
+    assert rows[LABELS[TEACHER]].endswith("|  |  |  |  |") and "±" not in rows[LABELS[TEACHER]]
     few = curves({"ode": [one, other]}, 120)
     many = curves({name: [one] for name in TRAININGS}, 120)
     assert many.width == few.width and many.height > few.height  # the legend has more lines
