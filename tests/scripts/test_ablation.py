@@ -35,7 +35,7 @@ def test_networks_run_together_as_many_as_asked_and_after_those_that_they_need()
     jobs = [job_of(name, seed) for seed in range(4) for name in with_needed(["self_rollout"])]
     running, finished, meeting = [], [], Barrier(2)
 
-    def run(job):
+    def meet(job):
         running.append(job)
         assert job.needs <= set(finished) and len(running) <= 2
         meeting.wait(timeout=30)
@@ -44,7 +44,7 @@ def test_networks_run_together_as_many_as_asked_and_after_those_that_they_need()
         return job.home
 
     with ThreadPoolExecutor() as pool:
-        homes = list(as_ready(jobs, partial(pool.submit, run), at_once=2))
+        homes = list(as_ready(jobs, partial(pool.submit, meet), at_once=2))
     assert sorted(homes) == sorted(job.home for job in jobs)
     assert {home.name for home in homes[-2:]} == {"self_rollout_2", "self_rollout_3"}
 
