@@ -72,6 +72,10 @@ class Network:
             return [frames]
         return split_blocks(frames, self.frames_per_block, self.first_block_frames)
 
+    def before(self, x0: Tensor) -> Tensor:
+        """Of clean latents [B, 16, T, H, W], all blocks but the last: what others can see."""
+        return x0[:, :, : -self.blocks(x0.shape[2])[-1]]
+
     def flow(
         self,
         noisy: Tensor,
@@ -169,7 +173,7 @@ def flow_matching_loss(
     """
     x0 = x0.detach()
     noisy = noised(x0, noise, sigmas_of(timesteps))
-    before = x0[:, :, : -network.blocks(x0.shape[2])[-1]] if forced else None
+    before = network.before(x0) if forced else None
     error = network.flow(noisy, timesteps, conditioning, before).float() - (noise - x0)
     return mean_square(error, learned)
 

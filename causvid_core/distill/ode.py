@@ -175,18 +175,23 @@ def ode_regression_loss(
     schedule: Schedule,
     drawn: Tensor,
     conditioning: Conditioning,
+    *,
+    forced: bool = False,
 ) -> Tensor:
     """Mean squared error of the student's x0 from states [B, K + 1, 16, T, H, W] to their end.
 
     drawn [B, blocks] picks a state for every block (`draw_states`), the K + 1st being the end:
     context for later blocks, and not learned. schedule: timesteps and noise levels of the first K,
-    those that the student is sampled at.
+    those that the student is sampled at. forced: blocks see the ends of those before them
+    (teacher forcing) instead of what was drawn for those.
     """
     levels = torch.tensor((*schedule.timesteps, 0.0)), torch.tensor((*schedule.sigmas, 0.0))
     chosen = by_frame(drawn.to(states.device), student.blocks(states.shape[3]))
     timesteps, sigmas = (level.to(states.device)[chosen] for level in levels)
     index = chosen[:, None, None, :, None, None].expand(-1, 1, *states.shape[2:])
     noisy = states.gather(1, index).squeeze(1).float()
-    flow = student.flow(noisy, timesteps, conditioning).float()
-    error = clean(noisy, flow, sigmas) - states[:, -1].float()
+    end = states[:, -1].float()
+    before = student.before(end) if forced else None
+    flow = student.flow(noisy, timesteps, conditioning, before).float()
+    error = clean(noisy, flow, sigmas) - end
     return mean_square(error, timesteps > 0)

@@ -58,16 +58,17 @@ def step_flops(experiment: Experiment) -> float:
     model = _pass(experiment, experiment.model, experiment.model.causal).forward_flops()
     if experiment.stage != "dmd":
         return experiment.batch.size * (3 + again) * model
-    teacher, critic = experiment.teacher, experiment.critic
+    teacher = experiment.teacher
     real = _pass(experiment, teacher, teacher.causal).forward_flops()
-    fake = _pass(experiment, critic, False).forward_flops()
+    fake = _pass(experiment, experiment.critic, False).forward_flops()
     made = model
     if experiment.dmd.inputs == "self_rollout":
         # Left at any step with equal chance, and one clean pass.
         made *= (len(experiment.recipe.timesteps) + 1) / 2 + 1
     judged = real * (2 if teacher.guidance else 1) + fake
     update = made + (2 + again) * model + judged
-    return experiment.batch.size * (made + (3 + again) * fake + update / critic.steps_per_update)
+    share = experiment.updates / experiment.steps
+    return experiment.batch.size * (made + (3 + again) * fake + update * share)
 
 
 def describe(experiment: Experiment, gpus: int, flops: float) -> str:
@@ -146,7 +147,9 @@ def _pass(experiment: Experiment, part: Transformer, causal: bool) -> Pass:
     data = experiment.data
     recipe = experiment.recipe if causal else None
     size = (data.latent_frames, data.latent_height, data.latent_width)
-    return Pass(part.config, *size, recipe, MINI_ROWS if data.texts == "mini" else None)
+    rows = MINI_ROWS if data.texts == "mini" else None
+    forced = part is experiment.model and part.context == "clean"
+    return Pass(part.config, *size, recipe, rows, forced)
 
 
 def _count(number: int, name: str, plural: str = "s") -> str:

@@ -19,7 +19,8 @@ class Pass:
     """One sample through a transformer: latents of frames x height x width, and a prompt.
 
     recipe: of a causal pass, whose blocks see what came before them; None for all at once.
-    prompt_rows: of the prompt that are computed with; None for all of `text_len`.
+    prompt_rows: of the prompt that are computed with; None for all of `text_len`. forced: clean
+    latents of all blocks but the last go along, to be seen in place of the noisy ones.
     """
 
     config: WanConfig
@@ -28,6 +29,7 @@ class Pass:
     width: int
     recipe: Recipe | None = None
     prompt_rows: int | None = None
+    forced: bool = False
 
     @property
     def rows(self) -> int:
@@ -42,25 +44,33 @@ class Pass:
 
     @property
     def tokens(self) -> int:
-        """Tokens of a sample."""
-        return self.frames * self.tokens_per_frame
+        """Tokens of a sample, the clean ones included."""
+        return self.all_frames * self.tokens_per_frame
+
+    @property
+    def all_frames(self) -> int:
+        """Latent frames that are computed, the clean ones included."""
+        return self.frames + sum(self._blocks()[:-1]) if self.forced else self.frames
 
     def pairs(self) -> int:
         """Pairs of a token and one that it sees, in a layer."""
         if self.recipe is None:
             return self.tokens**2
-        sizes = split_blocks(
+        seen, end = [], 0
+        for size in self._blocks():
+            end += size
+            seen.append(size * min(end, self.recipe.window or end))
+        pairs = sum(seen) + (sum(seen[:-1]) if self.forced else 0)
+        return pairs * self.tokens_per_frame**2
+
+    def _blocks(self) -> list[int]:
+        return split_blocks(
             self.frames, self.recipe.frames_per_block, self.recipe.first_block_frames
         )
-        pairs = end = 0
-        for size in sizes:
-            end += size
-            pairs += size * min(end, self.recipe.window or end)
-        return pairs * self.tokens_per_frame**2
 
     def forward_flops(self) -> int:
         """Floating point operations of one forward pass, the prompt's included."""
-        each = pass_flop(self.config, self.tokens, self.pairs(), self.rows, self.frames)
+        each = pass_flop(self.config, self.tokens, self.pairs(), self.rows, self.all_frames)
         return prompt_flop(self.config, self.rows) + each
 
     def activation_bytes(self, recompute: bool, itemsize: int) -> float:
@@ -81,7 +91,7 @@ class Pass:
         """What is kept outside of the layers: of the prompt for each of them, and of the ends."""
         c = self.config
         prompt = (4 * c.num_layers + 4) * self.rows * c.dim
-        return (prompt + 3 * self.tokens * c.dim) * itemsize + self.frames * 14 * c.dim * 4
+        return (prompt + 3 * self.tokens * c.dim) * itemsize + self.all_frames * 14 * c.dim * 4
 
     def cache_bytes(self, itemsize: int) -> float:
         """Keys and values of all latent frames, as a rollout in training keeps them."""

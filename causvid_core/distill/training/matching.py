@@ -52,8 +52,9 @@ class DistributionMatching(Stage):
 
     def step(self, step: int) -> Figures:
         figures: Figures = {}
-        if step % self.experiment.critic.steps_per_update == 0:
-            update = step // self.experiment.critic.steps_per_update
+        critic = self.experiment.critic
+        update, between = divmod(step - critic.lead_steps, critic.steps_per_update)
+        if update >= 0 and not between:
             self._distances.clear()
             learned = self.learners["model"].learn(update, self.losses(step))
             distance = self.ranks.mean(torch.stack(self._distances).mean().cpu())
@@ -137,6 +138,3 @@ class DistributionMatching(Stage):
 
     def _learned(self, drawn: Tensor) -> Tensor:
         return by_frame(drawn < len(self._schedule.timesteps), self._blocks)
-
-    def _updates(self) -> int:
-        return -(-self.experiment.steps // self.experiment.critic.steps_per_update)

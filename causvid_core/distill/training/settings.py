@@ -58,11 +58,14 @@ class Model(Transformer):
     """The network that is trained.
 
     causal: block by block (the student) rather than all frames at once (the teacher).
-    recipe: how it is sampled, by name.
+    recipe: how it is sampled, by name. context: what a block of a causal model sees of the blocks
+    before it as it learns from clips or trajectories: "noisy" ones, each at its own timestep
+    (diffusion forcing, CausVid), or "clean" ones as in sampling (teacher forcing, twice the work).
     """
 
     causal: bool = True
     recipe: str = setting("causvid", choices=tuple(recipes))
+    context: str = setting("noisy", choices=("noisy", "clean"))
 
 
 @dataclass(frozen=True)
@@ -157,10 +160,13 @@ class Teacher(Transformer):
 class Critic(Transformer):
     """The fake score of DMD; it begins as the teacher where `weights` is empty and sizes agree.
 
-    steps_per_update: steps of the critic for each of the model.
+    steps_per_update: steps of the critic for each of the model. lead_steps: of the critic before
+    the model's first: as long as the critic is the teacher itself, what they differ by is noise,
+    and Adam makes full steps of it.
     """
 
     steps_per_update: int = setting(5, least=1)
+    lead_steps: int = setting(0, least=0)
     optimizer: Optimizer | None = None
 
 
@@ -248,8 +254,18 @@ class Experiment:
                 raise ValueError(f"stage dmd needs a table [{name}]")
         if needed and self.critic.optimizer is None:
             raise ValueError("stage dmd needs a table [critic.optimizer]")
+        if needed and self.critic.lead_steps >= self.steps:
+            raise ValueError(
+                f"critic.lead_steps {self.critic.lead_steps} leaves the model none of "
+                f"{self.steps} steps"
+            )
         if self.stage != "flow_matching" and not self.model.causal:
             raise ValueError(f"stage {self.stage} trains a causal model; leave model.causal out")
+        if self.model.context == "clean" and (self.stage == "dmd" or not self.model.causal):
+            raise ValueError(
+                'model.context = "clean" is for causal models that learn from clips or '
+                "trajectories; leave it out"
+            )
         fitting = self._fitting_data()
         if self.data.kind not in fitting:
             raise ValueError(
@@ -263,6 +279,13 @@ class Experiment:
         if self.dmd and self.dmd.inputs == "self_rollout":
             return ("texts", "clips", "world")
         return ("clips", "world")
+
+    @property
+    def updates(self) -> int:
+        """Steps in which the model learns."""
+        if self.stage != "dmd":
+            return self.steps
+        return -(-(self.steps - self.critic.lead_steps) // self.critic.steps_per_update)
 
     @property
     def recipe(self) -> Recipe:

@@ -35,8 +35,9 @@ class Stage:
         self.passes = experiment.batch.passes(ranks.count)
         self.learners: dict[str, Learner] = {}
         bound = self._make(experiment.model, trained=True)
-        self.learners["model"] = Learner(bound, experiment.optimizer, self._updates(), ranks)
+        self.learners["model"] = Learner(bound, experiment.optimizer, experiment.updates, ranks)
         self.network = network_of(bound, experiment, experiment.model)
+        self.forced = experiment.model.context == "clean"
         average = experiment.ema
         self.ema = EMA(bound.tree, average.decay, average.from_step) if average else None
 
@@ -86,9 +87,6 @@ class Stage:
     def _follow(self, step: int) -> None:
         if self.ema:
             self.ema.update(self.learners["model"].bound.tree, step)
-
-    def _updates(self) -> int:
-        return self.experiment.steps
 
     def _make(self, part: Transformer, trained: bool, weights: str = "") -> BoundWan:
         run = self.experiment.run

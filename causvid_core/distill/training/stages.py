@@ -21,7 +21,7 @@ from .tables import ConfigError
 
 
 class FlowMatching(Stage):
-    """A teacher from data, or a causal model under diffusion forcing, one timestep a block."""
+    """A teacher from data, or a causal model, one timestep a block."""
 
     def losses(self, step: int) -> Iterator[Tensor]:
         for batch in self.batches(step, "model"):
@@ -38,7 +38,9 @@ class FlowMatching(Stage):
         if share:
             dropped = draws.each(partial(draw_dropped, batch=1, share=share)).to(latents.device)
             conditioning = conditioning.replaced(dropped, self.no_prompt)
-        return flow_matching_loss(self.network, latents, noise, timesteps, conditioning)
+        return flow_matching_loss(
+            self.network, latents, noise, timesteps, conditioning, forced=self.forced
+        )
 
     def _timesteps(self, generator: torch.Generator, blocks: int) -> Tensor:
         """One timestep a block, [1, blocks]: any, or for a share of them one of the recipe's."""
@@ -65,12 +67,18 @@ class OdeRegression(Stage):
         for batch in self.batches(step, "model"):
             drawn, states = batch.draws.each(self._draw), batch.tensors["states"]
             loss = ode_regression_loss(
-                self.network, states, self._schedule, drawn, batch.conditioning
+                self.network,
+                states,
+                self._schedule,
+                drawn,
+                batch.conditioning,
+                forced=self.forced,
             )
             yield loss * self.share(self._learned(drawn), everywhere)
 
     def _draw(self, generator: torch.Generator) -> Tensor:
-        return draw_states(generator, 1, len(self._blocks), len(self._schedule.timesteps) + 1)
+        ends = 0 if self.forced else 1  # those that only later blocks would learn from
+        return draw_states(generator, 1, len(self._blocks), len(self._schedule.timesteps) + ends)
 
     def _learned(self, drawn: Tensor) -> Tensor:
         return by_frame(drawn < len(self._schedule.timesteps), self._blocks)

@@ -121,11 +121,12 @@ def test_guidance_needs_something_to_lead_away_from():
         trajectory(bidirectional(), latents(2), prompts(), Guidance(5.0), keep, steps=2)
 
 
-def test_the_regression_is_the_error_of_x0_where_noise_is_left():
+@pytest.mark.parametrize("forced", [False, True])
+def test_the_regression_is_the_error_of_x0_where_noise_is_left(forced):
     student = Network.of(make_model(), cv.recipes["causvid"])
     states = torch.stack([latents(seed) for seed in range(4)], dim=1)
     drawn = torch.tensor([[0, 2], [3, 1]])
-    loss = ode_regression_loss(student, states, CAUSVID, drawn, prompts())
+    loss = ode_regression_loss(student, states, CAUSVID, drawn, prompts(), forced=forced)
 
     t = [*CAUSVID.timesteps, 0.0]
     noisy = torch.stack(
@@ -135,7 +136,8 @@ def test_the_regression_is_the_error_of_x0_where_noise_is_left():
         ]
     )
     timesteps = torch.tensor([[t[i] for i in row for _ in range(3)] for row in drawn.tolist()])
-    flows = cv.forward_all(student.bound, noisy, timesteps, prompts().context).double()
+    seen = {"clean": states[:, -1, :, :3]} if forced else {}
+    flows = cv.forward_all(student.bound, noisy, timesteps, prompts().context, **seen).double()
     sigmas = torch.tensor([*CAUSVID.sigmas, 0.0]).double()[drawn].repeat_interleave(3, dim=1)
     error = noisy.double() - sigmas[:, None, :, None, None] * flows - states[:, -1].double()
     learned = torch.cat([error[0].flatten(), error[1, :, 3:].flatten()])

@@ -65,6 +65,7 @@ def test_a_value_given_with_set_replaces_the_files(file):
         ("stage=dmd", "stage dmd needs a table [dmd]"),
         ("stage=ode_regression", "this stage learns from ode-pairs"),
         ("data.latent_height=7", "7"),
+        ("model={size='mini', causal=false, context='clean'}", 'model.context = "clean" is for'),
         ("model.shape={dim=8, ffn_dim=8, num_heads=1, num_layers=1}", "either a size"),
     ],
 )

@@ -29,23 +29,27 @@ def plain_attention(q, k, v, bias=None):
     return ((q @ k.transpose(-1, -2)).softmax(dim=-1) @ v).transpose(1, 2)
 
 
-def run(bound, causal, **options):
+def run(bound, causal, forced=False):
     noisy = torch.randn(1, 16, FRAMES, SIZE, SIZE)
+    clean = noisy[:, :, : -RECIPE.frames_per_block] if forced else None
     context = torch.randn(1, CONFIG.text_len, CONFIG.text_dim)
-    return cv.forward_all(bound, noisy, torch.full((1, FRAMES), 500.0), context, causal)
+    return cv.forward_all(
+        bound, noisy, torch.full((1, FRAMES), 500.0), context, causal, clean=clean
+    )
 
 
-@pytest.mark.parametrize("causal", [True, False])
-def test_operations_are_those_that_a_counter_counts(causal):
+@pytest.mark.parametrize(("causal", "forced"), [(True, False), (True, True), (False, False)])
+def test_operations_are_those_that_a_counter_counts(causal, forced):
     bound = cv.bind(cv.CausalWan(CONFIG), attention=plain_attention)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        run(bound, causal)
-    estimate = Pass(CONFIG, FRAMES, SIZE, SIZE, RECIPE if causal else None)
+        run(bound, causal, forced)
+    estimate = Pass(CONFIG, FRAMES, SIZE, SIZE, RECIPE if causal else None, forced=forced)
     assert estimate.forward_flops() == counter.get_total_flops()
 
 
+@pytest.mark.parametrize("forced", [True, False])
 @pytest.mark.parametrize("recompute", [True, False])
-def test_activations_are_near_what_autograd_keeps(recompute):
+def test_activations_are_near_what_autograd_keeps(recompute, forced):
     model = cv.CausalWan(CONFIG)
     bound = replace(cv.bind(model), within=recomputed) if recompute else cv.bind(model)
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -58,9 +62,9 @@ def test_activations_are_near_what_autograd_keeps(recompute):
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        run(bound, True)
+        run(bound, True, forced)
     counted = sum(size for size, _ in kept.values())
-    each = Pass(CONFIG, FRAMES, SIZE, SIZE, RECIPE)
+    each = Pass(CONFIG, FRAMES, SIZE, SIZE, RECIPE, forced=forced)
     estimate = each.activation_bytes(recompute, 4)
     if recompute:  # one layer more, while it is computed again
         single = replace(each, config=replace(CONFIG, num_layers=1))
@@ -92,6 +96,13 @@ def test_what_costs_more_is_said_to_cost_more(tmp_path):
     plain = experiment(tmp_path, tmp_path, "dmd", **deep)
     rolled = experiment(tmp_path, tmp_path, "dmd", dmd__inputs="self_rollout", **deep)
     assert step_flops(rolled) > 1.2 * step_flops(plain)
+    late = experiment(tmp_path, tmp_path, "dmd", critic__lead_steps=2, **deep)
+    assert (plain.updates, late.updates) == (2, 1) and step_flops(late) < step_flops(plain)
+    noisy, clean = (
+        experiment(tmp_path, tmp_path, "ode_regression", model__context=context, **deep)
+        for context in ("noisy", "clean")
+    )
+    assert step_flops(clean) > 1.2 * step_flops(noisy)
     assert activations(plain, 1, recompute=False) > 2 * activations(plain, 1, recompute=True)
     one, four = (memory(plain, gpus)[0].bytes for gpus in (1, 4))
     assert one["weights"] == 4 * four["weights"] and one["gathered"] == four["gathered"]

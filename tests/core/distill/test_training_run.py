@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import causvid_core as cv
+from causvid_core.distill.network import Network
 from causvid_core.distill.shards import ShardError
 from causvid_core.distill.training import run as loop
 from causvid_core.distill.training.checkpoints import CheckpointDamaged, checkpoints
@@ -19,7 +20,7 @@ from causvid_core.distill.training.stages import FlowMatching
 from causvid_core.distill.training.tables import ConfigError
 from causvid_core.model.checkpoints import summarise
 
-from .training_runs import config, experiment, losses, make_data, run_here, start, weights
+from .training_runs import config, experiment, losses, make_data, rows, run_here, start, weights
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -104,6 +105,31 @@ def test_accumulated_passes_learn_what_a_large_batch_does(data, tmp_path):
     assert one == pytest.approx(many, rel=1e-5) and one[0] != one[1]
     for name in a:
         torch.testing.assert_close(a[name], b[name], atol=2e-4, rtol=0)
+
+
+def test_the_critic_can_learn_alone_at_first(data, tmp_path):
+    run = tmp_path / "run"
+    run_here(experiment(data, run, "dmd", steps=7, critic__lead_steps=3))
+    learned = {int(row["step"]): row["loss"] for row in rows(run)}
+    assert [step for step, loss in learned.items() if loss] == [4, 6]
+    assert len(learned) == 7 and all(row["critic_loss"] for row in rows(run))
+    with pytest.raises(ConfigError, match="lead_steps 4 leaves the model none of 4 steps"):
+        experiment(data, run, "dmd", steps=4, critic__lead_steps=4)
+
+
+@pytest.mark.parametrize("stage", ["flow_matching", "ode_regression"])
+def test_blocks_can_learn_after_clean_ones(data, tmp_path, monkeypatch, stage):
+    seen, flow = [], Network.flow
+
+    def watched(self, noisy, timesteps, conditioning, before=None):
+        seen.append((timesteps, before))
+        return flow(self, noisy, timesteps, conditioning, before)
+
+    monkeypatch.setattr(Network, "flow", watched)
+    run_here(experiment(data, tmp_path / "run", stage, model__context="clean"))
+    assert len(seen) == 8
+    for timesteps, before in seen:
+        assert timesteps.min() > 0 and before.shape == (2, 16, 3, 4, 4)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(data, tmp_path, monkeypatch):
