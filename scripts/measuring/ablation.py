@@ -43,21 +43,28 @@ DONE = "figures.json"
 
 
 class Training(NamedTuple):
-    """A network of the ablation: a config, the network it begins with, and who judges it."""
+    """A network of the ablation: a config, the network it begins with, and who judges it.
+
+    settings: where it differs from the config, which is that of the Mini that the pack ships.
+    """
 
     config: str
     begins: str = TEACHER
     judge: str | None = None
     many_steps: bool = False
+    settings: tuple[str, ...] = ()
 
 
 TRAININGS: Mapping[str, Training] = MappingProxyType({
     "causal": Training("mini_causal", many_steps=True),
-    "ode": Training("mini_ode"),
+    "ode": Training("mini_ode", settings=("steps=220", "model.context=noisy")),
     "dmd": Training("mini_dmd", judge=TEACHER),
     "ode_dmd_causal": Training("mini_dmd", "ode", "causal"),
     "ode_dmd": Training("mini_dmd", "ode", TEACHER),
-    "self_rollout": Training("mini_self_forcing", "ode_dmd", TEACHER),
+    "self_rollout": Training("mini_self_forcing", "ode_dmd", TEACHER, settings=(
+        "steps=150", "optimizer.warmup_steps=0", "critic.lead_steps=0", "teacher.guidance=1.0",
+        "ema.from_step=10",
+    )),
 })  # fmt: skip
 
 
@@ -151,6 +158,7 @@ def _train(job: Job, configs: Path) -> None:
     training, target = TRAININGS[job.name], job.weights(job.name)
     run_folder = job.home / "run"
     overrides = [
+        *training.settings,
         *job.overrides,
         f"run.folder={run_folder}",
         f"run.seed={job.seed}",

@@ -6,12 +6,14 @@ from functools import partial
 from pathlib import Path
 from threading import Barrier
 
+import pytest
 import torch
 from measuring.ablation import CELLS, DONE, TEACHER, TRAININGS, Job, as_ready, run, with_needed
 from measuring.ablation_report import COLUMNS, LABELS, curves, speed_table, strips, table
 from PIL import Image
 
 from causvid_core.distill.latents import encode_world
+from causvid_core.distill.training.config import read_config
 from causvid_core.mini import weights_path
 from causvid_core.model.checkpoints import read_state_dict
 from causvid_core.render.parts import load_vae
@@ -29,6 +31,13 @@ def test_every_network_brings_those_that_it_needs_and_comes_after_them():
     assert job_of("ode_dmd_causal", 2).needs == {job_of("ode", 2).home, job_of("causal", 2).home}
     assert job_of("dmd").needs == job_of(TEACHER).needs == set()
     assert set(LABELS) == {TEACHER, *TRAININGS}
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_a_config_takes_what_the_ablation_sets_in_it(name):
+    training = TRAININGS[name]
+    experiment = read_config(ROOT / "configs" / f"{training.config}.toml", training.settings)
+    assert experiment.model.context == "noisy" and experiment.steps <= 220
 
 
 def test_networks_run_together_as_many_as_asked_and_after_those_that_they_need():
