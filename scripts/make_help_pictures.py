@@ -1,4 +1,5 @@
-"""Makes the pictures of the help pages, in web/docs/pictures, with CausVid Mini in a real ComfyUI.
+"""Makes the pictures of the help pages, in web/docs/pictures, and docs/mini.jpg of README.md, with
+CausVid Mini in a real ComfyUI.
 
     .causvid/venv/bin/python scripts/make_help_pictures.py              # all of them
     .causvid/venv/bin/python scripts/make_help_pictures.py switches     # one
@@ -23,6 +24,7 @@ from templating.pictures import PICTURES, Album
 from templating.strips import Strip, sheet
 
 FOLDER = ROOT / "web" / "docs" / "pictures"
+ELSEWHERE = {"mini": ROOT / "docs"}
 
 
 def main() -> int:
@@ -33,7 +35,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Host(environment, NEWEST, Path(folder)) as host:
         for name in names:
             data = encoded(render(host, name))
-            (FOLDER / f"{name}.jpg").write_bytes(data)
+            (ELSEWHERE.get(name, FOLDER) / f"{name}.jpg").write_bytes(data)
             print(f"{name}: {len(data) / 1000:.0f} kB", flush=True)
     return 0
 

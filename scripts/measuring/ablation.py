@@ -62,8 +62,7 @@ TRAININGS: Mapping[str, Training] = MappingProxyType({
     "ode_dmd_causal": Training("mini_dmd", "ode", "causal"),
     "ode_dmd": Training("mini_dmd", "ode", TEACHER),
     "self_rollout": Training("mini_self_forcing", "ode_dmd", TEACHER, settings=(
-        "steps=150", "optimizer.warmup_steps=0", "critic.lead_steps=0", "teacher.guidance=1.0",
-        "ema.from_step=10",
+        "steps=150", "optimizer.warmup_steps=0", "critic.lead_steps=0", "ema.from_step=10",
     )),
 })  # fmt: skip
 

@@ -22,6 +22,20 @@ MORE = 36  # of three blocks that follow others
 FIVE = range(4, SHOT, 7)  # frames of a shot
 
 
+def mini(album: Album) -> None:
+    """README's: what the Mini can do at a glance."""
+    for text in (
+        "a large red circle moving right over a navy gradient background",
+        "a large white ring moving up over a maroon striped background",
+        "a large yellow star turning over a teal plain background",
+        "a green square moving left over a grey dotted background",
+        "a large purple triangle moving down over a black plain background",
+        "a large pink cross growing over an olive gradient background",
+    ):
+        name = album.film_of(album.made(text, ROUND)["LATENT"])
+        album.row(text, name, range(0, ROUND, 8))
+
+
 def mini_words(album: Album) -> None:
     """One word changed at a time."""
     for label, texts in (
@@ -236,7 +250,7 @@ def job_list(album: Album) -> None:
 PICTURES: MappingProxyType[str, Callable[[Album], None]] = MappingProxyType({
     picture.__name__: picture
     for picture in (
-        mini_words, recipes, switches, schedule, travel, text_to_video, image_to_video,
+        mini, mini_words, recipes, switches, schedule, travel, text_to_video, image_to_video,
         video_to_video, extend_video, save_and_load, stream_info, stream_decode,
         render_to_video, job_list,
     )
