@@ -166,8 +166,9 @@ def test_footage_is_extended_from_its_end(host: Host, video: Any) -> None:
     seen = look(host, prompt)
     assert seen["count"] == 21 and seen["shape"][2] == 6 + 6
     torch.testing.assert_close(seen["latents"][:, :, :6], encode(frames[-21:]), atol=1e-3, rtol=0)
-    steps = (lambda f: (f[1:] - f[:-1]).abs().mean(dim=(1, 2, 3)))(decode(seen["latents"]))
-    assert steps[20] < 0.05
+    lit = decode(seen["latents"]).amax(dim=-1) > 0.55
+    first, new = ((lit[20] & lit[n]).sum() / (lit[20] | lit[n]).sum() for n in (0, 21))
+    assert new > 0.6 > 0.2 > first  # the prompt's colour comes at once; the shape stays in place
 
 
 def test_context_may_be_shorter_and_footage_too(host: Host, video: Any) -> None:
