@@ -148,7 +148,7 @@ def _pass(experiment: Experiment, part: Transformer, causal: bool) -> Pass:
     recipe = experiment.recipe if causal else None
     size = (data.latent_frames, data.latent_height, data.latent_width)
     rows = MINI_ROWS if data.texts == "mini" else None
-    forced = part is experiment.model and part.context == "clean"
+    forced = part is experiment.model and part.forced
     return Pass(part.config, *size, recipe, rows, forced)
 
 

@@ -37,7 +37,6 @@ class Stage:
         bound = self._make(experiment.model, trained=True)
         self.learners["model"] = Learner(bound, experiment.optimizer, experiment.updates, ranks)
         self.network = network_of(bound, experiment, experiment.model)
-        self.forced = experiment.model.context == "clean"
         average = experiment.ema
         self.ema = EMA(bound.tree, average.decay, average.from_step) if average else None
 

@@ -39,7 +39,12 @@ class FlowMatching(Stage):
             dropped = draws.each(partial(draw_dropped, batch=1, share=share)).to(latents.device)
             conditioning = conditioning.replaced(dropped, self.no_prompt)
         return flow_matching_loss(
-            self.network, latents, noise, timesteps, conditioning, forced=self.forced
+            self.network,
+            latents,
+            noise,
+            timesteps,
+            conditioning,
+            forced=self.experiment.model.forced,
         )
 
     def _timesteps(self, generator: torch.Generator, blocks: int) -> Tensor:
@@ -72,13 +77,15 @@ class OdeRegression(Stage):
                 self._schedule,
                 drawn,
                 batch.conditioning,
-                forced=self.forced,
+                forced=self.experiment.model.forced,
             )
             yield loss * self.share(self._learned(drawn), everywhere)
 
     def _draw(self, generator: torch.Generator) -> Tensor:
-        ends = 0 if self.forced else 1  # those that only later blocks would learn from
-        return draw_states(generator, 1, len(self._blocks), len(self._schedule.timesteps) + ends)
+        states = len(self._schedule.timesteps)
+        if not self.experiment.model.forced:
+            states += 1  # the end, context for later blocks
+        return draw_states(generator, 1, len(self._blocks), states)
 
     def _learned(self, drawn: Tensor) -> Tensor:
         return by_frame(drawn < len(self._schedule.timesteps), self._blocks)
