@@ -107,9 +107,11 @@ def _convert(args: argparse.Namespace) -> None:
 def register_download(subparsers) -> None:
     """`download NAME`."""
     parser = subparsers.add_parser(
-        "download", help="fetch a published checkpoint at a pinned commit", epilog="HF_ENDPOINT "
+        "download",
+        help="fetch a published checkpoint at a pinned commit",
+        epilog="HF_ENDPOINT "
         "names a mirror, HF_TOKEN an account. Nothing is fetched without this command.",
-    )  # fmt: skip
+    )
     parser.add_argument("name", nargs="?", help="without a name, the known ones are listed")
     parser.add_argument("--folder", help="default: models/<kind> under the current folder")
     parser.add_argument("--keep-original", action="store_true", help="keep a converted .pt file")

@@ -22,14 +22,22 @@ class DownloadCheckpoint(io.ComfyNode):
             ),
             search_aliases=["causvid download", "huggingface", "get model"],
             is_output_node=True,
-            inputs=[io.Combo.Input("name", options=list(DOWNLOADS), tooltip=(
-                "What to download; the log and the node name its licence. Cancel stops it, and "
-                "the next run goes on from there."
-            ))],
-            outputs=[io.String.Output(
-                "file", display_name="FILE", tooltip="Name of the file in its models folder."
-            )],
-        )  # fmt: skip
+            inputs=[
+                io.Combo.Input(
+                    "name",
+                    options=list(DOWNLOADS),
+                    tooltip=(
+                        "What to download; the log and the node name its licence. Cancel stops it, and "
+                        "the next run goes on from there."
+                    ),
+                )
+            ],
+            outputs=[
+                io.String.Output(
+                    "file", display_name="FILE", tooltip="Name of the file in its models folder."
+                )
+            ],
+        )
 
     @classmethod
     def execute(cls, name: str) -> io.NodeOutput:

@@ -42,28 +42,47 @@ class ExtendVideo(io.ComfyNode):
                 *footage_inputs.footage_inputs("The footage to go on from"),
                 *inputs.prompt_inputs(),
                 *inputs.size_inputs(),
-                io.Float.Input("seconds", default=5.0, min=0.1, max=3600.0, step=0.1, tooltip=(
-                    "How much to add, at 16 frames per second, rounded up to whole blocks."
-                )),
+                io.Float.Input(
+                    "seconds",
+                    default=5.0,
+                    min=0.1,
+                    max=3600.0,
+                    step=0.1,
+                    tooltip=(
+                        "How much to add, at 16 frames per second, rounded up to whole blocks."
+                    ),
+                ),
                 inputs.seed_input(),
                 footage_inputs.fit_input(),
-                advanced(io.Float.Input("context_seconds", default=0.0, min=0.0, max=600.0,
-                                        step=0.1, tooltip=(
-                    "At most so much of the end of the footage is looked at. 0: as much as the "
-                    "window of the recipe holds, or 2 seconds where it keeps everything."
-                ))),
+                advanced(
+                    io.Float.Input(
+                        "context_seconds",
+                        default=0.0,
+                        min=0.0,
+                        max=600.0,
+                        step=0.1,
+                        tooltip=(
+                            "At most so much of the end of the footage is looked at. 0: as much as the "
+                            "window of the recipe holds, or 2 seconds where it keeps everything."
+                        ),
+                    )
+                ),
                 inputs.px_frames_input(),
                 inputs.recipe_input(),
                 *inputs.option_inputs(),
             ],
             outputs=[
                 *inputs.stream_outputs(),
-                io.Int.Output("overlap", display_name="OVERLAP", tooltip=(
-                    "Frames at the start of the stream that the footage has already; the frames "
-                    "after them are new."
-                )),
+                io.Int.Output(
+                    "overlap",
+                    display_name="OVERLAP",
+                    tooltip=(
+                        "Frames at the start of the stream that the footage has already; the frames "
+                        "after them are new."
+                    ),
+                ),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def validate_inputs(cls, width: int | None, height: int | None) -> bool | str:
@@ -93,9 +112,15 @@ class ExtendVideo(io.ComfyNode):
         inputs.require_size(width, height)
         footage_inputs.one_of(video, images, latents)
         opened = open_stream(
-            model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
-            recipe=recipe, options=inputs.StreamOptions(**options),
-        )  # fmt: skip
+            model,
+            width=width,
+            height=height,
+            seed=seed,
+            positive=positive,
+            prompts=prompts,
+            recipe=recipe,
+            options=inputs.StreamOptions(**options),
+        )
         encoder = StreamVAE(vae)
         if latents is not None:
             given = footage_inputs.given_latents(model, latents, opened.state)
@@ -111,9 +136,11 @@ class ExtendVideo(io.ComfyNode):
             tail = encoder.encode(filled(list(fitted(frames, width, height, fit)), overlap))
         state = prime(opened.bound, opened.state, opened.context, tail)
         made = lengthen(
-            replace(opened, state=state), seconds=seconds, px_frames=px_frames,
+            replace(opened, state=state),
+            seconds=seconds,
+            px_frames=px_frames,
             note=f"{text}, {_told(overlap, there)}",
-        )  # fmt: skip
+        )
         return io.NodeOutput(*made.args, overlap)
 
 

@@ -35,9 +35,9 @@ class ImageToVideo(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="A causal Wan 2.1 text-to-video model."),
                 io.Vae.Input("vae", tooltip="The Wan 2.1 VAE, which encodes the image."),
-                io.Image.Input("image", tooltip=(
-                    "The first picture, of any size; of a batch, its first."
-                )),
+                io.Image.Input(
+                    "image", tooltip=("The first picture, of any size; of a batch, its first.")
+                ),
                 *inputs.prompt_inputs(),
                 *inputs.size_inputs(),
                 inputs.seconds_input(),
@@ -49,12 +49,16 @@ class ImageToVideo(io.ComfyNode):
             ],
             outputs=[
                 *inputs.stream_outputs(),
-                io.Int.Output("still_frames", display_name="STILL_FRAMES", tooltip=(
-                    "Frames at the start that show the image itself: 1 for framewise checkpoints, "
-                    "9 for blocks of 3."
-                )),
+                io.Int.Output(
+                    "still_frames",
+                    display_name="STILL_FRAMES",
+                    tooltip=(
+                        "Frames at the start that show the image itself: 1 for framewise checkpoints, "
+                        "9 for blocks of 3."
+                    ),
+                ),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def validate_inputs(cls, width: int | None, height: int | None) -> bool | str:
@@ -80,9 +84,15 @@ class ImageToVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         inputs.require_size(width, height)
         opened = open_stream(
-            model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
-            recipe=recipe, options=inputs.StreamOptions(**options),
-        )  # fmt: skip
+            model,
+            width=width,
+            height=height,
+            seed=seed,
+            positive=positive,
+            prompts=prompts,
+            recipe=recipe,
+            options=inputs.StreamOptions(**options),
+        )
         encoder = StreamVAE(vae)
         picture = fit_images(as_rgb(image[:1]), width, height, fit)
         still = px_of(Plan.of(opened.state.recipe), 0, 1)
@@ -91,7 +101,9 @@ class ImageToVideo(io.ComfyNode):
         wanted = px_frames or geometry.px_frames_from_seconds(seconds)
         first = "1 frame shows" if still == 1 else f"{still} frames show"
         made = lengthen(
-            replace(opened, state=state), seconds=0.0, px_frames=max(1, wanted - still),
+            replace(opened, state=state),
+            seconds=0.0,
+            px_frames=max(1, wanted - still),
             note=f"{first} the image",
-        )  # fmt: skip
+        )
         return io.NodeOutput(*made.args, still)

@@ -26,51 +26,97 @@ class JobList(io.ComfyNode):
             ),
             search_aliases=["batch", "prompts from file", "csv", "queue many"],
             inputs=[
-                io.Combo.Input("file", options=list_names(), tooltip=(
-                    "A .txt, .csv, .tsv or .jsonl file in the input folder, at most 1,000 jobs. "
-                    "Press R after copying or changing one."
-                )),
-                io.String.Input("filename_pattern", default=PATTERN, tooltip=(
-                    "How FILENAME_PREFIX is made. In curly brackets: index, the job's number from "
-                    "1 (index:03 gives 001); prompt_slug, the beginning of the prompt; seed; name, "
-                    "the list's name for the job, or prompt_slug where it has none. / makes "
-                    "folders."
-                )),
+                io.Combo.Input(
+                    "file",
+                    options=list_names(),
+                    tooltip=(
+                        "A .txt, .csv, .tsv or .jsonl file in the input folder, at most 1,000 jobs. "
+                        "Press R after copying or changing one."
+                    ),
+                ),
+                io.String.Input(
+                    "filename_pattern",
+                    default=PATTERN,
+                    tooltip=(
+                        "How FILENAME_PREFIX is made. In curly brackets: index, the job's number from "
+                        "1 (index:03 gives 001); prompt_slug, the beginning of the prompt; seed; name, "
+                        "the list's name for the job, or prompt_slug where it has none. / makes "
+                        "folders."
+                    ),
+                ),
                 io.Int.Input(
-                    "seed", default=0, min=0, max=2**64 - 1, control_after_generate=True, tooltip=(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**64 - 1,
+                    control_after_generate=True,
+                    tooltip=(
                         "For jobs without a seed of their own: of the first job; see seed_step."
                     ),
                 ),
-                io.Float.Input("seconds", default=5.0, min=0.1, max=3600.0, step=0.1, tooltip=(
-                    "Length for jobs without one of their own."
-                )),
-                advanced(io.Int.Input("seed_step", default=1, min=0, max=1000000, tooltip=(
-                    "How much the seed rises from job to job. 0: all have the same."
-                ))),
-                advanced(io.Int.Input("first", default=1, min=1, max=1000, tooltip=(
-                    "The job to begin with, counted from 1."
-                ))),
-                advanced(io.Int.Input("count", default=0, min=0, max=1000, tooltip=(
-                    "How many jobs. 0: all that follow."
-                ))),
+                io.Float.Input(
+                    "seconds",
+                    default=5.0,
+                    min=0.1,
+                    max=3600.0,
+                    step=0.1,
+                    tooltip=("Length for jobs without one of their own."),
+                ),
+                advanced(
+                    io.Int.Input(
+                        "seed_step",
+                        default=1,
+                        min=0,
+                        max=1000000,
+                        tooltip=("How much the seed rises from job to job. 0: all have the same."),
+                    )
+                ),
+                advanced(
+                    io.Int.Input(
+                        "first",
+                        default=1,
+                        min=1,
+                        max=1000,
+                        tooltip=("The job to begin with, counted from 1."),
+                    )
+                ),
+                advanced(
+                    io.Int.Input(
+                        "count",
+                        default=0,
+                        min=0,
+                        max=1000,
+                        tooltip=("How many jobs. 0: all that follow."),
+                    )
+                ),
             ],
             outputs=[
-                io.String.Output("prompt", display_name="PROMPT", is_output_list=True, tooltip=(
-                    "For CLIP Text Encode."
-                )),
-                io.Int.Output("job_seed", display_name="SEED", is_output_list=True, tooltip=(
-                    "For the node that makes the video."
-                )),
                 io.String.Output(
-                    "filename_prefix", display_name="FILENAME_PREFIX", is_output_list=True,
+                    "prompt",
+                    display_name="PROMPT",
+                    is_output_list=True,
+                    tooltip=("For CLIP Text Encode."),
+                ),
+                io.Int.Output(
+                    "job_seed",
+                    display_name="SEED",
+                    is_output_list=True,
+                    tooltip=("For the node that makes the video."),
+                ),
+                io.String.Output(
+                    "filename_prefix",
+                    display_name="FILENAME_PREFIX",
+                    is_output_list=True,
                     tooltip="For the node that saves the video.",
                 ),
                 io.Float.Output(
-                    "job_seconds", display_name="SECONDS", is_output_list=True,
+                    "job_seconds",
+                    display_name="SECONDS",
+                    is_output_list=True,
                     tooltip="For the node that makes the video.",
                 ),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def validate_inputs(cls, **widgets: Any) -> bool | str:

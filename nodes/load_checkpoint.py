@@ -26,21 +26,37 @@ class LoadCheckpoint(io.ComfyNode):
             ),
             search_aliases=["causvid loader", "self forcing", "wan causal", "load pt"],
             inputs=[
-                io.Combo.Input("checkpoint", options=checkpoint_names(), tooltip=(
-                    "A file in models/diffusion_models or models/causvid."
-                )),
-                io.Combo.Input("weight_dtype", options=list(WEIGHT_DTYPES), tooltip=(
-                    "How the weights are stored. fp8 halves their memory and costs some quality."
-                )),
-                advanced(io.Combo.Input("sampled_by", options=[AUTO, *recipes], tooltip=(
-                    "The recipe that CausVid Text to Video uses unless one is connected to it. "
-                    "auto recognises the published checkpoints."
-                ))),
+                io.Combo.Input(
+                    "checkpoint",
+                    options=checkpoint_names(),
+                    tooltip=("A file in models/diffusion_models or models/causvid."),
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=list(WEIGHT_DTYPES),
+                    tooltip=(
+                        "How the weights are stored. fp8 halves their memory and costs some quality."
+                    ),
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "sampled_by",
+                        options=[AUTO, *recipes],
+                        tooltip=(
+                            "The recipe that CausVid Text to Video uses unless one is connected to it. "
+                            "auto recognises the published checkpoints."
+                        ),
+                    )
+                ),
             ],
-            outputs=[io.Model.Output(
-                "model", display_name="MODEL", tooltip="For CausVid Text to Video or LoRA nodes."
-            )],
-        )  # fmt: skip
+            outputs=[
+                io.Model.Output(
+                    "model",
+                    display_name="MODEL",
+                    tooltip="For CausVid Text to Video or LoRA nodes.",
+                )
+            ],
+        )
 
     @classmethod
     def fingerprint_inputs(cls, checkpoint: str | None, **others: str | None) -> str:

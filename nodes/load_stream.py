@@ -21,14 +21,24 @@ class LoadStream(io.ComfyNode):
                 "video in it. The MODEL that continues it must be the one that made it."
             ),
             search_aliases=["causvid load", "load state", "resume", "continue video"],
-            inputs=[io.Combo.Input("file", options=stream_names(), tooltip=(
-                "A stream file, the newest first; [output] marks those in the output folder. "
-                "Press R after saving or copying one."
-            ))],
-            outputs=[CausVidStream.Output(
-                "stream", display_name="STREAM", tooltip="The stream, for a node that continues it."
-            )],
-        )  # fmt: skip
+            inputs=[
+                io.Combo.Input(
+                    "file",
+                    options=stream_names(),
+                    tooltip=(
+                        "A stream file, the newest first; [output] marks those in the output folder. "
+                        "Press R after saving or copying one."
+                    ),
+                )
+            ],
+            outputs=[
+                CausVidStream.Output(
+                    "stream",
+                    display_name="STREAM",
+                    tooltip="The stream, for a node that continues it.",
+                )
+            ],
+        )
 
     @classmethod
     def validate_inputs(cls, file: str | None) -> bool | str:

@@ -32,15 +32,20 @@ class PromptSchedule(io.ComfyNode):
             search_aliases=["prompt schedule", "timeline", "scenes", "prompt travel", "storyboard"],
             inputs=[
                 io.Clip.Input("clip", tooltip="The text encoder that belongs to the MODEL."),
-                io.String.Input("text", multiline=True, default=EXAMPLE, tooltip=(
-                    "One scene a line: time ~fade [mode]: prompt. Times: 3s, 1:05, 81f (frames), "
-                    "12b (blocks), counted from the beginning of the video. Behind # stands a "
-                    "comment. Text without any time is one prompt. The help page tells all."
-                )),
+                io.String.Input(
+                    "text",
+                    multiline=True,
+                    default=EXAMPLE,
+                    tooltip=(
+                        "One scene a line: time ~fade [mode]: prompt. Times: 3s, 1:05, 81f (frames), "
+                        "12b (blocks), counted from the beginning of the video. Behind # stands a "
+                        "comment. Text without any time is one prompt. The help page tells all."
+                    ),
+                ),
                 *schedule_inputs(),
             ],
             outputs=schedule_outputs(),
-        )  # fmt: skip
+        )
 
     @classmethod
     def validate_inputs(cls, text: str | None, scene_seconds: float | None) -> bool | str:

@@ -32,20 +32,32 @@ class PromptTravel(io.ComfyNode):
             ),
             search_aliases=["prompt travel", "prompt schedule", "keyframes", "blend prompts"],
             inputs=[
-                *(io.Conditioning.Input(name, optional=True, tooltip=(
-                    "A prompt, from CLIP Text Encode. Sockets are followed in their order; empty "
-                    "ones are passed over."
-                )) for name in SOCKETS),
-                io.String.Input("times", multiline=True, default="", placeholder="evenly spaced",
-                                tooltip=(
-                    "When each prompt begins: one line for each that is connected, such as "
-                    "3s ~1s [recache], 1:05, 81f (frames) or 12b (blocks). Empty: one every "
-                    "scene_seconds."
-                )),
+                *(
+                    io.Conditioning.Input(
+                        name,
+                        optional=True,
+                        tooltip=(
+                            "A prompt, from CLIP Text Encode. Sockets are followed in their order; empty "
+                            "ones are passed over."
+                        ),
+                    )
+                    for name in SOCKETS
+                ),
+                io.String.Input(
+                    "times",
+                    multiline=True,
+                    default="",
+                    placeholder="evenly spaced",
+                    tooltip=(
+                        "When each prompt begins: one line for each that is connected, such as "
+                        "3s ~1s [recache], 1:05, 81f (frames) or 12b (blocks). Empty: one every "
+                        "scene_seconds."
+                    ),
+                ),
                 *schedule_inputs(),
             ],
             outputs=schedule_outputs(),
-        )  # fmt: skip
+        )
 
     @classmethod
     def validate_inputs(cls, times: str | None, scene_seconds: float | None) -> bool | str:

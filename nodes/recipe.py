@@ -26,16 +26,21 @@ class RecipeNode(io.ComfyNode):
                 "preset of your checkpoint; every value can be changed below it."
             ),
             search_aliases=["causvid preset", "self forcing", "longlive", "steps", "kv window"],
-            inputs=[io.Combo.Input(
-                "preset",
-                options=list(recipes),
-                default="causvid",
-                tooltip="The checkpoint that this recipe was published with.",
-            ), *map(advanced, _changes())],
-            outputs=[CausVidRecipe.Output(
-                "recipe", display_name="RECIPE", tooltip="For CausVid Text to Video."
-            )],
-        )  # fmt: skip
+            inputs=[
+                io.Combo.Input(
+                    "preset",
+                    options=list(recipes),
+                    default="causvid",
+                    tooltip="The checkpoint that this recipe was published with.",
+                ),
+                *map(advanced, _changes()),
+            ],
+            outputs=[
+                CausVidRecipe.Output(
+                    "recipe", display_name="RECIPE", tooltip="For CausVid Text to Video."
+                )
+            ],
+        )
 
     @classmethod
     def validate_inputs(cls, **widgets: Any) -> bool | str:
@@ -120,40 +125,92 @@ def _numbers(text: str) -> tuple[float, ...]:
 def _changes() -> list[io.Input]:
     """The widgets of `changed_values`, in its order; each starts at "from preset"."""
     return [
-        io.String.Input("timesteps", default="", placeholder="from preset", tooltip=(
-            "Denoising steps, falling from 1000, between commas: 1000, 757, 522. A 0 at the end "
-            "is left out. Empty: from the preset."
-        )),
-        io.Combo.Input("warp", options=[PRESET, "yes", "no"], default=PRESET, tooltip=(
-            "Whether the timesteps are places in the shifted table (Self-Forcing's lists) "
-            "rather than timesteps themselves."
-        )),
-        io.Float.Input("shift", default=0.0, min=0.0, max=100.0, step=0.1, tooltip=(
-            "Wan's timestep shift: 8 for CausVid, 5 for Self-Forcing and its relatives. A wrong "
-            "one washes out or burns the picture. 0: from the preset."
-        )),
-        io.Int.Input("frames_per_block", default=0, min=0, max=64, tooltip=(
-            "Latent frames made together, as the checkpoint was trained: 3 or 1. 0: from the "
-            "preset."
-        )),
-        io.Int.Input("first_block_frames", default=-1, min=-1, max=64, tooltip=(
-            "Latent frames of the first block, where it differs. 0: as the others. -1: from the "
-            "preset."
-        )),
-        io.Int.Input("window", default=-1, min=-1, max=100000, tooltip=(
-            "Latent frames that a block may look at, itself and the sink included. Bounds memory "
-            "and time per block for long videos. 0: everything. -1: from the preset."
-        )),
-        io.Int.Input("sink", default=-1, min=-1, max=1000, tooltip=(
-            "First latent frames that stay in the window when others leave; they hold the look "
-            "of a long video. -1: from the preset."
-        )),
-        io.Combo.Input("positions", options=[PRESET, *POSITIONS], default=PRESET, tooltip=(
-            "absolute counts from the start of the video, as the checkpoints were trained; "
-            "relative counts within the window and never ends."
-        )),
-        io.Int.Input("context_timestep", default=-1, min=-1, max=1000, tooltip=(
-            "Timestep at which finished frames are remembered; 0 in every published checkpoint. "
-            "-1: from the preset."
-        )),
-    ]  # fmt: skip
+        io.String.Input(
+            "timesteps",
+            default="",
+            placeholder="from preset",
+            tooltip=(
+                "Denoising steps, falling from 1000, between commas: 1000, 757, 522. A 0 at the end "
+                "is left out. Empty: from the preset."
+            ),
+        ),
+        io.Combo.Input(
+            "warp",
+            options=[PRESET, "yes", "no"],
+            default=PRESET,
+            tooltip=(
+                "Whether the timesteps are places in the shifted table (Self-Forcing's lists) "
+                "rather than timesteps themselves."
+            ),
+        ),
+        io.Float.Input(
+            "shift",
+            default=0.0,
+            min=0.0,
+            max=100.0,
+            step=0.1,
+            tooltip=(
+                "Wan's timestep shift: 8 for CausVid, 5 for Self-Forcing and its relatives. A wrong "
+                "one washes out or burns the picture. 0: from the preset."
+            ),
+        ),
+        io.Int.Input(
+            "frames_per_block",
+            default=0,
+            min=0,
+            max=64,
+            tooltip=(
+                "Latent frames made together, as the checkpoint was trained: 3 or 1. 0: from the "
+                "preset."
+            ),
+        ),
+        io.Int.Input(
+            "first_block_frames",
+            default=-1,
+            min=-1,
+            max=64,
+            tooltip=(
+                "Latent frames of the first block, where it differs. 0: as the others. -1: from the "
+                "preset."
+            ),
+        ),
+        io.Int.Input(
+            "window",
+            default=-1,
+            min=-1,
+            max=100000,
+            tooltip=(
+                "Latent frames that a block may look at, itself and the sink included. Bounds memory "
+                "and time per block for long videos. 0: everything. -1: from the preset."
+            ),
+        ),
+        io.Int.Input(
+            "sink",
+            default=-1,
+            min=-1,
+            max=1000,
+            tooltip=(
+                "First latent frames that stay in the window when others leave; they hold the look "
+                "of a long video. -1: from the preset."
+            ),
+        ),
+        io.Combo.Input(
+            "positions",
+            options=[PRESET, *POSITIONS],
+            default=PRESET,
+            tooltip=(
+                "absolute counts from the start of the video, as the checkpoints were trained; "
+                "relative counts within the window and never ends."
+            ),
+        ),
+        io.Int.Input(
+            "context_timestep",
+            default=-1,
+            min=-1,
+            max=1000,
+            tooltip=(
+                "Timestep at which finished frames are remembered; 0 in every published checkpoint. "
+                "-1: from the preset."
+            ),
+        ),
+    ]

@@ -49,54 +49,102 @@ class RenderToVideo(io.ComfyNode):
                 io.Vae.Input("vae", tooltip="The Wan 2.1 VAE, or the one of Load CausVid Mini."),
                 *inputs.prompt_inputs(),
                 *inputs.size_inputs(),
-                io.Float.Input("minutes", default=1.0, min=0.0, max=1440.0, step=0.05, round=0.001,
-                               tooltip=(
-                    "How much to make, at 16 frames per second, rounded up to whole blocks; with "
-                    "a stream connected, how much to add. 0: as long as the footage lasts."
-                )),
+                io.Float.Input(
+                    "minutes",
+                    default=1.0,
+                    min=0.0,
+                    max=1440.0,
+                    step=0.05,
+                    round=0.001,
+                    tooltip=(
+                        "How much to make, at 16 frames per second, rounded up to whole blocks; with "
+                        "a stream connected, how much to add. 0: as long as the footage lasts."
+                    ),
+                ),
                 inputs.seed_input(),
-                io.Combo.Input("codec", options=list(codecs()), tooltip=(
-                    "h264 (mp4) plays everywhere. h265 (mp4) is smaller. vp9 (webm) is free of "
-                    "patents. prores (mov) is for editing."
-                )),
-                io.Int.Input("quality", default=QUALITY, min=0, max=MOST_QUALITY, tooltip=(
-                    "0 to 100, the same for every codec: 75 looks like the original, 50 makes a "
-                    "much smaller file, 100 a very large one."
-                )),
-                io.String.Input("filename_prefix", default="video/CausVid", tooltip=(
-                    "Where in the output folder, and the beginning of the name; a number follows. "
-                    "%year%, %month%, %day%, %width% and the like are replaced."
-                )),
-                io.Combo.Input("frames", options=list(FRAMES), default=WHOLE, tooltip=(
-                    "What the file holds when a stream is connected. whole: the stream from its "
-                    "beginning. new: what this node adds; it joins the file before without a seam."
-                )),
+                io.Combo.Input(
+                    "codec",
+                    options=list(codecs()),
+                    tooltip=(
+                        "h264 (mp4) plays everywhere. h265 (mp4) is smaller. vp9 (webm) is free of "
+                        "patents. prores (mov) is for editing."
+                    ),
+                ),
+                io.Int.Input(
+                    "quality",
+                    default=QUALITY,
+                    min=0,
+                    max=MOST_QUALITY,
+                    tooltip=(
+                        "0 to 100, the same for every codec: 75 looks like the original, 50 makes a "
+                        "much smaller file, 100 a very large one."
+                    ),
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="video/CausVid",
+                    tooltip=(
+                        "Where in the output folder, and the beginning of the name; a number follows. "
+                        "%year%, %month%, %day%, %width% and the like are replaced."
+                    ),
+                ),
+                io.Combo.Input(
+                    "frames",
+                    options=list(FRAMES),
+                    default=WHOLE,
+                    tooltip=(
+                        "What the file holds when a stream is connected. whole: the stream from its "
+                        "beginning. new: what this node adds; it joins the file before without a seam."
+                    ),
+                ),
                 *footage_inputs.footage_inputs("Footage to make over"),
-                io.Float.Input("strength", default=0.7, min=0.0, max=1.0, step=0.01, tooltip=(
-                    "How much of connected footage is replaced: 0 gives it back, 1 ignores it. "
-                    "Without footage it does nothing."
-                )),
+                io.Float.Input(
+                    "strength",
+                    default=0.7,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip=(
+                        "How much of connected footage is replaced: 0 gives it back, 1 ignores it. "
+                        "Without footage it does nothing."
+                    ),
+                ),
                 advanced(footage_inputs.fit_input()),
-                advanced(io.Float.Input("fps", default=FPS, min=1.0, max=240.0, step=1.0, tooltip=(
-                    "Frames per second at which the file plays. Wan makes 16; another number makes "
-                    "motion faster or slower."
-                ))),
-                advanced(io.Combo.Input("pixel_format", options=list(PIXEL_FORMATS), default=AUTO,
-                                        tooltip=(
-                    "How colours are stored. auto: what every player of the codec opens. 10le: 10 "
-                    "bits, finer gradients. 444: full colour resolution."
-                ))),
+                advanced(
+                    io.Float.Input(
+                        "fps",
+                        default=FPS,
+                        min=1.0,
+                        max=240.0,
+                        step=1.0,
+                        tooltip=(
+                            "Frames per second at which the file plays. Wan makes 16; another number makes "
+                            "motion faster or slower."
+                        ),
+                    )
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "pixel_format",
+                        options=list(PIXEL_FORMATS),
+                        default=AUTO,
+                        tooltip=(
+                            "How colours are stored. auto: what every player of the codec opens. 10le: 10 "
+                            "bits, finer gradients. 444: full colour resolution."
+                        ),
+                    )
+                ),
                 *inputs.stream_inputs(),
                 *inputs.option_inputs(),
             ],
             outputs=[
                 inputs.stream_outputs()[0],
-                io.Video.Output("video_out", display_name="VIDEO", tooltip=(
-                    "The file, read when it is used."
-                )),
+                io.Video.Output(
+                    "video_out", display_name="VIDEO", tooltip=("The file, read when it is used.")
+                ),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
-        )  # fmt: skip
+        )
 
     @classmethod
     def validate_inputs(
@@ -146,9 +194,16 @@ class RenderToVideo(io.ComfyNode):
         settings = checked(VideoSettings(codec, quality, fps, pixel_format))
         decoder = StreamVAE(vae)
         opened = open_stream(
-            model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
-            recipe=recipe, stream=stream, options=inputs.StreamOptions(**options),
-        )  # fmt: skip
+            model,
+            width=width,
+            height=height,
+            seed=seed,
+            positive=positive,
+            prompts=prompts,
+            recipe=recipe,
+            stream=stream,
+            options=inputs.StreamOptions(**options),
+        )
         state = opened.state
         if state.batch != 1:
             raise ValueError(
@@ -162,20 +217,28 @@ class RenderToVideo(io.ComfyNode):
             taken = take_footage(opened, take, vae=vae, video=video, images=images, latents=latents)
             beside = taken.beside
             longer = {
-                "px_frames": taken.px_frames, "source": taken.source, "strength": taken.strength,
-                "source_id": taken.source_id, "note": taken.note,
-            }  # fmt: skip
+                "px_frames": taken.px_frames,
+                "source": taken.source,
+                "strength": taken.strength,
+                "source_id": taken.source_id,
+                "note": taken.note,
+            }
         elif not minutes:
             raise ValueError("minutes is 0, which means as long as the footage; connect some.")
         recording = Recording(
-            target(filename_prefix, codec, width, height), settings, decoder,
+            target(filename_prefix, codec, width, height),
+            settings,
+            decoder,
             workflow_tags(cls.hidden.prompt, cls.hidden.extra_pnginfo),
             0 if frames == WHOLE else state.blocks,
-        )  # fmt: skip
+        )
         finished = make_longer(
-            opened, **longer, beside=recording.beside(height, width, beside),
-            store=temporary_store(), listening=recording.listening,
-        )  # fmt: skip
+            opened,
+            **longer,
+            beside=recording.beside(height, width, beside),
+            store=temporary_store(),
+            listening=recording.listening,
+        )
         show(recording.told())
         finished = finished._replace(decoder=recording.memory)
         return io.NodeOutput(finished, recording.video(), ui=recording.shown())

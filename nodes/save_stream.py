@@ -24,21 +24,32 @@ class SaveStream(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 CausVidStream.Input("stream", tooltip="The stream to write."),
-                io.String.Input("filename_prefix", default="streams/CausVid", tooltip=(
-                    "Where in the output folder, and the beginning of the name; a number follows. "
-                    "%year%, %month%, %day%, %width% and the like are replaced."
-                )),
-                io.Combo.Input("contents", options=list(CONTENTS), default=LIGHT, tooltip=(
-                    "light: latents and prompts; what the model remembers is computed again when "
-                    "the stream goes on, with the same result. exact: the model's keys and values "
-                    "too, which goes on at once and takes a thousand times the room."
-                )),
+                io.String.Input(
+                    "filename_prefix",
+                    default="streams/CausVid",
+                    tooltip=(
+                        "Where in the output folder, and the beginning of the name; a number follows. "
+                        "%year%, %month%, %day%, %width% and the like are replaced."
+                    ),
+                ),
+                io.Combo.Input(
+                    "contents",
+                    options=list(CONTENTS),
+                    default=LIGHT,
+                    tooltip=(
+                        "light: latents and prompts; what the model remembers is computed again when "
+                        "the stream goes on, with the same result. exact: the model's keys and values "
+                        "too, which goes on at once and takes a thousand times the room."
+                    ),
+                ),
             ],
-            outputs=[CausVidStream.Output(
-                "stream_out", display_name="STREAM", tooltip="The same stream, to go on with."
-            )],
+            outputs=[
+                CausVidStream.Output(
+                    "stream_out", display_name="STREAM", tooltip="The same stream, to go on with."
+                )
+            ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
-        )  # fmt: skip
+        )
 
     @classmethod
     def validate_inputs(cls, filename_prefix: str | None) -> bool | str:

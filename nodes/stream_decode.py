@@ -27,45 +27,68 @@ class StreamDecode(io.ComfyNode):
             ),
             search_aliases=["causvid vae decode", "streaming vae", "taehv", "taew2_1", "decode"],
             inputs=[
-                CausVidStream.Input("stream", optional=True, tooltip=(
-                    "The stream to decode."
-                )),
-                io.Latent.Input("latent", optional=True, tooltip=(
-                    "A video LATENT to decode; instead of stream."
-                )),
-                io.Vae.Input("vae", optional=True, tooltip=(
-                    "The Wan 2.1 VAE, or the one of Load CausVid Mini. Not needed with a "
-                    "tiny_decoder."
-                )),
-                io.Combo.Input("frames", options=list(FRAMES), default=WHOLE, tooltip=(
-                    "What IMAGE holds. whole: all frames of the stream. new: those that no CausVid "
-                    "Stream Decode before this one has decoded; only they are computed."
-                )),
+                CausVidStream.Input("stream", optional=True, tooltip=("The stream to decode.")),
+                io.Latent.Input(
+                    "latent",
+                    optional=True,
+                    tooltip=("A video LATENT to decode; instead of stream."),
+                ),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip=(
+                        "The Wan 2.1 VAE, or the one of Load CausVid Mini. Not needed with a "
+                        "tiny_decoder."
+                    ),
+                ),
                 io.Combo.Input(
-                    "tiny_decoder", options=tiny_decoders.tiny_names(), default=tiny_decoders.NONE,
-                    optional=True, tooltip=(
+                    "frames",
+                    options=list(FRAMES),
+                    default=WHOLE,
+                    tooltip=(
+                        "What IMAGE holds. whole: all frames of the stream. new: those that no CausVid "
+                        "Stream Decode before this one has decoded; only they are computed."
+                    ),
+                ),
+                io.Combo.Input(
+                    "tiny_decoder",
+                    options=tiny_decoders.tiny_names(),
+                    default=tiny_decoders.NONE,
+                    optional=True,
+                    tooltip=(
                         "A taew2_1 or lighttaew2_1 file of models/vae_approx that decodes instead "
                         "of the VAE: many times faster, a little less sharp."
                     ),
                 ),
-                advanced(io.Float.Input(
-                    "decoder_gb", default=2.0, min=0.0, max=1000.0, step=0.1, optional=True,
-                    tooltip=(
-                        "GB of memory that STREAM may carry for the decoder to go on from. 832x480 "
-                        "px take 1.9 GB with the VAE, 0.1 GB with a tiny decoder. What is larger "
-                        "is computed again, with the same result."
-                    ),
-                )),
+                advanced(
+                    io.Float.Input(
+                        "decoder_gb",
+                        default=2.0,
+                        min=0.0,
+                        max=1000.0,
+                        step=0.1,
+                        optional=True,
+                        tooltip=(
+                            "GB of memory that STREAM may carry for the decoder to go on from. 832x480 "
+                            "px take 1.9 GB with the VAE, 0.1 GB with a tiny decoder. What is larger "
+                            "is computed again, with the same result."
+                        ),
+                    )
+                ),
             ],
             outputs=[
-                io.Image.Output("image", display_name="IMAGE", tooltip=(
-                    "The frames, 16 a second."
-                )),
-                CausVidStream.Output("stream_out", display_name="STREAM", tooltip=(
-                    "The same stream, which knows what is decoded; for a node that goes on with it."
-                )),
+                io.Image.Output(
+                    "image", display_name="IMAGE", tooltip=("The frames, 16 a second.")
+                ),
+                CausVidStream.Output(
+                    "stream_out",
+                    display_name="STREAM",
+                    tooltip=(
+                        "The same stream, which knows what is decoded; for a node that goes on with it."
+                    ),
+                ),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def fingerprint_inputs(cls, tiny_decoder: str | None = None, **others: Any) -> str:

@@ -27,16 +27,20 @@ class StreamInfo(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 CausVidStream.Input("stream", tooltip="The stream to look at."),
-                io.Vae.Input("vae", optional=True, tooltip=(
-                    "Decodes the frames of the sheet, which takes a moment. Without it: quick "
-                    "pictures of the latents."
-                )),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip=(
+                        "Decodes the frames of the sheet, which takes a moment. Without it: quick "
+                        "pictures of the latents."
+                    ),
+                ),
             ],
             outputs=[
                 io.String.Output("info", display_name="INFO", tooltip="The text."),
                 io.Image.Output("sheet", display_name="SHEET", tooltip="The contact sheet."),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def execute(cls, stream: StreamState, vae: Any = None) -> io.NodeOutput:

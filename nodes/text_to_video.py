@@ -60,7 +60,14 @@ class TextToVideo(io.ComfyNode):
     ) -> io.NodeOutput:
         inputs.require_size(width, height)
         opened = open_stream(
-            model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
-            recipe=recipe, stream=stream, options=inputs.StreamOptions(**options),
-        )  # fmt: skip
+            model,
+            width=width,
+            height=height,
+            seed=seed,
+            positive=positive,
+            prompts=prompts,
+            recipe=recipe,
+            stream=stream,
+            options=inputs.StreamOptions(**options),
+        )
         return lengthen(opened, seconds=seconds, px_frames=px_frames)

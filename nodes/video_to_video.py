@@ -31,44 +31,80 @@ class VideoToVideo(io.ComfyNode):
             search_aliases=["causvid", "v2v", "sdedit", "restyle", "vid2vid", "streamdiffusion"],
             inputs=[
                 io.Model.Input("model", tooltip="A causal Wan 2.1 text-to-video model."),
-                io.Vae.Input("vae", optional=True, tooltip=(
-                    "The Wan 2.1 VAE that encodes video or images; latents need none."
-                )),
+                io.Vae.Input(
+                    "vae",
+                    optional=True,
+                    tooltip=("The Wan 2.1 VAE that encodes video or images; latents need none."),
+                ),
                 *footage_inputs.footage_inputs("The footage"),
                 *inputs.prompt_inputs(),
                 *inputs.size_inputs(),
-                io.Float.Input("strength", default=0.7, min=0.0, max=1.0, step=0.01, tooltip=(
-                    "The noise level from which every block is made again. 0 gives the footage "
-                    "back, 1 ignores it. 0.4 changes surfaces, 0.7 most things but where they "
-                    "are, 0.9 keeps little more than light and place."
-                )),
+                io.Float.Input(
+                    "strength",
+                    default=0.7,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip=(
+                        "The noise level from which every block is made again. 0 gives the footage "
+                        "back, 1 ignores it. 0.4 changes surfaces, 0.7 most things but where they "
+                        "are, 0.9 keeps little more than light and place."
+                    ),
+                ),
                 inputs.seed_input(),
                 footage_inputs.fit_input(),
-                advanced(io.Float.Input("seconds", default=0.0, min=0.0, max=86400.0, step=0.1,
-                                        tooltip=(
-                    "At most so much of the footage, rounded up to whole blocks. 0: all of it."
-                ))),
-                advanced(io.Float.Input("follow_motion", default=0.0, min=0.0, max=1.0, step=0.05,
-                                        tooltip=(
-                    "Lowers the strength of blocks that move: fast motion keeps its path and "
-                    "leaves no ghosts. At 1 the fastest motion halves the strength; 0.5 is "
-                    "StreamDiffusionV2's range. 0: the same strength throughout."
-                ))),
-                advanced(io.Combo.Input("ending", options=list(ENDINGS), default=HOLD, tooltip=(
-                    "What happens to frames at the end that fill no whole block. repeat last "
-                    "frame: nothing is lost, and PX_FRAMES says where the footage ends. cut off: "
-                    "they are left out."
-                ))),
+                advanced(
+                    io.Float.Input(
+                        "seconds",
+                        default=0.0,
+                        min=0.0,
+                        max=86400.0,
+                        step=0.1,
+                        tooltip=(
+                            "At most so much of the footage, rounded up to whole blocks. 0: all of it."
+                        ),
+                    )
+                ),
+                advanced(
+                    io.Float.Input(
+                        "follow_motion",
+                        default=0.0,
+                        min=0.0,
+                        max=1.0,
+                        step=0.05,
+                        tooltip=(
+                            "Lowers the strength of blocks that move: fast motion keeps its path and "
+                            "leaves no ghosts. At 1 the fastest motion halves the strength; 0.5 is "
+                            "StreamDiffusionV2's range. 0: the same strength throughout."
+                        ),
+                    )
+                ),
+                advanced(
+                    io.Combo.Input(
+                        "ending",
+                        options=list(ENDINGS),
+                        default=HOLD,
+                        tooltip=(
+                            "What happens to frames at the end that fill no whole block. repeat last "
+                            "frame: nothing is lost, and PX_FRAMES says where the footage ends. cut off: "
+                            "they are left out."
+                        ),
+                    )
+                ),
                 *inputs.stream_inputs(),
                 *inputs.option_inputs(),
             ],
             outputs=[
                 *inputs.stream_outputs(),
-                io.Int.Output("px_frames", display_name="PX_FRAMES", tooltip=(
-                    "Frames of the stream up to the end of the footage, without the repeated ones."
-                )),
+                io.Int.Output(
+                    "px_frames",
+                    display_name="PX_FRAMES",
+                    tooltip=(
+                        "Frames of the stream up to the end of the footage, without the repeated ones."
+                    ),
+                ),
             ],
-        )  # fmt: skip
+        )
 
     @classmethod
     def validate_inputs(cls, width: int | None, height: int | None) -> bool | str:
@@ -100,15 +136,27 @@ class VideoToVideo(io.ComfyNode):
         inputs.require_size(width, height)
         footage_inputs.one_of(video, images, latents)
         opened = open_stream(
-            model, width=width, height=height, seed=seed, positive=positive, prompts=prompts,
-            recipe=recipe, stream=stream, options=inputs.StreamOptions(**options),
-        )  # fmt: skip
+            model,
+            width=width,
+            height=height,
+            seed=seed,
+            positive=positive,
+            prompts=prompts,
+            recipe=recipe,
+            stream=stream,
+            options=inputs.StreamOptions(**options),
+        )
         take = Take(width, height, fit, strength, seconds, follow_motion, ending)
         taken = take_footage(opened, take, vae=vae, video=video, images=images, latents=latents)
         made = lengthen(
-            opened, px_frames=taken.px_frames, source=taken.source, strength=taken.strength,
-            source_id=taken.source_id, beside=taken.beside, note=taken.note,
-        )  # fmt: skip
+            opened,
+            px_frames=taken.px_frames,
+            source=taken.source,
+            strength=taken.strength,
+            source_id=taken.source_id,
+            beside=taken.beside,
+            note=taken.note,
+        )
         if isinstance(taken.strength, MotionStrength) and follow_motion:
             used = f"{min(taken.strength.used):.2f} to {max(taken.strength.used):.2f}"
             show(f"{taken.note}. Strength followed the motion, {used}")

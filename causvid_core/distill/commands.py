@@ -139,9 +139,12 @@ def _train_dit(folder: Path, first_weights: Path | None, steps: int) -> None:
 
 
 _TRAIN = {
-    "text": _train_text, "vae": _train_vae, "decoder": _train_decoder, "sketch": _train_sketch,
+    "text": _train_text,
+    "vae": _train_vae,
+    "decoder": _train_decoder,
+    "sketch": _train_sketch,
     "latents": _encode_latents,
-}  # fmt: skip
+}
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

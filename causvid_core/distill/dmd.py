@@ -111,11 +111,7 @@ def generator_loss(sample: Sample, gradient: Gradient) -> Tensor:
 
 
 def critic_loss(
-    critic: Network,
-    sample: Sample,
-    noise: Tensor,
-    timesteps: Tensor,
-    conditioning: Conditioning,
+    critic: Network, sample: Sample, noise: Tensor, timesteps: Tensor, conditioning: Conditioning
 ) -> Tensor:
     """Flow matching on what the student made, which gets no gradient; timesteps [B, parts]."""
     every = _every_frame(timesteps.to(sample.x0.device), critic, sample.x0.shape[2])

@@ -19,16 +19,7 @@ from typing import Any
 from torch import Tensor
 
 from ..stream.container import raw_bytes
-from .shard_file import (
-    KINDS,
-    SUFFIX,
-    Sample,
-    Shard,
-    ShardError,
-    finite,
-    read_shard,
-    write_shard,
-)
+from .shard_file import KINDS, SUFFIX, Sample, Shard, ShardError, finite, read_shard, write_shard
 
 __all__ = ["Sample", "ShardError", "ShardSet", "ShardWriter", "content_key"]
 

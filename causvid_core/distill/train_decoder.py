@@ -65,8 +65,9 @@ def train_decoder(
         return 10 * square + 0.3 * absolute, {"psnr_db": psnr_db(out.detach(), px)}
 
     plan = TrainSettings(settings.steps, settings.seed, warmup_steps=50, ema_decay=0.998)
-    average = train(nn.ModuleDict({"vae": vae}), [optimizer], loss_of_step, plan,
-                    folder / "decoder.pt")  # fmt: skip
+    average = train(
+        nn.ModuleDict({"vae": vae}), [optimizer], loss_of_step, plan, folder / "decoder.pt"
+    )
     return {name.removeprefix("vae."): w.half().contiguous() for name, w in average.items()}
 
 

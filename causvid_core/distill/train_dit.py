@@ -190,10 +190,7 @@ def _optimizers(model: CausalWan, settings: DiTSettings) -> list[torch.optim.Opt
         (matrices if in_block else others).append(parameter)
     return [
         torch.optim.Muon(
-            matrices,
-            lr=settings.matrix_rate,
-            weight_decay=0.01,
-            adjust_lr_fn="match_rms_adamw",
+            matrices, lr=settings.matrix_rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
         ),
         torch.optim.AdamW(others, lr=settings.other_rate, betas=(0.9, 0.98), weight_decay=0.0),
     ]

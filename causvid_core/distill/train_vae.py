@@ -24,10 +24,16 @@ log = logging.getLogger("causvid")
 
 # Layers whose inputs are small enough to look at three frames at once.
 TEMPORAL = (
-    "encoder.downsamples.9.", "encoder.downsamples.10.", "encoder.middle.", "encoder.head.",
-    "decoder.conv1", "decoder.middle.",
-    "decoder.upsamples.0.", "decoder.upsamples.1.", "decoder.upsamples.2.",
-)  # fmt: skip
+    "encoder.downsamples.9.",
+    "encoder.downsamples.10.",
+    "encoder.middle.",
+    "encoder.head.",
+    "decoder.conv1",
+    "decoder.middle.",
+    "decoder.upsamples.0.",
+    "decoder.upsamples.1.",
+    "decoder.upsamples.2.",
+)
 EPSILON = 1e-4
 LATENT_NOISE = 0.1  # of the latents' unit scale: the decoder forgives what sampling leaves
 

@@ -22,10 +22,13 @@ class SketchNet(nn.Module):
         super().__init__()
         drawn = 3 * TIME_SCALE * SPACE_SCALE**2
         self.layers = nn.Sequential(
-            nn.Conv2d(2 * Z_DIM, width, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(width, drawn, 1), nn.PixelShuffle(SPACE_SCALE),
-        )  # fmt: skip
+            nn.Conv2d(2 * Z_DIM, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, drawn, 1),
+            nn.PixelShuffle(SPACE_SCALE),
+        )
         nn.init.constant_(self.layers[4].bias, 0.5)
 
     @classmethod

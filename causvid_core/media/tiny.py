@@ -31,9 +31,12 @@ class MemoryBlock(nn.Module):
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
         self.conv = nn.Sequential(
-            _conv(2 * in_dim, out_dim), nn.ReLU(), _conv(out_dim, out_dim), nn.ReLU(),
+            _conv(2 * in_dim, out_dim),
+            nn.ReLU(),
             _conv(out_dim, out_dim),
-        )  # fmt: skip
+            nn.ReLU(),
+            _conv(out_dim, out_dim),
+        )
         self.skip = nn.Identity()
         if in_dim != out_dim:
             self.skip = nn.Conv2d(in_dim, out_dim, 1, bias=False)
@@ -165,10 +168,7 @@ class TinyDecoder(StreamDecoder):
 
     @classmethod
     def from_file(
-        cls,
-        path: Path,
-        device: torch.device | str = "cpu",
-        dtype: torch.dtype = torch.float32,
+        cls, path: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> TinyDecoder:
         """A decoder from a .pth or .safetensors file; pickles are never run.
 

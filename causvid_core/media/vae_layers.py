@@ -82,9 +82,14 @@ class ResidualBlock(nn.Module):
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
         self.residual = nn.Sequential(
-            RMSNorm(in_dim, 3), nn.SiLU(), CausalConv3d(in_dim, out_dim, 3),
-            RMSNorm(out_dim, 3), nn.SiLU(), nn.Dropout(0.0), CausalConv3d(out_dim, out_dim, 3),
-        )  # fmt: skip
+            RMSNorm(in_dim, 3),
+            nn.SiLU(),
+            CausalConv3d(in_dim, out_dim, 3),
+            RMSNorm(out_dim, 3),
+            nn.SiLU(),
+            nn.Dropout(0.0),
+            CausalConv3d(out_dim, out_dim, 3),
+        )
         self.shortcut = CausalConv3d(in_dim, out_dim, 1) if in_dim != out_dim else nn.Identity()
 
     def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:

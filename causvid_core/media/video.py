@@ -43,9 +43,13 @@ def write_mp4(
             if file is None:
                 height, width = frame.shape[:2]
                 file = VideoFile(
-                    path, VideoSettings(fps=fps), width=width, height=height, scale=scale,
+                    path,
+                    VideoSettings(fps=fps),
+                    width=width,
+                    height=height,
+                    scale=scale,
                     metadata=metadata,
-                )  # fmt: skip
+                )
             file.add(frame[None])
     finally:
         if file is not None:

@@ -54,19 +54,27 @@ class Codec(NamedTuple):
 
 _ALL = ("yuv420p", "yuv420p10le", "yuv422p10le", "yuv444p", "yuv444p10le")
 
-CODECS: MappingProxyType[str, Codec] = MappingProxyType({
-    "h264": Codec("libx264", ".mp4", (42, 10), _ALL, {"tune": "zerolatency"}),
-    "h265": Codec(
-        "libx265", ".mp4", (46, 13), _ALL,
-        {"tune": "zerolatency", "x265-params": "log-level=error"},
-        "hvc1",  # by which Apple's players know it
-    ),
-    "vp9": Codec(
-        "libvpx-vp9", ".webm", (60, 16), _ALL,
-        {"b": "0", "lag-in-frames": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
-    ),
-    "prores": Codec("prores_ks", ".mov", None, ("yuv422p10le", "yuv444p10le"), {}, None),
-})  # fmt: skip
+CODECS: MappingProxyType[str, Codec] = MappingProxyType(
+    {
+        "h264": Codec("libx264", ".mp4", (42, 10), _ALL, {"tune": "zerolatency"}),
+        "h265": Codec(
+            "libx265",
+            ".mp4",
+            (46, 13),
+            _ALL,
+            {"tune": "zerolatency", "x265-params": "log-level=error"},
+            "hvc1",  # by which Apple's players know it
+        ),
+        "vp9": Codec(
+            "libvpx-vp9",
+            ".webm",
+            (60, 16),
+            _ALL,
+            {"b": "0", "lag-in-frames": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
+        ),
+        "prores": Codec("prores_ks", ".mov", None, ("yuv422p10le", "yuv444p10le"), {}, None),
+    }
+)
 
 _PRORES_PROFILES = (0, 1, 2, 3)  # proxy, LT, standard, HQ
 _PRORES_4444 = 4

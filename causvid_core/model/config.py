@@ -15,9 +15,14 @@ HEAD_DIM = 128
 """Head width of every published Wan; a state dict does not say it, so loaders assume it."""
 
 _TOP_LEVEL = {
-    "patch_embedding", "text_embedding", "time_embedding", "time_projection", "blocks", "head",
+    "patch_embedding",
+    "text_embedding",
+    "time_embedding",
+    "time_projection",
+    "blocks",
+    "head",
     "img_emb",
-}  # fmt: skip
+}
 _IN_BLOCK = {"modulation", "norm1", "norm2", "norm3", "self_attn", "cross_attn", "ffn"}
 _RELATIVES = {
     "vace": "a VACE model (it has control blocks of its own)",

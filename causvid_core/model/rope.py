@@ -34,10 +34,7 @@ class Rotary:
         by_frame = _turns(positions, self._temporal).to(self._device, non_blocking=True)
         frames, tokens = len(positions), self._spatial.shape[0]
         table = torch.cat(
-            (
-                by_frame[:, None].expand(-1, tokens, -1),
-                self._spatial[None].expand(frames, -1, -1),
-            ),
+            (by_frame[:, None].expand(-1, tokens, -1), self._spatial[None].expand(frames, -1, -1)),
             dim=-1,
         )
         return table.flatten(0, 1).unsqueeze(1)

@@ -82,9 +82,12 @@ class ImageEmbedding(nn.Module):
         super().__init__()
         width = config.image_dim
         self.proj = nn.Sequential(
-            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(),
-            nn.Linear(width, config.dim), nn.LayerNorm(config.dim),
-        )  # fmt: skip
+            nn.LayerNorm(width),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.Linear(width, config.dim),
+            nn.LayerNorm(config.dim),
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, tokens, image_dim] -> [B, tokens, dim]."""

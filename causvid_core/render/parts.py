@@ -80,9 +80,12 @@ def load_parts(sources: Sources) -> Parts:
     encode = embeddings(sources.context) if sources.context else mini.TextEncoder.load().encode
     vae = load_vae(sources.vae or mini.weights_path("vae"))
     model = load_model(
-        sources.checkpoint or mini.weights_path("dit"), device=sources.device,
-        dtype=sources.dtype, lora=sources.lora, lora_strength=sources.lora_strength,
-    )  # fmt: skip
+        sources.checkpoint or mini.weights_path("dit"),
+        device=sources.device,
+        dtype=sources.dtype,
+        lora=sources.lora,
+        lora_strength=sources.lora_strength,
+    )
     vae = vae.to(sources.device, torch.float32 if of_mini else sources.dtype)
     return Parts(model, vae, presets[name], encode, torch.device(sources.device))
 

@@ -19,11 +19,7 @@ class ProgressLine:
     """
 
     def __init__(
-        self,
-        out: TextIO,
-        blocks: int,
-        steps: int,
-        clock: Callable[[], float] = time.monotonic,
+        self, out: TextIO, blocks: int, steps: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._out, self._clock = out, clock
         self._terminal = out.isatty()

@@ -76,9 +76,8 @@ def _rendered(
     width, height = state.width * SPACE_SCALE, state.height * SPACE_SCALE
     scale = arguments.scale or max(1, -(-SMALLEST_SHOWN_PX // min(width, height)))
     file = VideoFile(
-        out, settings, width=width, height=height, scale=scale,
-        metadata=_metadata(arguments, job),
-    )  # fmt: skip
+        out, settings, width=width, height=height, scale=scale, metadata=_metadata(arguments, job)
+    )
     steps = len(state.recipe.timesteps)
     progress = None if arguments.quiet else ProgressLine(sys.stderr, job.blocks, steps)
     sheet = _Sheet(arguments.sheet, job.wanted)
@@ -96,10 +95,19 @@ def _rendered(
         with Film(parts.decoder(), parts.device, give, deep=is_deep(settings.pixel_format)) as film:
             try:
                 film.begin(state, state.blocks if arguments.resume else 0, stop.check)
-                with closing(rollout(
-                    parts.model, state, job.context, job.blocks, job.source, arguments.strength,
-                    on_step=on_step, switch=arguments.mode, store=store,
-                )) as blocks:  # fmt: skip
+                with closing(
+                    rollout(
+                        parts.model,
+                        state,
+                        job.context,
+                        job.blocks,
+                        job.source,
+                        arguments.strength,
+                        on_step=on_step,
+                        switch=arguments.mode,
+                        store=store,
+                    )
+                ) as blocks:
                     for block in blocks:
                         film.add(block)
                         state = block.state
@@ -134,8 +142,11 @@ def _told(arguments: argparse.Namespace, job: Job, made: Rendered, out: Path) ->
     path = _stream_path(arguments, out)
     _save(made.state, path)
     print(path)
-    print(f"stopped after block {new} of {job.blocks}; go on with\n"
-          f"{_continuation(arguments, job, made.state, path)}", file=sys.stderr)  # fmt: skip
+    print(
+        f"stopped after block {new} of {job.blocks}; go on with\n"
+        f"{_continuation(arguments, job, made.state, path)}",
+        file=sys.stderr,
+    )
     return STOPPED
 
 
@@ -166,10 +177,26 @@ def _continuation(arguments: argparse.Namespace, job: Job, state: StreamState, p
     done = state.px_frames - job.state.px_frames
     words = ["python", "-m", "causvid_core", "render", "--resume", str(path)]
     same = (
-        "prompt", "schedule", "mode", "video", "strength", "fit", "scale", "codec", "quality",
-        "fps", "pixel_format", "checkpoint", "lora", "lora_strength", "vae", "context", "recipe",
-        "device", "dtype",
-    )  # fmt: skip
+        "prompt",
+        "schedule",
+        "mode",
+        "video",
+        "strength",
+        "fit",
+        "scale",
+        "codec",
+        "quality",
+        "fps",
+        "pixel_format",
+        "checkpoint",
+        "lora",
+        "lora_strength",
+        "vae",
+        "context",
+        "recipe",
+        "device",
+        "dtype",
+    )
     for name in same:
         value = getattr(arguments, name)
         if value is not None and value != arguments.defaults[name]:
@@ -215,9 +242,15 @@ def _sources(arguments: argparse.Namespace) -> Sources:
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = arguments.dtype or ("float32" if device == "cpu" else "bfloat16")
     return Sources(
-        arguments.checkpoint, arguments.lora, arguments.lora_strength, arguments.vae,
-        arguments.context, arguments.recipe, device, getattr(torch, dtype),
-    )  # fmt: skip
+        arguments.checkpoint,
+        arguments.lora,
+        arguments.lora_strength,
+        arguments.vae,
+        arguments.context,
+        arguments.recipe,
+        device,
+        getattr(torch, dtype),
+    )
 
 
 class _Sheet:

@@ -24,8 +24,10 @@ def blend(contexts: Sequence[Tensor], weights: Sequence[float], how: str = "line
     if how not in INTERPOLATIONS:
         raise ValueError(f"interpolation is {how!r}; choose one of {', '.join(INTERPOLATIONS)}")
     if len(contexts) != len(weights) or not contexts or min(weights) <= 0:
-        raise ValueError(f"the weights of {len(contexts)} prompts are {list(weights)}; give each "
-                         "prompt one above 0")  # fmt: skip
+        raise ValueError(
+            f"the weights of {len(contexts)} prompts are {list(weights)}; give each "
+            "prompt one above 0"
+        )
     aligned = _aligned(contexts)
     mixed, total = aligned[0], float(weights[0])
     for context, weight in zip(aligned[1:], weights[1:], strict=True):

@@ -44,16 +44,18 @@ def headline(state: StreamState) -> str:
 
 def describe(state: StreamState) -> str:
     """All that a stream holds, several lines."""
-    return "\n".join((
-        headline(state),
-        f"{state.frames} latent frames of {state.width}x{state.height}, "
-        f"{_size(sum(block.latents.nbytes for block in state.history))}",
-        f"Made by the model with the fingerprint {state.model}",
-        f"Recipe: {describe_recipe(state.recipe)}",
-        *_prompt_lines(state),
-        f"Keys and values: {_cache(state)}",
-        f"Decoded: {_decoded(state)}",
-    ))  # fmt: skip
+    return "\n".join(
+        (
+            headline(state),
+            f"{state.frames} latent frames of {state.width}x{state.height}, "
+            f"{_size(sum(block.latents.nbytes for block in state.history))}",
+            f"Made by the model with the fingerprint {state.model}",
+            f"Recipe: {describe_recipe(state.recipe)}",
+            *_prompt_lines(state),
+            f"Keys and values: {_cache(state)}",
+            f"Decoded: {_decoded(state)}",
+        )
+    )
 
 
 def describe_recipe(recipe: Recipe) -> str:

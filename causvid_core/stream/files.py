@@ -36,9 +36,7 @@ _SNIFFED_BYTES = 64 * 1024
 
 
 def save_stream(
-    state: StreamState,
-    path: str | os.PathLike[str],
-    notes: Mapping[str, str] | None = None,
+    state: StreamState, path: str | os.PathLike[str], notes: Mapping[str, str] | None = None
 ) -> None:
     """Write a state to a file, with its keys and values when it has a snapshot.
 

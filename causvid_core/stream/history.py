@@ -25,10 +25,7 @@ class History:
     """
 
     def __init__(
-        self,
-        blocks: tuple[StreamBlock, ...],
-        device: torch.device,
-        store: DiskStore | None = None,
+        self, blocks: tuple[StreamBlock, ...], device: torch.device, store: DiskStore | None = None
     ) -> None:
         self._settled = list(blocks)
         self._store = store

@@ -190,9 +190,12 @@ def _generate(
             if index == last:
                 session.close()
             yield Block(
-                x0, index, span.first, session.switch,
+                x0,
+                index,
+                span.first,
+                session.switch,
                 lambda count=index + 1: session.state_after(count),
-            )  # fmt: skip
+            )
 
 
 def _noise_of(

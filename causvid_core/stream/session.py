@@ -143,10 +143,7 @@ class Session:
     def state_after(self, blocks: int) -> StreamState:
         """The state once `blocks` blocks of the stream are finished."""
         return self.state._replace(
-            history=self.history.take(blocks),
-            snapshot=None,
-            live=self.live,
-            switch=CARRY,
+            history=self.history.take(blocks), snapshot=None, live=self.live, switch=CARRY
         )
 
     def constant(self, value: float) -> Tensor:

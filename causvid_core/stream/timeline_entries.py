@@ -162,8 +162,10 @@ def _starts(entries: Sequence[Entry], plan: Plan, defaults: Defaults) -> list[in
                 f"{math.floor(position)}, but the one before it, in line "
                 f"{entries[number - 1].line}, at frame {math.floor(before)}",
                 "times that rise from line to line",
-                entry.line, entry.column, "",
-            )  # fmt: skip
+                entry.line,
+                entry.column,
+                "",
+            )
         positions.append(position)
     return [math.floor(position) for position in positions]
 

@@ -119,9 +119,11 @@ class _Reader:
         if mode not in SWITCHES:
             problem = f'"{_short(self._line[begin : end + 1])}" is no mode'
             raise self._error(
-                problem, f'one of {choices} (a prompt that begins like this needs "0:" before it)',
-                begin, end + 1,
-            )  # fmt: skip
+                problem,
+                f'one of {choices} (a prompt that begins like this needs "0:" before it)',
+                begin,
+                end + 1,
+            )
         self._at = end + 1
         return mode
 
@@ -137,9 +139,11 @@ class _Reader:
             raise self._error("times count from the beginning of the video", expected, begin)
         if any(len(digits) > _DIGITS for digits in re.findall(r"[0-9]+", found[0])):
             raise self._error(
-                f'"{_short(found[0])}" is too long a number', f"up to {_DIGITS} digits", begin,
+                f'"{_short(found[0])}" is too long a number',
+                f"up to {_DIGITS} digits",
+                begin,
                 found.end(),
-            )  # fmt: skip
+            )
         if found["clock"]:
             return Moment(self._clock(found), "clock")
         return self._counted(found)
@@ -152,8 +156,9 @@ class _Reader:
             raise self._error(
                 f'"{found["clock"]}" is no time of a clock',
                 "minutes and seconds of two digits up to 59, such as 1:05 or 1:02:03.5",
-                found.start(), found.end(),
-            )  # fmt: skip
+                found.start(),
+                found.end(),
+            )
         seconds = Fraction(0)
         for field in fields:
             seconds = seconds * 60 + Fraction(field)
@@ -167,16 +172,19 @@ class _Reader:
                 f'"{_short(behind)}" is no unit of time' if not prefix else "two units",
                 "s (or nothing) for seconds, min, f for frames or b for blocks; a prompt that "
                 'begins with a number needs "0:" before it',
-                found.start("unit"), found.end("unit"),
-            )  # fmt: skip
+                found.start("unit"),
+                found.end("unit"),
+            )
         unit = UNITS[(prefix or behind or "s").casefold()]
         number = found["number"].replace(",", ".")
         amount = Fraction(f"0{number}") * (60 if unit == "clock" else 1)
         if unit in _WHOLE and amount.denominator != 1:
             raise self._error(
-                f'"{found[0]}" is a part of one', f"whole {_WHOLE[unit]}", found.start(),
+                f'"{found[0]}" is a part of one',
+                f"whole {_WHOLE[unit]}",
+                found.start(),
                 found.end(),
-            )  # fmt: skip
+            )
         return Moment(amount, unit)
 
     def _error(

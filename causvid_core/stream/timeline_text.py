@@ -48,8 +48,9 @@ def parse_timeline(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
     """
     lines, below = _lines(text)
     if not lines:
-        raise TimelineError("there is no prompt", "one scene a line, such as "
-                            '"0: a red circle"', 1, 1, "")  # fmt: skip
+        raise TimelineError(
+            "there is no prompt", 'one scene a line, such as "0: a red circle"', 1, 1, ""
+        )
     if not _has_marks(lines):
         return Script((_one_prompt(lines),), below)
     entries = tuple(_entry(line) for line in lines)
@@ -70,8 +71,10 @@ def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry,
             raise TimelineError(
                 f'"{_short(rest)}" stands behind the time',
                 "times only, one a line: the prompts come from the sockets",
-                line.number, 1 + line.text.index(rest, head.end), rest,
-            )  # fmt: skip
+                line.number,
+                1 + line.text.index(rest, head.end),
+                rest,
+            )
         entries.append(
             Entry(head.start, (), head.transition, head.mode, line=line.number, column=column)
         )
@@ -84,8 +87,9 @@ def format_timeline(script: Script) -> str:
     heads = [_head(entry) for entry in script.entries]
     prompts = [_prompts(entry.prompts) for entry in script.entries]
     alone = len(heads) == 1
-    if not heads[0] and (is_headed(prompts[0]) or not alone and
-                         (not any(heads) or is_like_time(prompts[0]))):  # fmt: skip
+    if not heads[0] and (
+        is_headed(prompts[0]) or not alone and (not any(heads) or is_like_time(prompts[0]))
+    ):
         heads[0] = "0s"
     lines: list[str] = []
     for entry, head, prompt in zip(script.entries, heads, prompts, strict=True):
@@ -144,8 +148,10 @@ def _entry(line: _Line) -> Entry:
         raise TimelineError(
             f'"{_short(line.text.strip())}" begins like a time, without a colon and a space',
             'a time, a colon and the prompt, such as "0: 3 dogs run"',
-            line.number, column, line.text.strip(),
-        )  # fmt: skip
+            line.number,
+            column,
+            line.text.strip(),
+        )
     else:
         marks = (None, _parts(line.text, [(0, line.number, 0)]), None, None)
     return Entry(*marks, line.comment, line.above, line.number, column)
@@ -187,21 +193,26 @@ def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str
             if weight <= 0 or (len(spans) == 1 and weight != 1):
                 lone = weight > 0
                 raise error(
-                    f'"{found[1]}" weighs a prompt that stands alone' if lone
+                    f'"{found[1]}" weighs a prompt that stands alone'
+                    if lone
                     else f'the weight "{_short(found[1])}" is not above 0',
-                    "another prompt behind a bar, such as \"0.7 * a star | 0.3 * a ring\"" if lone
+                    'another prompt behind a bar, such as "0.7 * a star | 0.3 * a ring"'
+                    if lone
                     else "a weight such as 0.7",
-                    found.start(1), found[1],
-                )  # fmt: skip
+                    found.start(1),
+                    found[1],
+                )
         text = body[text_start:end].strip()
         if not text:
             bars = len(spans) > 1
             raise error(
                 "there is no prompt beside the bar" if bars else "the prompt is empty",
-                'a prompt on both sides (write "\\|" for a bar in a prompt)' if bars
+                'a prompt on both sides (write "\\|" for a bar in a prompt)'
+                if bars
                 else "what is to be seen, behind the colon",
-                min(start, max(len(body) - 1, 0)), body.strip(),
-            )  # fmt: skip
+                min(start, max(len(body) - 1, 0)),
+                body.strip(),
+            )
         parts.append((_ESCAPED.sub(r"\1", text), weight))
     return tuple(parts)
 
@@ -244,8 +255,11 @@ def _refuse_order(entry: Entry, same: bool, before: Entry) -> None:
     untimed = "" if before.start else ", which has no time and follows the one before it"
     raise TimelineError(
         f'"{typed}" {relation} the scene in line {before.line}{untimed}',
-        "times that rise from line to line", entry.line, entry.column, typed,
-    )  # fmt: skip
+        "times that rise from line to line",
+        entry.line,
+        entry.column,
+        typed,
+    )
 
 
 def _head(entry: Entry) -> str:

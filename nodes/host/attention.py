@@ -23,7 +23,11 @@ class HostAttention:
         if bias is not None:
             bias = bias.expand(q.shape[0], -1, q.shape[1], -1)
         out = optimized_attention(
-            q.flatten(2), k.flatten(2), v.flatten(2), heads=heads, mask=bias,
+            q.flatten(2),
+            k.flatten(2),
+            v.flatten(2),
+            heads=heads,
+            mask=bias,
             transformer_options=self._options,
-        )  # fmt: skip
+        )
         return out.unflatten(2, (heads, -1))

@@ -24,24 +24,37 @@ SOCKETS = ("video", "images", "latents")
 def footage_inputs(what: str) -> list[Any]:
     """The sockets VIDEO, IMAGE and LATENT, of which one is connected."""
     return [
-        io.Video.Input("video", optional=True, tooltip=(
-            f"{what}, from Load Video. Any frame rate and size; read while it is needed."
-        )),
-        io.Image.Input("images", optional=True, tooltip=(
-            f"{what}, as a batch of images at 16 frames per second; instead of video."
-        )),
-        io.Latent.Input("latents", optional=True, tooltip=(
-            f"{what}, as a Wan latent, such as that of another CausVid node; instead of video."
-        )),
-    ]  # fmt: skip
+        io.Video.Input(
+            "video",
+            optional=True,
+            tooltip=(f"{what}, from Load Video. Any frame rate and size; read while it is needed."),
+        ),
+        io.Image.Input(
+            "images",
+            optional=True,
+            tooltip=(f"{what}, as a batch of images at 16 frames per second; instead of video."),
+        ),
+        io.Latent.Input(
+            "latents",
+            optional=True,
+            tooltip=(
+                f"{what}, as a Wan latent, such as that of another CausVid node; instead of video."
+            ),
+        ),
+    ]
 
 
 def fit_input() -> Any:
     """`fit`, for pictures of another size."""
-    return io.Combo.Input("fit", options=list(FITS), default=FITS[0], tooltip=(
-        "What happens to pictures of another shape. crop: fills the frame and cuts off what stands "
-        "out. pad: shows everything between black bars. stretch: changes the proportions."
-    ))  # fmt: skip
+    return io.Combo.Input(
+        "fit",
+        options=list(FITS),
+        default=FITS[0],
+        tooltip=(
+            "What happens to pictures of another shape. crop: fills the frame and cuts off what stands "
+            "out. pad: shows everything between black bars. stretch: changes the proportions."
+        ),
+    )
 
 
 def one_of(video: Any, images: Tensor | None, latents: Any) -> None:

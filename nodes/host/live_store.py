@@ -104,8 +104,10 @@ class LiveStore:
         with self._lock:
             for shown in self._streams:
                 if (shown.client_id, shown.prompt_id, shown.node_id) == (
-                    client_id, prompt_id, node_id,
-                ):  # fmt: skip
+                    client_id,
+                    prompt_id,
+                    node_id,
+                ):
                     return shown.facts, list(_fitting(shown.pictures, px_frame, limit_bytes))
         return None
 

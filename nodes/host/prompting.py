@@ -79,38 +79,62 @@ def understood(prompts: PromptTimeline) -> str:
 def schedule_inputs() -> list[Any]:
     """What every schedule has for those of its lines that say nothing; see `Defaults`."""
     return [
-        io.Combo.Input("mode", options=list(SWITCHES), default="recache", tooltip=(
-            "What happens to what the stream remembers when a prompt takes over, unless its line "
-            "says otherwise. carry: nothing, the picture turns to the new prompt by itself. "
-            "recache: the memory is rewritten under the new prompt. flush: only the first and the "
-            "last frames are kept. cut: a new scene."
-        )),
-        io.Float.Input("transition", default=0.0, min=0.0, max=600.0, step=0.1, tooltip=(
-            "Seconds over which one prompt fades into the next, unless its line says otherwise; "
-            "rounded up to whole blocks."
-        )),
-        io.Combo.Input("interpolation", options=list(INTERPOLATIONS), default="linear",
-                       tooltip=(
-            "How prompts are mixed while they fade, and by weights. linear: the mean. spherical: "
-            "along an arc, which keeps the embeddings' strength."
-        )),
-        io.Float.Input("scene_seconds", default=SCENE_SECONDS, min=0.1, max=3600.0, step=0.1,
-                       tooltip=(
-            "How long after the prompt before it one without a time begins."
-        )),
-    ]  # fmt: skip
+        io.Combo.Input(
+            "mode",
+            options=list(SWITCHES),
+            default="recache",
+            tooltip=(
+                "What happens to what the stream remembers when a prompt takes over, unless its line "
+                "says otherwise. carry: nothing, the picture turns to the new prompt by itself. "
+                "recache: the memory is rewritten under the new prompt. flush: only the first and the "
+                "last frames are kept. cut: a new scene."
+            ),
+        ),
+        io.Float.Input(
+            "transition",
+            default=0.0,
+            min=0.0,
+            max=600.0,
+            step=0.1,
+            tooltip=(
+                "Seconds over which one prompt fades into the next, unless its line says otherwise; "
+                "rounded up to whole blocks."
+            ),
+        ),
+        io.Combo.Input(
+            "interpolation",
+            options=list(INTERPOLATIONS),
+            default="linear",
+            tooltip=(
+                "How prompts are mixed while they fade, and by weights. linear: the mean. spherical: "
+                "along an arc, which keeps the embeddings' strength."
+            ),
+        ),
+        io.Float.Input(
+            "scene_seconds",
+            default=SCENE_SECONDS,
+            min=0.1,
+            max=3600.0,
+            step=0.1,
+            tooltip=("How long after the prompt before it one without a time begins."),
+        ),
+    ]
 
 
 def schedule_outputs() -> list[Any]:
     """PROMPTS, and what was understood."""
     return [
-        CausVidPrompts.Output("prompts", display_name="PROMPTS", tooltip=(
-            "For prompts of the nodes that make a stream."
-        )),
-        io.String.Output("understood", display_name="TEXT", tooltip=(
-            "What was understood: which blocks each prompt comes to."
-        )),
-    ]  # fmt: skip
+        CausVidPrompts.Output(
+            "prompts",
+            display_name="PROMPTS",
+            tooltip=("For prompts of the nodes that make a stream."),
+        ),
+        io.String.Output(
+            "understood",
+            display_name="TEXT",
+            tooltip=("What was understood: which blocks each prompt comes to."),
+        ),
+    ]
 
 
 def check_text(

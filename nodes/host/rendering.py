@@ -71,16 +71,28 @@ def continue_stream(
     switches = switches_ahead(bound, state, rendering.context, rendering.switch, blocks)
     progress = RolloutProgress(view, first, steps_ahead(state, switches))
     needed = stream_memory_bytes(
-        state.recipe, bound.config, state.height, state.width, state.batch, bound.dtype,
+        state.recipe,
+        bound.config,
+        state.height,
+        state.width,
+        state.batch,
+        bound.dtype,
         latent_frames=Plan.of(state.recipe).frames_before(first + blocks),
-    )  # fmt: skip
+    )
     last = None
     try:
         with placed(model, max(0, needed - handover.held_bytes(state)), rendering.beside):
             made = rollout(
-                bound, state, rendering.context, blocks, rendering.source, rendering.strength,
-                on_step=progress, switch=rendering.switch, store=rendering.store,
-            )  # fmt: skip
+                bound,
+                state,
+                rendering.context,
+                blocks,
+                rendering.source,
+                rendering.strength,
+                on_step=progress,
+                switch=rendering.switch,
+                store=rendering.store,
+            )
             with listening as on_block, closing(made) as run:
                 for last in run:
                     view.block(last)

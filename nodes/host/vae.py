@@ -78,10 +78,12 @@ class StreamVAE:
         What the host keeps elsewhere, as it may when memory is short, is copied to the device.
         """
         dtype = self._vae.vae_dtype
-        return WanVAE.sharing({
-            name: p if (p.device, p.dtype) == (self.device, dtype) else p.to(self.device, dtype)
-            for name, p in self._tree.named_parameters()
-        })  # fmt: skip
+        return WanVAE.sharing(
+            {
+                name: p if (p.device, p.dtype) == (self.device, dtype) else p.to(self.device, dtype)
+                for name, p in self._tree.named_parameters()
+            }
+        )
 
     def encode(self, px: Tensor) -> Tensor:
         """Px frames `[T, H, W, 3]` in 0..1 to normalised latents `[1, 16, t, h, w]` on the CPU.

@@ -36,11 +36,18 @@ def slow_workflow(host: Host, px_frames: int, widgets: dict[str, Any] | None = N
     kept[0]["outputs"][2]["links"] = []
     kept[2]["widgets_values"][0:6] = [64, 64, 2.0, next(SEEDS), "fixed", px_frames]
     saving = {
-        "id": 8, "type": "SaveLatent", "pos": [1180, 60], "size": [270, 58], "mode": 0,
-        "flags": {}, "order": 3, "properties": {}, "widgets_values": ["player"],
+        "id": 8,
+        "type": "SaveLatent",
+        "pos": [1180, 60],
+        "size": [270, 58],
+        "mode": 0,
+        "flags": {},
+        "order": 3,
+        "properties": {},
+        "widgets_values": ["player"],
         "inputs": [{"name": "samples", "type": "LATENT", "link": 4}],
         "outputs": [{"name": "samples", "type": "LATENT", "links": []}],
-    }  # fmt: skip
+    }
     links = [link for link in workflow["links"] if link[0] in (1, 2, 3)]
     workflow["nodes"], workflow["links"] = [*kept, saving], [*links, [4, 3, 1, 8, 0, "LATENT"]]
     return workflow

@@ -10,12 +10,65 @@ from causvid_core.stream.timeline_entries import SCENE_SECONDS
 
 CORE_TEST = Path(__file__).resolve().parents[1] / "core" / "test_timeline_text.py"
 SIGNS = [
-    "0", "3s", "1:05", ": ", "：", "~", "[", "cut", "]", "[cut]", "|", "*", "#", " #", "\\", "-",
-    "+", "b", "f", "min", "9", " ", "\t", "\n", "\r", "\r\n", "red", "0.5", ",", "１", "é",
-    "\u3000", "\x85", "\x1c", "\ufeff", "😀", "\u017f", "\u212a", "²", "五", "_", "〜",
-    "【flush】", "block 2", "12", "0:", "~1s", "~2b", "[Recache]", "12f:", "b3:", "99999999999",
-    ".5", "1,5", "×", "＊", "−", "\u2028",
-]  # fmt: skip
+    "0",
+    "3s",
+    "1:05",
+    ": ",
+    "：",
+    "~",
+    "[",
+    "cut",
+    "]",
+    "[cut]",
+    "|",
+    "*",
+    "#",
+    " #",
+    "\\",
+    "-",
+    "+",
+    "b",
+    "f",
+    "min",
+    "9",
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "\r\n",
+    "red",
+    "0.5",
+    ",",
+    "１",
+    "é",
+    "\u3000",
+    "\x85",
+    "\x1c",
+    "\ufeff",
+    "😀",
+    "\u017f",
+    "\u212a",
+    "²",
+    "五",
+    "_",
+    "〜",
+    "【flush】",
+    "block 2",
+    "12",
+    "0:",
+    "~1s",
+    "~2b",
+    "[Recache]",
+    "12f:",
+    "b3:",
+    "99999999999",
+    ".5",
+    "1,5",
+    "×",
+    "＊",
+    "−",
+    "\u2028",
+]
 BODIES = ["a dog", "a | b", "2 * a | 0.5*b", "😀 a #c", " a\\|b\\#", " 3 x", "1 * z", "0.5 * z"]
 HAND_WRITTEN = [
     "0: a\n3s ~1s [cut]: b # c\n\n# d\n 12b[FLUSH]~2: e\nf",
@@ -67,10 +120,22 @@ def mistyped(rng: random.Random) -> str:
     text, clock = "", 0
     for _ in range(rng.randint(1, 5)):
         clock += rng.randint(rng.random() > 0.1, 40)
-        text += rng.choice([
-            f"{clock}", f"{clock}s", f"{clock * 16}f", f"{clock}.25 sec", f"b{clock}", "", "",
-            f"{clock // 60}:{clock % 60:02}", f"{clock} blocks", f"{clock}min", "[cut]", "~2b",
-        ])  # fmt: skip
+        text += rng.choice(
+            [
+                f"{clock}",
+                f"{clock}s",
+                f"{clock * 16}f",
+                f"{clock}.25 sec",
+                f"b{clock}",
+                "",
+                "",
+                f"{clock // 60}:{clock % 60:02}",
+                f"{clock} blocks",
+                f"{clock}min",
+                "[cut]",
+                "~2b",
+            ]
+        )
         text += rng.choice(["", "", "", " ~1s", " ~0,5", "[flush]", " [ CARRY ] ", " ~3f [cut]"])
         text += rng.choice([":", ": ", "：", ": ", ": ", " "]) + rng.choice(BODIES)
         text += rng.choice(["\n", "\r\n", " # c\n", "\n\n", "\n# c\n"])

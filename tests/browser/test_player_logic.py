@@ -22,27 +22,38 @@ def run(page: Any, host: Host, code: str) -> Any:
 
 
 def test_frames_stand_until_the_next_one_however_they_come(page: Any, host: Host) -> None:
-    result = run(page, host, """
+    result = run(
+        page,
+        host,
+        """
         const stream = new FrameStream(facts);
         stream.add(event([13, 17], {next_px_frame: 21}));
         stream.add(event([9, 13], {next_px_frame: 17}));  // late, and one of them again
         const found = [8, 9, 12, 13, 16, 17, 99].map(at => stream.px[stream.indexAt(at)]);
         return {found, px: stream.px, reached: stream.reached, end: stream.end};
-    """)  # fmt: skip
+    """,
+    )
     assert result == {
-        "found": [9, 9, 9, 13, 13, 17, 17], "px": [9, 13, 17], "reached": 21, "end": 45,
-    }  # fmt: skip
+        "found": [9, 9, 9, 13, 13, 17, 17],
+        "px": [9, 13, 17],
+        "reached": 21,
+        "end": 45,
+    }
 
 
 def test_memory_is_bounded_by_thinning(page: Any, host: Host) -> None:
-    result = run(page, host, """
+    result = run(
+        page,
+        host,
+        """
         const stream = new FrameStream(facts);
         const size = 4 * 1024 * 1024;
         for (let px = 9; px < 129; px++) stream.add(event([px], {size, next_px_frame: px + 1}));
         const gaps = stream.px.slice(1).map((px, i) => px - stream.px[i]);
         const bytes = stream.images.reduce((sum, blob) => sum + blob.size, 0);
         return {bytes, counted: stream.bytes, newest: stream.newest, widest: Math.max(...gaps)};
-    """)  # fmt: skip
+    """,
+    )
     assert result["bytes"] == result["counted"] <= 64 * 1024 * 1024
     assert result["newest"] == 128 and result["widest"] <= 32
 
@@ -50,7 +61,10 @@ def test_memory_is_bounded_by_thinning(page: Any, host: Host) -> None:
 def test_it_waits_at_the_end_while_frames_are_made_and_loops_afterwards(
     page: Any, host: Host
 ) -> None:
-    result = run(page, host, """
+    result = run(
+        page,
+        host,
+        """
         const stream = new FrameStream(facts);
         stream.add(event([9, 13, 17]));
         const playback = new Playback(stream);
@@ -67,7 +81,8 @@ def test_it_waits_at_the_end_while_frames_are_made_and_loops_afterwards(
         playback.loop = false;
         playback.advance(60); look();
         return {seen, playing: playback.playing};
-    """)  # fmt: skip
+    """,
+    )
     positions = result["seen"]
     assert positions[0] == [17, False] and positions[1] == [20, True]
     assert positions[2] == [24, False]
@@ -80,7 +95,10 @@ def test_it_waits_at_the_end_while_frames_are_made_and_loops_afterwards(
 def test_streams_of_a_page_are_bounded_and_a_new_run_replaces_the_old(
     page: Any, host: Host
 ) -> None:
-    result = run(page, host, """
+    result = run(
+        page,
+        host,
+        """
         const {Streams} = await import(`${base}/streams.js`);
         const streams = new Streams();
         const first = streams.of(facts);
@@ -88,5 +106,6 @@ def test_streams_of_a_page_are_bounded_and_a_new_run_replaces_the_old(
         const next = streams.of({...facts, prompt_id: 'q'});
         for (let i = 0; i < 40; i++) streams.of({...facts, node_id: `n${i}`});
         return {same, replaced: next !== first, count: streams.all().length};
-    """)  # fmt: skip
+    """,
+    )
     assert result == {"same": True, "replaced": True, "count": 16}

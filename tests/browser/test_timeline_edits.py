@@ -51,8 +51,14 @@ EDIT = """async cases => {
         }
     });
 }"""
-PARTS = {"start": "start", "time": "start", "fade": "transition", "length": "transition",
-         "mode": "mode", "prompt": "prompts"}  # fmt: skip
+PARTS = {
+    "start": "start",
+    "time": "start",
+    "fade": "transition",
+    "length": "transition",
+    "mode": "mode",
+    "prompt": "prompts",
+}
 
 
 def test_a_change_says_what_was_meant_and_leaves_the_rest(page: Any) -> None:
@@ -82,11 +88,15 @@ def any_change(rng: random.Random) -> tuple[str, str, int, Any] | None:
     last = max(placed.first for placed in lay_out(entries, PLAN, Defaults()))
     change = rng.choice(["start", "time", "fade", "length", "mode", "prompt", "remove", "add"])
     value = {
-        "start": rng.randint(0, last + 20), "add": rng.randint(0, last + 20),
-        "time": rng.uniform(0, 12 * last + 200), "fade": rng.randint(0, 6),
-        "length": rng.uniform(0, 100), "mode": rng.choice([*SWITCHES, None]), "remove": None,
+        "start": rng.randint(0, last + 20),
+        "add": rng.randint(0, last + 20),
+        "time": rng.uniform(0, 12 * last + 200),
+        "fade": rng.randint(0, 6),
+        "length": rng.uniform(0, 100),
+        "mode": rng.choice([*SWITCHES, None]),
+        "remove": None,
         "prompt": rng.choice(["a cat", "2 * a cat | a dog", "a #1 # b", "3s: cat", "", "a |"]),
-    }[change]  # fmt: skip
+    }[change]
     return text, change, rng.randrange(len(entries)), value
 
 

@@ -90,10 +90,14 @@ def test_the_keyboard_does_everything_and_is_told_of_it(page: Any, host: Host, v
     assert len(page.evaluate("app.graph._nodes")) == 3  # Delete did not reach the canvas
     tree = page.locator(".cvt").aria_snapshot()
     for name in (
-        'group "Prompt timeline"', 'toolbar "Timeline tools"', 'button "Add a scene (A)"',
-        'slider "Scene 1 of 1: a red circle"', 'textbox "Prompt of scene 1"',
-        'textbox "Time of scene 1"', "combobox",
-    ):  # fmt: skip
+        'group "Prompt timeline"',
+        'toolbar "Timeline tools"',
+        'button "Add a scene (A)"',
+        'slider "Scene 1 of 1: a red circle"',
+        'textbox "Prompt of scene 1"',
+        'textbox "Time of scene 1"',
+        "combobox",
+    ):
         assert name in tree, tree
     assert page.own_errors == []
 

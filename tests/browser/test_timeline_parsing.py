@@ -118,13 +118,16 @@ def read(text: str, scene_seconds: float) -> dict[str, Any]:
     return {
         "entries": [
             {
-                "start": moment(entry.start), "transition": moment(entry.transition),
-                "mode": entry.mode, "line": entry.line, "column": entry.column,
+                "start": moment(entry.start),
+                "transition": moment(entry.transition),
+                "mode": entry.mode,
+                "line": entry.line,
+                "column": entry.column,
                 "prompts": [[text, ratio(weight)] for text, weight in entry.prompts],
             }
             for entry in entries
         ]
-    }  # fmt: skip
+    }
 
 
 def laid_out(text: str, plan: tuple[int, int], defaults: Defaults) -> dict[str, Any]:

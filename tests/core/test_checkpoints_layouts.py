@@ -13,15 +13,7 @@ import causvid_core as cv
 from causvid_core.model.checkpoints import infer_config, normalise, open_checkpoint, read_state_dict
 from causvid_core.model.checkpoints.repositories import recognise
 
-from .checkpoint_layouts import (
-    assert_same,
-    fuse,
-    i2v,
-    prefixed,
-    save_pt,
-    to_diffusers,
-    wan,
-)
+from .checkpoint_layouts import assert_same, fuse, i2v, prefixed, save_pt, to_diffusers, wan
 
 STATE = wan()
 OTHER = wan(seed=1)
@@ -47,10 +39,20 @@ CONTAINERS = {
     "counter_beside": {"step": torch.tensor(5), "generator": STATE},
 }
 PREFIXES = (
-    "", "model.", "module.", "_fsdp_wrapped_module.", "_orig_mod.", "model.diffusion_model.",
-    "diffusion_model.", "generator.", "generator_ema.", "module.model._fsdp_wrapped_module.",
-    "generator.model._orig_mod.", "transformer.", "base_model.model.",
-)  # fmt: skip
+    "",
+    "model.",
+    "module.",
+    "_fsdp_wrapped_module.",
+    "_orig_mod.",
+    "model.diffusion_model.",
+    "diffusion_model.",
+    "generator.",
+    "generator_ema.",
+    "module.model._fsdp_wrapped_module.",
+    "generator.model._orig_mod.",
+    "transformer.",
+    "base_model.model.",
+)
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
@@ -205,11 +207,13 @@ def test_the_log_says_what_was_taken_and_the_licence(tmp_path, caplog):
         ("tianweiy/CausVid/autoregressive_checkpoint/model.pt", "tianweiy/CausVid"),
         ("checkpoints/Self-Forcing/any.pt", "gdhe17/Self-Forcing"),
         ("C:\\models\\self_forcing_dmd.pt", "gdhe17/Self-Forcing"),
-        ("hub/models--krea--krea-realtime-video/snapshots/0/x.safetensors",
-         "krea/krea-realtime-video"),
+        (
+            "hub/models--krea--krea-realtime-video/snapshots/0/x.safetensors",
+            "krea/krea-realtime-video",
+        ),
         ("models/model.pt", None),
     ],
-)  # fmt: skip
+)
 def test_known_repositories_are_recognised(path, repo):
     found = recognise(path, {})
     assert (found.repo if found else None) == repo

@@ -55,26 +55,33 @@ def flat(module):
 SPELLINGS = {
     "longlive": (spelled("base_model.model.", "lora_A.weight", "lora_B.weight"), 1.0),
     "longlive_wrapped": (
-        spelled("base_model.model.model.", "lora_A.default.weight", "lora_B.default.weight"), 1.0,
+        spelled("base_model.model.model.", "lora_A.default.weight", "lora_B.default.weight"),
+        1.0,
     ),
     "diffusion_model": (
-        spelled("diffusion_model.", "lora_down.weight", "lora_up.weight", alpha=2), 0.5,
+        spelled("diffusion_model.", "lora_down.weight", "lora_up.weight", alpha=2),
+        0.5,
     ),
     "kohya": (
-        spelled("lora_unet_", "lora_down.weight", "lora_up.weight", 8, module_name=flat), 2.0,
+        spelled("lora_unet_", "lora_down.weight", "lora_up.weight", 8, module_name=flat),
+        2.0,
     ),
     "kohya_diffusers": (
         spelled(
-            "lora_unet_", "lora_down.weight", "lora_up.weight", 4,
+            "lora_unet_",
+            "lora_down.weight",
+            "lora_up.weight",
+            4,
             module_name=lambda m: flat(diffusers_module(m)),
-        ), 1.0,
+        ),
+        1.0,
     ),
     "diffusers": (
         spelled("transformer.", "lora_A.weight", "lora_B.weight", module_name=diffusers_module),
         1.0,
     ),
     "bare": (spelled("", "lora.down.weight", "lora.up.weight"), 1.0),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

@@ -25,9 +25,15 @@ def test_inspect_a_checkpoint_and_a_lora(tmp_path, capsys):
     assert main(["inspect", str(path), str(other)]) == 0
     text = capsys.readouterr().out
     for part in (
-        "text to video", "2 layers, 128 wide, 1 heads", "generator_ema", "critic, step",
-        "Apache-2.0", "LoRA, to be applied", "1 layers, rank 4", "generator_lora",
-    ):  # fmt: skip
+        "text to video",
+        "2 layers, 128 wide, 1 heads",
+        "generator_ema",
+        "critic, step",
+        "Apache-2.0",
+        "LoRA, to be applied",
+        "1 layers, rank 4",
+        "generator_lora",
+    ):
         assert part in text
 
 

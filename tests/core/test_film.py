@@ -11,9 +11,12 @@ from causvid_core.stream.ahead import px_ahead, steps_ahead, switches_ahead
 
 SIZE = {"height": 2, "width": 2}
 RECIPE = cv.Recipe(
-    timesteps=(1000, 500), first_block_timesteps=(1000, 700, 300), shift=5.0, window=9,
+    timesteps=(1000, 500),
+    first_block_timesteps=(1000, 700, 300),
+    shift=5.0,
+    window=9,
     positions="relative",
-)  # fmt: skip
+)
 
 
 class Scenes:

@@ -53,9 +53,15 @@ def test_a_missing_frame_is_replaced_by_the_next():
 
 @pytest.mark.parametrize(
     ("count", "hold", "sizes"),
-    [(33, True, [9, 12, 12]), (34, True, [9, 12, 12, 12]), (34, False, [9, 12, 12]),
-     (3, True, [9]), (3, False, [9]), (0, True, [])],
-)  # fmt: skip
+    [
+        (33, True, [9, 12, 12]),
+        (34, True, [9, 12, 12, 12]),
+        (34, False, [9, 12, 12]),
+        (3, True, [9]),
+        (3, False, [9]),
+        (0, True, []),
+    ],
+)
 def test_blocks_are_whole(count, hold, sizes):
     frames = [torch.full((2, 2, 3), float(n)) for n in range(count)]
     blocks = list(px_blocks(iter(frames), [9, *[12] * 9], hold))
@@ -94,8 +100,9 @@ def test_any_size_becomes_the_wanted_one(size, how):
 
 def test_crop_keeps_the_middle_and_the_proportions():
     made = fit(gradient(100, 400), 64, 32)[0]  # the middle 200 columns
-    torch.testing.assert_close(made[16, :, 0], 0.25 + 0.5 * gradient(32, 64)[0, 16, :, 0],
-                               atol=5e-3, rtol=0)  # fmt: skip
+    torch.testing.assert_close(
+        made[16, :, 0], 0.25 + 0.5 * gradient(32, 64)[0, 16, :, 0], atol=5e-3, rtol=0
+    )
 
 
 def test_stretch_keeps_everything():

@@ -174,8 +174,11 @@ def test_a_lora_is_merged_while_converting(hub, tmp_path):
     merged = cv.load_model(path).state_dict()[name]
     torch.testing.assert_close(merged, STATE[name] + up @ down)
     assert {p.name for p in tmp_path.iterdir()} == {
-        "longlive.pt", "longlive.lora.pt", path.name, f"{path.name}.source.json",
-    }  # fmt: skip
+        "longlive.pt",
+        "longlive.lora.pt",
+        path.name,
+        f"{path.name}.source.json",
+    }
 
 
 def test_the_original_can_be_kept_as_it_is(hub, tmp_path):

@@ -124,8 +124,10 @@ def test_what_a_job_leaves_open_is_settled():
     assert [job.seed for job in ready] == [2**64 - 1, 99, 3]
     assert [job.seconds for job in ready] == [3.0, 2.0, 3.0]
     assert [job.filename_prefix for job in ready] == [
-        f"set/01_a_b_{2**64 - 1}", "set/02_My_Film_99", "set/03_d_3",
-    ]  # fmt: skip
+        f"set/01_a_b_{2**64 - 1}",
+        "set/02_My_Film_99",
+        "set/03_d_3",
+    ]
     same = settle(jobs, "{index}", seed=5, seed_step=0)
     assert [job.seed for job in same] == [5, 99, 5]
 

@@ -8,8 +8,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 300
-HOST_MODULES = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "folder_paths", "server",
-                "nodes", "execution", "latent_preview", "node_helpers"}
+HOST_MODULES = {
+    "comfy",
+    "comfy_api",
+    "comfy_extras",
+    "comfy_execution",
+    "folder_paths",
+    "server",
+    "nodes",
+    "execution",
+    "latent_preview",
+    "node_helpers",
+}
 CORE_MAY_IMPORT = {
     "model": set(),
     "stream": {"model"},

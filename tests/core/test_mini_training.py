@@ -152,8 +152,11 @@ def test_the_decoder_learns_and_the_latents_stay(tmp_path):
     )
     after = train_decoder(steps, before, tmp_path / "new")
     trained = WanVAE.from_state_dict(after)
-    assert all(torch.equal(after[name], before[name].half()) for name in after
-               if name.startswith(("encoder.", "conv1.")))  # fmt: skip
+    assert all(
+        torch.equal(after[name], before[name].half())
+        for name in after
+        if name.startswith(("encoder.", "conv1."))
+    )
     latents = vae.encode(clips)
     assert (trained.decode(latents) - clips).square().mean() < 0.7 * (
         vae.decode(latents) - clips

@@ -54,9 +54,26 @@ def decoded(stream: Path, folder: Path) -> np.ndarray:
 
 
 def test_the_file_holds_what_the_stream_decodes_to(small, capsys):
-    assert render(*CIRCLE, "--seconds", 1.1, "--out", "a.mp4", "--save-stream", "a.safetensors",
-                  "--scale", 1, "--quality", 100, "--sheet", "a.png",
-                  "--pixel-format", "yuv444p10le") == 0  # fmt: skip
+    assert (
+        render(
+            *CIRCLE,
+            "--seconds",
+            1.1,
+            "--out",
+            "a.mp4",
+            "--save-stream",
+            "a.safetensors",
+            "--scale",
+            1,
+            "--quality",
+            100,
+            "--sheet",
+            "a.png",
+            "--pixel-format",
+            "yuv444p10le",
+        )
+        == 0
+    )
     assert "a.mp4 (21 px frames, 1.3 s)" in capsys.readouterr().out
     assert np.abs(frames("a.mp4") - decoded(small / "a.safetensors", small)).mean() < CODEC_ERROR
     assert Image.open("a.png").width > 500
@@ -64,12 +81,48 @@ def test_the_file_holds_what_the_stream_decodes_to(small, capsys):
 
 def test_a_render_goes_on_in_a_second_file_as_if_never_cut(small):
     shared = [*CIRCLE, "--scale", "1", "--quality", "100", "--pixel-format", "yuv444p10le"]
-    assert render(*shared, "--seconds", 1.3, "--out", "1.mp4", "--save-stream", "1.st.safetensors",
-                  "--seed", 4) == 0  # fmt: skip
-    assert render(*shared, "--seconds", 0.7, "--out", "2.mp4", "--resume", "1.st.safetensors",
-                  "--save-stream", "2.st.safetensors") == 0  # fmt: skip
-    assert render(*shared, "--seconds", 2, "--out", "3.mp4", "--save-stream", "3.st.safetensors",
-                  "--seed", 4) == 0  # fmt: skip
+    assert (
+        render(
+            *shared,
+            "--seconds",
+            1.3,
+            "--out",
+            "1.mp4",
+            "--save-stream",
+            "1.st.safetensors",
+            "--seed",
+            4,
+        )
+        == 0
+    )
+    assert (
+        render(
+            *shared,
+            "--seconds",
+            0.7,
+            "--out",
+            "2.mp4",
+            "--resume",
+            "1.st.safetensors",
+            "--save-stream",
+            "2.st.safetensors",
+        )
+        == 0
+    )
+    assert (
+        render(
+            *shared,
+            "--seconds",
+            2,
+            "--out",
+            "3.mp4",
+            "--save-stream",
+            "3.st.safetensors",
+            "--seed",
+            4,
+        )
+        == 0
+    )
     pieces, whole = cv.load_stream("2.st.safetensors"), cv.load_stream("3.st.safetensors")
     assert pieces.seed == 4 and torch.equal(pieces.latents, whole.latents)
     joined = np.concatenate([frames("1.mp4"), frames("2.mp4")])
@@ -79,8 +132,19 @@ def test_a_render_goes_on_in_a_second_file_as_if_never_cut(small):
 
 def test_a_schedule_with_a_cut(small, capsys):
     (small / "scenes.txt").write_text("0: a red circle\n1s [cut]: a blue square", "utf-8")
-    assert render("--schedule", "scenes.txt", "--seconds", 2, "--out", "a.mp4",
-                  "--save-stream", "a.safetensors") == 0  # fmt: skip
+    assert (
+        render(
+            "--schedule",
+            "scenes.txt",
+            "--seconds",
+            2,
+            "--out",
+            "a.mp4",
+            "--save-stream",
+            "a.safetensors",
+        )
+        == 0
+    )
     stream = cv.load_stream("a.safetensors")
     assert [block.switch for block in stream.history] == ["carry", "cut", "carry"]
     # The second scene begins with a single px frame, as every video does.
@@ -89,8 +153,20 @@ def test_a_schedule_with_a_cut(small, capsys):
 
 def test_a_picture_is_the_first_block(small):
     Image.new("RGB", (80, 60), (200, 30, 30)).save("red.png")
-    assert render(*CIRCLE, "--image", "red.png", "--seconds", 1.3, "--out", "a.mp4",
-                  "--save-stream", "a.safetensors") == 0  # fmt: skip
+    assert (
+        render(
+            *CIRCLE,
+            "--image",
+            "red.png",
+            "--seconds",
+            1.3,
+            "--out",
+            "a.mp4",
+            "--save-stream",
+            "a.safetensors",
+        )
+        == 0
+    )
     assert len(frames("a.mp4")) == TWO_BLOCKS
     vae = WanVAE.from_state_dict(load_file("vae.safetensors"))
     still = torch.tensor([200, 30, 30]).view(1, 3, 1, 1, 1).expand(1, 3, 9, 32, 32) / 255
@@ -103,8 +179,20 @@ def test_footage_is_made_over_for_as_long_as_it_lasts(small):
     shared = [*CIRCLE, "--video", "clip.mp4", "--strength", "0"]
     assert render(*shared, "--out", "a.mp4", "--save-stream", "a.safetensors") == 0
     assert len(frames("a.mp4")) == TWO_BLOCKS
-    assert render(*shared, "--seconds", 0.5, "--out", "b.mp4", "--save-stream", "b.safetensors",
-                  "--video-from", 0.25) == 0  # fmt: skip
+    assert (
+        render(
+            *shared,
+            "--seconds",
+            0.5,
+            "--out",
+            "b.mp4",
+            "--save-stream",
+            "b.safetensors",
+            "--video-from",
+            0.25,
+        )
+        == 0
+    )
     a, b = (cv.load_stream(f"{name}.safetensors").latents for name in "ab")
     assert px_frames_from_latent(b.shape[2]) == ONE_BLOCK and not torch.equal(a[:, :, :3], b)
 
@@ -112,9 +200,21 @@ def test_footage_is_made_over_for_as_long_as_it_lasts(small):
 def test_weights_of_ones_own(small):
     save_file(wan(text_dim=24), "other.safetensors")
     save_file({"a lake": torch.randn(5, 24), "a sea": torch.randn(1, 7, 24)}, "told.safetensors")
-    shared = ["--checkpoint", "other.safetensors", "--vae", "vae.safetensors", "--context",
-              "told.safetensors", "--recipe", "causal-forcing-framewise", "--size", "48x32",
-              "--seconds", "0.5", "--out"]  # fmt: skip
+    shared = [
+        "--checkpoint",
+        "other.safetensors",
+        "--vae",
+        "vae.safetensors",
+        "--context",
+        "told.safetensors",
+        "--recipe",
+        "causal-forcing-framewise",
+        "--size",
+        "48x32",
+        "--seconds",
+        "0.5",
+        "--out",
+    ]
     assert render("--prompt", "a sea", *shared, "a.webm", "--save-stream", "a.safetensors") == 0
     stream = cv.load_stream("a.safetensors")
     assert (stream.height, stream.width) == (4, 6) and stream.history[0].context.shape[1] == 7
@@ -178,8 +278,14 @@ def test_refusals_are_one_sentence_and_leave_no_file(small, arguments, sentence,
 def test_another_model_goes_on_with_a_stream_only_when_allowed(small, capsys):
     assert render(*CIRCLE, "--seconds", 0.1, "--save-stream", "a.safetensors") == 0
     save_file(wan(text_dim=4096, seed=1), "mini_other.safetensors")
-    other = ["--checkpoint", "mini_other.safetensors", "--resume", "a.safetensors",
-             "--seconds", "0.1"]  # fmt: skip
+    other = [
+        "--checkpoint",
+        "mini_other.safetensors",
+        "--resume",
+        "a.safetensors",
+        "--seconds",
+        "0.1",
+    ]
     assert render(*other) == 2
     assert "--allow-changes" in capsys.readouterr().err
     assert render(*other, "--allow-changes") == 0

@@ -15,8 +15,16 @@ import causvid_core as cv
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [
-    "render", "--prompt", "a red circle", "--size", "32x32", "--out", "a.mp4", "--scale", "1",
-]  # fmt: skip
+    "render",
+    "--prompt",
+    "a red circle",
+    "--size",
+    "32x32",
+    "--out",
+    "a.mp4",
+    "--scale",
+    "1",
+]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 PATIENCE = 120.0
 
@@ -58,8 +66,12 @@ def test_ctrl_c_leaves_a_video_and_a_stream_and_says_how_to_go_on(running, tmp_p
     assert not list(tmp_path.glob(".causvid-*"))
     done = subprocess.run(
         [sys.executable, *words[1:], "--save-stream", "b.safetensors"],
-        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "video.mp4 (12 px frames" in done.stdout
     assert cv.load_stream(tmp_path / "b.safetensors").blocks == stream.blocks + 1
 

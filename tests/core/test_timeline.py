@@ -79,18 +79,24 @@ def random_entries(rng: random.Random, recipe: Recipe, blocks: int) -> list[Entr
     for _ in range(rng.randint(0, 8)):
         px = rng.randrange(1, len(owners))
         part = Fraction(rng.randint(0, 3), 4)
-        moment, at = rng.choice([
-            (Moment(Fraction(px), "f"), Fraction(px)),
-            (Moment((px + part) / 16, "s"), px + part),
-            (Moment(Fraction(owners[px]), "b"), Fraction(owners.index(owners[px]))),
-        ])  # fmt: skip
+        moment, at = rng.choice(
+            [
+                (Moment(Fraction(px), "f"), Fraction(px)),
+                (Moment((px + part) / 16, "s"), px + part),
+                (Moment(Fraction(owners[px]), "b"), Fraction(owners.index(owners[px]))),
+            ]
+        )
         found.setdefault(at, moment)
     lengths = [Moment(Fraction(n), unit) for n in (0, 1, 2, 5, 30) for unit in ("s", "f", "b")]
     return [
-        Entry(found[at], ((f"text {n}", Fraction(1)),), rng.choice(lengths),
-              rng.choice(["carry", "recache", "cut"]))
+        Entry(
+            found[at],
+            ((f"text {n}", Fraction(1)),),
+            rng.choice(lengths),
+            rng.choice(["carry", "recache", "cut"]),
+        )
         for n, at in enumerate(sorted(found))
-    ]  # fmt: skip
+    ]
 
 
 def test_blocks_agree_with_a_walk_over_px_frames() -> None:

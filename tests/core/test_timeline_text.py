@@ -18,13 +18,27 @@ from causvid_core.stream.timeline_text import (
 @pytest.mark.parametrize(
     ("typed", "amount", "unit"),
     [
-        ("0", 0, "s"), ("3s", 3, "s"), ("3 sec", 3, "s"), ("3.5", 3.5, "s"), ("3,5S", 3.5, "s"),
-        (".5s", 0.5, "s"), ("1:05", 65, "clock"), ("00:03.5", 3.5, "clock"),
-        ("1:02:03", 3723, "clock"), ("2min", 120, "clock"), ("81f", 81, "f"), ("f81", 81, "f"),
-        ("81 frames", 81, "f"), ("b12", 12, "b"), ("12b", 12, "b"), ("block 12", 12, "b"),
-        ("３ｓ", 3, "s"), ("\u017f3", 3, "s"), ("3 \u017fec", 3, "s"),
+        ("0", 0, "s"),
+        ("3s", 3, "s"),
+        ("3 sec", 3, "s"),
+        ("3.5", 3.5, "s"),
+        ("3,5S", 3.5, "s"),
+        (".5s", 0.5, "s"),
+        ("1:05", 65, "clock"),
+        ("00:03.5", 3.5, "clock"),
+        ("1:02:03", 3723, "clock"),
+        ("2min", 120, "clock"),
+        ("81f", 81, "f"),
+        ("f81", 81, "f"),
+        ("81 frames", 81, "f"),
+        ("b12", 12, "b"),
+        ("12b", 12, "b"),
+        ("block 12", 12, "b"),
+        ("３ｓ", 3, "s"),
+        ("\u017f3", 3, "s"),
+        ("3 \u017fec", 3, "s"),
     ],
-)  # fmt: skip
+)
 def test_times_in_every_spelling(typed: str, amount: float, unit: str) -> None:
     for line in (f"{typed}: a", f"\t {typed} : a", f"{typed}：a", f"{typed}[cut]:a"):
         (entry,) = parse_timeline(line).entries
@@ -42,8 +56,9 @@ def test_a_scene_a_line_with_fade_mode_weights_and_comments() -> None:
     assert below == ("end",) and [entry.line for entry in entries] == [2, 5, 6, 7]
     assert entries[0] == Entry(Moment(Fraction(0), "s"), (("a red circle", 1),), above=("my film",))
     assert entries[1].prompts == (
-        ("a blue | square", Fraction("0.7")), ("colour #1", Fraction("0.3")),
-    )  # fmt: skip
+        ("a blue | square", Fraction("0.7")),
+        ("colour #1", Fraction("0.3")),
+    )
     assert entries[1].transition == Moment(Fraction("1.5"), "s") and entries[1].mode == "recache"
     assert entries[1].comment == "why" and entries[1].above == ("then",)
     assert entries[2].prompts == (("# 你好", 1),) and entries[2].mode == "cut"
@@ -90,7 +105,7 @@ def test_text_without_times_is_one_prompt(text: str) -> None:
         ("9b: a\n7s: b\n8b: c", 3, 1, "8b", "is earlier than the scene in line 1"),
         (f"0: a\n{'9' * 5000}: b", 2, 1, "9" * 5000, "is too long a number"),
     ],
-)  # fmt: skip
+)
 def test_errors_name_the_place(text: str, line: int, column: int, found: str, message: str) -> None:
     with pytest.raises(TimelineError) as caught:
         parse_timeline(text)
@@ -155,8 +170,32 @@ def test_formatting_is_stable_and_keeps_the_meaning() -> None:
 
 def test_any_text_is_read_or_refused() -> None:
     rng, read = random.Random(2), 0
-    pieces = ["0", "3s", "1:05", ": ", "：", "~", "[", "cut", "]", "|", "*", "#", "\\", "-", "b",
-              " ", "\t", "\n", "\r", "red", "0.5", ",", "１", "é"]  # fmt: skip
+    pieces = [
+        "0",
+        "3s",
+        "1:05",
+        ": ",
+        "：",
+        "~",
+        "[",
+        "cut",
+        "]",
+        "|",
+        "*",
+        "#",
+        "\\",
+        "-",
+        "b",
+        " ",
+        "\t",
+        "\n",
+        "\r",
+        "red",
+        "0.5",
+        ",",
+        "１",
+        "é",
+    ]
     for _ in range(2000):
         text = "".join(rng.choices(pieces, k=rng.randint(1, 14)))
         try:

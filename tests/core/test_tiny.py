@@ -12,11 +12,15 @@ from causvid_core.media.tiny import TinyDecoder, TinyVAE
 from causvid_core.media.vae import LATENT_MEAN, LATENT_STD
 
 WIDTHS = (12, 8, 8, 4)
-LAYOUT = [f"decoder.{n}.weight" for n in (1, 8, 14, 20, 22)] + [
-    f"decoder.{n}.{part}.weight"
-    for n in (3, 4, 5, 9, 10, 11, 15, 16, 17)
-    for part in ("conv.0", "conv.2", "conv.4")
-] + [f"decoder.{n}.conv.weight" for n in (7, 13, 19)]  # fmt: skip
+LAYOUT = (
+    [f"decoder.{n}.weight" for n in (1, 8, 14, 20, 22)]
+    + [
+        f"decoder.{n}.{part}.weight"
+        for n in (3, 4, 5, 9, 10, 11, 15, 16, 17)
+        for part in ("conv.0", "conv.2", "conv.4")
+    ]
+    + [f"decoder.{n}.conv.weight" for n in (7, 13, 19)]
+)
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,10 @@ def test_every_pair_of_words_is_seen_in_training():
         for shape in SHAPES
         for colour in COLOURS
         for direction in DIRECTIONS
-        if not held_out(replace(held_out_specs(1)[0], shape=shape, colour=colour,
-                                direction=direction))
-    ]  # fmt: skip
+        if not held_out(
+            replace(held_out_specs(1)[0], shape=shape, colour=colour, direction=direction)
+        )
+    ]
     pairs = {pair for triple in kept for pair in itertools.combinations(triple, 2)}
     assert len(kept) == 128
     assert len(pairs) == 6 * 8 + 8 * 4 + 6 * 4

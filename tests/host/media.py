@@ -20,11 +20,14 @@ BLUE = "a large blue circle moving right over a navy plain background"
 FORWARD = {
     "ImageToVideo": {"fit": "crop", "seconds": 2.0, "px_frames": 0},
     "VideoToVideo": {
-        "strength": 0.5, "fit": "crop", "seconds": 0.0, "follow_motion": 0.0,
+        "strength": 0.5,
+        "fit": "crop",
+        "seconds": 0.0,
+        "follow_motion": 0.0,
         "ending": "repeat last frame",
     },
     "ExtendVideo": {"fit": "crop", "seconds": 1.0, "context_seconds": 0.0, "px_frames": 0},
-}  # fmt: skip
+}
 
 
 def clip(px_frames: int, height: int = 64, width: int = 64) -> Tensor:
@@ -37,10 +40,19 @@ def media_prompt(kind: str, **changes: Any) -> Prompt:
     prompt = mini_prompt()
     shared = {key: prompt["video"]["inputs"][key] for key in ("width", "height", "seed")}
     prompt["text"]["inputs"]["text"] = BLUE
-    prompt["video"] = node(f"CausVid_{kind}", **({
-        "model": ["mini", 0], "vae": ["mini", 2], "positive": ["text", 0],
-        **shared, **FORWARD[kind],
-    } | changes))  # fmt: skip
+    prompt["video"] = node(
+        f"CausVid_{kind}",
+        **(
+            {
+                "model": ["mini", 0],
+                "vae": ["mini", 2],
+                "positive": ["text", 0],
+                **shared,
+                **FORWARD[kind],
+            }
+            | changes
+        ),
+    )
     prompt["count"] = node("PreviewAny", source=["video", 2])
     return prompt
 

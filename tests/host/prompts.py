@@ -22,9 +22,14 @@ def node(kind: str, **inputs: Any) -> dict[str, Any]:
 def mini_prompt(**changes: Any) -> Prompt:
     """Load Mini, prompt, text to video and a look at the result; `changes` to text to video."""
     inputs = {
-        "model": ["mini", 0], "positive": ["text", 0], "width": 64, "height": 64,
-        "seconds": 1.0, "seed": next(SEEDS), "px_frames": 0,
-    }  # fmt: skip
+        "model": ["mini", 0],
+        "positive": ["text", 0],
+        "width": 64,
+        "height": 64,
+        "seconds": 1.0,
+        "seed": next(SEEDS),
+        "px_frames": 0,
+    }
     return {
         "mini": node("CausVid_LoadMini"),
         "text": node("CLIPTextEncode", clip=["mini", 1], text=TEXT),
@@ -35,11 +40,24 @@ def mini_prompt(**changes: Any) -> Prompt:
 
 def recipe_node(**changes: Any) -> dict[str, Any]:
     """The recipe node with its widgets at their defaults, but for `changes`."""
-    return node("CausVid_Recipe", **({
-        "preset": "causvid-mini", "timesteps": "", "warp": "from preset", "shift": 0.0,
-        "frames_per_block": 0, "first_block_frames": -1, "window": -1, "sink": -1,
-        "positions": "from preset", "context_timestep": -1,
-    } | changes))  # fmt: skip
+    return node(
+        "CausVid_Recipe",
+        **(
+            {
+                "preset": "causvid-mini",
+                "timesteps": "",
+                "warp": "from preset",
+                "shift": 0.0,
+                "frames_per_block": 0,
+                "first_block_frames": -1,
+                "window": -1,
+                "sink": -1,
+                "positions": "from preset",
+                "context_timestep": -1,
+            }
+            | changes
+        ),
+    )
 
 
 def facts(run: Run, node_id: str = "look") -> Result:

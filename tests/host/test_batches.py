@@ -83,10 +83,21 @@ def facts_of(entry: dict[str, Any]) -> dict[str, Any]:
 def list_prompt(file: str, **widgets: Any) -> Prompt:
     """A job list through text, video, decoding and saving."""
     prompt = job_prompt(0, next(SEEDS))
-    prompt["jobs"] = node("CausVid_JobList", **({
-        "file": file, "filename_pattern": "batch/{index:03}_{prompt_slug}_{seed}", "seed": 5,
-        "seconds": 0.5, "seed_step": 1, "first": 1, "count": 0,
-    } | widgets))  # fmt: skip
+    prompt["jobs"] = node(
+        "CausVid_JobList",
+        **(
+            {
+                "file": file,
+                "filename_pattern": "batch/{index:03}_{prompt_slug}_{seed}",
+                "seed": 5,
+                "seconds": 0.5,
+                "seed_step": 1,
+                "first": 1,
+                "count": 0,
+            }
+            | widgets
+        ),
+    )
     prompt["text"]["inputs"]["text"] = ["jobs", 0]
     prompt["video"]["inputs"] |= {"seed": ["jobs", 1], "seconds": ["jobs", 3], "px_frames": 0}
     prompt["look"]["inputs"] = {"latent": ["video", 1], "stream": ["video", 0]}

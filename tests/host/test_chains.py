@@ -120,9 +120,11 @@ def test_a_stream_goes_on_with_another_model_and_recipe_when_allowed(
     prompt = chain()
     first = facts(host.run(prompt))
     prompt["patched"] = node(
-        "LoraLoaderModelOnly", model=["mini", 0], lora_name="mini_lora.safetensors",
+        "LoraLoaderModelOnly",
+        model=["mini", 0],
+        lora_name="mini_lora.safetensors",
         strength_model=0.5,
-    )  # fmt: skip
+    )
     prompt["recipe"] = recipe_node(timesteps="1000, 500")
     changes = {"model": ["patched", 0], "recipe": ["recipe", 0]}
     prompt["third"]["inputs"] |= changes

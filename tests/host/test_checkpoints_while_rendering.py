@@ -27,9 +27,13 @@ def mortal(request: pytest.FixtureRequest, start_host: Callable[..., Host]) -> I
 def prompts(**changes: Any) -> dict[str, Any]:
     """A short stream, and a long continuation that writes checkpoints."""
     prompt = mini_prompt(px_frames=9, seed=5, **changes)
-    prompt["long"] = node("CausVid_TextToVideo", **(prompt["video"]["inputs"] | {
-        "stream": ["video", 0], "px_frames": 12 * BLOCKS, "checkpoint_blocks": EVERY,
-    }))  # fmt: skip
+    prompt["long"] = node(
+        "CausVid_TextToVideo",
+        **(
+            prompt["video"]["inputs"]
+            | {"stream": ["video", 0], "px_frames": 12 * BLOCKS, "checkpoint_blocks": EVERY}
+        ),
+    )
     prompt["look"]["inputs"] = {"latent": ["long", 1], "stream": ["long", 0]}
     return prompt
 

@@ -163,9 +163,13 @@ def test_an_interrupt_ends_the_view_and_its_thread(host: Host) -> None:
 def flood(batches: int, pause: float, fail: bool = False) -> Prompt:
     prompt = mini_prompt(px_frames=9)
     prompt["flood"] = node(
-        "Probe_Flood", model=["mini", 0], stream=["video", 0], batches=batches, pause=pause,
+        "Probe_Flood",
+        model=["mini", 0],
+        stream=["video", 0],
+        batches=batches,
+        pause=pause,
         fail=fail,
-    )  # fmt: skip
+    )
     return prompt
 
 

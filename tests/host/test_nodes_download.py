@@ -81,9 +81,12 @@ def test_cancel_stops_it_and_the_next_run_goes_on(online: Host, hub: PausingHub)
     [ranged] = [span for command, _, span in hub.requests if command == "GET" and span]
     assert int(ranged.removeprefix("bytes=").split("-")[0]) >= CHUNK
     assert any("licence: Apache-2.0" in notice.text for notice in run.notices)
-    assert FILE in online.client.get("/object_info/VAELoader")["VAELoader"]["input"]["required"][
-        "vae_name"
-    ][0]
+    assert (
+        FILE
+        in online.client.get("/object_info/VAELoader")["VAELoader"]["input"]["required"][
+            "vae_name"
+        ][0]
+    )
 
 
 def test_a_failure_is_one_sentence(online: Host) -> None:

@@ -73,9 +73,10 @@ def test_a_stream_is_saved_where_and_as_large_as_it_says(host: Host, saved: Made
 def test_loaded_streams_go_on_as_if_never_put_down(host: Host) -> None:
     prompt = saved_prompt(contents="light")
     seed = prompt["video"]["inputs"]["seed"]
-    prompt["exact"] = node("CausVid_SaveStream", **(prompt["save"]["inputs"] | {
-        "contents": "exact", "filename_prefix": "streams/exact",
-    }))  # fmt: skip
+    prompt["exact"] = node(
+        "CausVid_SaveStream",
+        **(prompt["save"]["inputs"] | {"contents": "exact", "filename_prefix": "streams/exact"}),
+    )
     run = host.run(prompt)
     texts = {name: run.outputs[name]["text"][0] for name in ("save", "exact")}
     assert texts["save"].endswith("latents and prompts")
@@ -86,9 +87,10 @@ def test_loaded_streams_go_on_as_if_never_put_down(host: Host) -> None:
         [file] = run.outputs[name]["streams"]
         file = f"{file['subfolder']}/{file['filename']} [output]"
         whole[f"load {name}"] = node("CausVid_LoadStream", file=file)
-        whole[name] = node("CausVid_TextToVideo", **(more | {
-            "stream": [f"load {name}", 0], "px_frames": 12, "seed": 0,
-        }))  # fmt: skip
+        whole[name] = node(
+            "CausVid_TextToVideo",
+            **(more | {"stream": [f"load {name}", 0], "px_frames": 12, "seed": 0}),
+        )
         whole[f"look {name}"] = node("Probe_Look", latent=[name, 1], stream=[name, 0])
     run = host.run(whole)
     looks = [facts(run, name) for name in ("look", "look save", "look exact")]
@@ -224,9 +226,12 @@ def test_info_tells_and_shows_what_a_stream_holds(host: Host, saved: Made) -> No
         f"64x64 px, 21 frames (1.3 s at 16 fps) in 2 blocks, seed {saved['seed']}"
     )
     for part in (
-        "fingerprint ", "causvid-mini, 4 steps (1000, 900, 650, 350)", "shift 5",
-        "Blocks 0-1 (0.00 to 1.31 s): prompt 1 of ", "do not travel",
-    ):  # fmt: skip
+        "fingerprint ",
+        "causvid-mini, 4 steps (1000, 900, 650, 350)",
+        "shift 5",
+        "Blocks 0-1 (0.00 to 1.31 s): prompt 1 of ",
+        "do not travel",
+    ):
         assert part in text, text
     assert run.outputs["quick"]["text"][0] == text
     for name in ("info", "quick"):

@@ -51,9 +51,9 @@ def test_a_lora_changes_the_video_and_strength_0_does_not(
     plain = look(with_model(unet(weight_dtype)))
     seen = {}
     for strength in (0.0, 1.0):
-        prompt = with_model(node(
-            "LoraLoaderModelOnly", model=["unet", 0], lora_name=LORA, strength_model=strength,
-        ))  # fmt: skip
+        prompt = with_model(
+            node("LoraLoaderModelOnly", model=["unet", 0], lora_name=LORA, strength_model=strength)
+        )
         seen[strength] = look(prompt | {"unet": unet(weight_dtype)})
     assert seen[0.0]["digest"] == plain["digest"] and seen[0.0]["model"] == plain["model"]
     assert seen[1.0]["finite"] and likeness(plain, seen[1.0]) < 0.9999
@@ -102,9 +102,7 @@ def test_our_forward_equals_the_hosts(
 
 
 @pytest.mark.parametrize("kind", ["generator_ema", "bare", "safetensors"])
-def test_our_loader_reads_published_layouts(
-    host: Host, models: Path, look: Any, kind: str
-) -> None:
+def test_our_loader_reads_published_layouts(host: Host, models: Path, look: Any, kind: str) -> None:
     weights = load_file(weights_path("dit"))
     folder = models / "causvid"
     folder.mkdir(exist_ok=True)
@@ -153,8 +151,7 @@ def test_the_recipe_is_recognised_by_the_files_name(host: Host, models: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"),
-    [("vae", "is a Wan VAE"), ("cut", "truncated"), ("text", "no Wan model")],
+    ("name", "sentence"), [("vae", "is a Wan VAE"), ("cut", "truncated"), ("text", "no Wan model")]
 )
 def test_what_is_no_checkpoint_is_refused_by_name(
     host: Host, models: Path, refusal: Any, name: str, sentence: str

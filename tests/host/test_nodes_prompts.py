@@ -18,8 +18,11 @@ BLOCK = 3  # latent frames, as the Mini was trained
 def options(**changes: Any) -> dict[str, Any]:
     """The widgets that both nodes have, at their defaults but for `changes`."""
     return {
-        "mode": "recache", "transition": 0.0, "interpolation": "linear", "scene_seconds": 5.0,
-    } | changes  # fmt: skip
+        "mode": "recache",
+        "transition": 0.0,
+        "interpolation": "linear",
+        "scene_seconds": 5.0,
+    } | changes
 
 
 def scheduled(text: str, px_frames: int = 45, seed: int = 5, **changes: Any) -> Prompt:
@@ -140,15 +143,24 @@ def test_a_linked_text_that_cannot_be_read(refusal: Any) -> None:
 @pytest.mark.parametrize(
     ("times", "sockets", "sentence"),
     [
-        ("0\n1s\n2s", {"prompt_1": ["red", 0], "prompt_2": ["blue", 0]},
-         "times has 3 lines, but 2 prompts are connected"),
+        (
+            "0\n1s\n2s",
+            {"prompt_1": ["red", 0], "prompt_2": ["blue", 0]},
+            "times has 3 lines, but 2 prompts are connected",
+        ),
         ("", {}, "No prompt is connected"),
-        ("", {"prompt_1": ["red", 0], "prompt_2": ["both", 0]},
-         "prompt_2: The conditioning has 2 entries"),
-        ("", {"prompt_1": ["red", 0], "prompt_2": ["odd", 0]},
-         "prompts have embeddings of different width"),
+        (
+            "",
+            {"prompt_1": ["red", 0], "prompt_2": ["both", 0]},
+            "prompt_2: The conditioning has 2 entries",
+        ),
+        (
+            "",
+            {"prompt_1": ["red", 0], "prompt_2": ["odd", 0]},
+            "prompts have embeddings of different width",
+        ),
     ],
-)  # fmt: skip
+)
 def test_sockets_that_do_not_fit(
     refusal: Any, times: str, sockets: dict[str, Any], sentence: str
 ) -> None:

@@ -50,9 +50,7 @@ def test_conditioning_other_than_a_prompt(
     refusal: Any, options: dict[str, Any], sentence: str
 ) -> None:
     prompt = mini_prompt(positive=["odd", 0])
-    prompt["odd"] = node(
-        "Probe_MakeConditioning", batch=1, width=4096, options=json.dumps(options)
-    )
+    prompt["odd"] = node("Probe_MakeConditioning", batch=1, width=4096, options=json.dumps(options))
     error = refusal(prompt)
     assert sentence in error and "connect CLIP Text Encode directly" in error
 
@@ -100,9 +98,11 @@ def test_streams_that_do_not_fit(
     prompt["look"]["inputs"] = {"latent": ["more", 1]}
     prompt["many"] = node("Probe_MakeConditioning", batch=3, width=4096, options="{}")
     prompt["patched"] = node(
-        "LoraLoaderModelOnly", model=["mini", 0], lora_name="mini_lora.safetensors",
+        "LoraLoaderModelOnly",
+        model=["mini", 0],
+        lora_name="mini_lora.safetensors",
         strength_model=1.0,
-    )  # fmt: skip
+    )
     prompt["recipe"] = recipe_node(preset="self-forcing")
     assert sentence in refusal(prompt, "more")
 

@@ -28,13 +28,33 @@ def render_prompt(**changes: Any) -> Prompt:
     """The Mini, a prompt, Render to Video of two blocks and its stream in a file."""
     prompt = mini_prompt()
     shared = {key: prompt["video"]["inputs"][key] for key in ("model", "positive", "seed")}
-    prompt["video"] = node("CausVid_RenderToVideo", **({
-        **shared, "vae": ["mini", 2], "width": 64, "height": 64, "minutes": 1.1 / 60,
-        "codec": "h264", "quality": 90, "filename_prefix": "video/test", "frames": "whole",
-        "strength": 0.7, "fit": "crop", "fps": 16.0, "pixel_format": "auto",
-    } | changes))  # fmt: skip
-    prompt["look"] = node("CausVid_SaveStream", stream=["video", 0], contents="light",
-                          filename_prefix="streams/rendered")  # fmt: skip
+    prompt["video"] = node(
+        "CausVid_RenderToVideo",
+        **(
+            {
+                **shared,
+                "vae": ["mini", 2],
+                "width": 64,
+                "height": 64,
+                "minutes": 1.1 / 60,
+                "codec": "h264",
+                "quality": 90,
+                "filename_prefix": "video/test",
+                "frames": "whole",
+                "strength": 0.7,
+                "fit": "crop",
+                "fps": 16.0,
+                "pixel_format": "auto",
+            }
+            | changes
+        ),
+    )
+    prompt["look"] = node(
+        "CausVid_SaveStream",
+        stream=["video", 0],
+        contents="light",
+        filename_prefix="streams/rendered",
+    )
     return prompt
 
 
@@ -93,9 +113,9 @@ def test_every_codec_of_the_build_after_another_node(host: Host) -> None:
     assert {"h264", "vp9"} <= set(codecs) <= set(CODECS)
     more = {"stream": ["begun", 0], "minutes": 0.5 / 60, "quality": 100}
     for codec in codecs:
-        prompt[codec] = node("CausVid_RenderToVideo", **(
-            first | more | {"codec": codec, "frames": "new"}
-        ))  # fmt: skip
+        prompt[codec] = node(
+            "CausVid_RenderToVideo", **(first | more | {"codec": codec, "frames": "new"})
+        )
     prompt["all"] = node("CausVid_RenderToVideo", **(first | more))
     prompt["look"]["inputs"]["stream"] = ["all", 0]
     run = host.run(prompt)
@@ -112,8 +132,9 @@ def test_it_makes_what_the_other_nodes_make(host: Host, look: Any) -> None:
     rendered = render_prompt(seed=31)
     prompt["render"], prompt["keep"] = rendered["video"], rendered["look"]
     prompt["keep"]["inputs"]["stream"] = ["render", 0]
-    prompt["decoded"] = node("CausVid_StreamDecode", stream=["render", 0], vae=["mini", 2],
-                             frames="whole")  # fmt: skip
+    prompt["decoded"] = node(
+        "CausVid_StreamDecode", stream=["render", 0], vae=["mini", 2], frames="whole"
+    )
     run = host.run(prompt)
     shape, values = facts(run)["shape"], facts(run)["values"]
     ours = stream_of(host, run, "keep").latents

@@ -42,12 +42,12 @@ def test_a_stream_goes_on_as_if_never_cut(host: Host, look: Any) -> None:
     whole = look(mini_prompt(px_frames=33, seed=21))  # 3 blocks
     prompt = mini_prompt(px_frames=9, seed=21)
     first = prompt["video"]["inputs"]
-    prompt["second"] = node("CausVid_TextToVideo", **(first | {
-        "stream": ["video", 0], "px_frames": 12, "seed": 99,
-    }))  # fmt: skip
-    prompt["third"] = node("CausVid_TextToVideo", **(first | {
-        "stream": ["second", 0], "px_frames": 12, "seed": 98,
-    }))  # fmt: skip
+    prompt["second"] = node(
+        "CausVid_TextToVideo", **(first | {"stream": ["video", 0], "px_frames": 12, "seed": 99})
+    )
+    prompt["third"] = node(
+        "CausVid_TextToVideo", **(first | {"stream": ["second", 0], "px_frames": 12, "seed": 98})
+    )
     prompt["look"]["inputs"] = {"latent": ["third", 1], "stream": ["third", 0]}
     pieces = look(prompt)
     assert pieces["blocks"] == 3 and pieces["digest"] == whole["digest"]

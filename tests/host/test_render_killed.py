@@ -26,8 +26,9 @@ def mortal(request: pytest.FixtureRequest, start_host: Callable[..., Host]) -> I
 
 
 def test_a_killed_render_plays_and_is_made_whole_by_the_next_run(mortal: Host) -> None:
-    prompt = render_prompt(minutes=PX_FRAMES / 16 / 60, seed=5, filename_prefix="video/killed",
-                           checkpoint_blocks=EVERY)  # fmt: skip
+    prompt = render_prompt(
+        minutes=PX_FRAMES / 16 / 60, seed=5, filename_prefix="video/killed", checkpoint_blocks=EVERY
+    )
 
     def kill(message: Any) -> None:
         if isinstance(message, dict) and message["type"] == "progress":

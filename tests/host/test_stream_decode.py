@@ -69,9 +69,11 @@ def test_a_chain_is_decoded_without_a_seam(host: Host, decoder_gb: float) -> Non
 def test_a_chain_goes_on_from_a_file_without_a_seam(host: Host, contents: str) -> None:
     prompt = chain(seed=1)
     prompt["save"] = node(
-        "CausVid_SaveStream", stream=["new_1", 1], filename_prefix="streams/decoded",
+        "CausVid_SaveStream",
+        stream=["new_1", 1],
+        filename_prefix="streams/decoded",
         contents=contents,
-    )  # fmt: skip
+    )
     begin = {n: prompt[n] for n in ("mini", "text", "video", "new_1", "keep_new_1", "save")}
     first = host.run(begin)
     assert first.status == "success", first.error

@@ -32,12 +32,18 @@ def trained(folder: Path) -> Path:
         "steps": 2,
         "run": {"folder": str(folder / "run"), "tensorboard": False},
         "model": {"shape": shape, "recipe": "causvid-mini"},
-        "data": {"kind": "clips", "folder": str(folder / "clips"), "texts": "mini",
-                 "latent_frames": 6, "latent_height": 8, "latent_width": 8},
+        "data": {
+            "kind": "clips",
+            "folder": str(folder / "clips"),
+            "texts": "mini",
+            "latent_frames": 6,
+            "latent_height": 8,
+            "latent_width": 8,
+        },
         "batch": {"size": 2, "per_rank": 2},
         "optimizer": {"lr": 1e-2},
         "ema": {"decay": 0.5},
-    }  # fmt: skip
+    }
     with joined("cpu") as ranks:
         train(read_table(Experiment, settings, "test"), ranks)
     return export(folder / "run", folder / NAME)

@@ -53,8 +53,11 @@ def looked_at(host: Host, prompt: Prompt, *titles: str) -> tuple[Run, list[dict[
     """A run that must succeed, and facts about the latents of the nodes with these titles."""
     for number, title in enumerate(titles):
         latent = [called(prompt, title), 1]
-        prompt[f"look_{number}"] = {"class_type": "Probe_Look", "inputs": {"latent": latent},
-                                    "_meta": {"title": "look"}}  # fmt: skip
+        prompt[f"look_{number}"] = {
+            "class_type": "Probe_Look",
+            "inputs": {"latent": latent},
+            "_meta": {"title": "look"},
+        }
     run = host.run(prompt)
     assert run.status == "success", run.error
     facts = [run.outputs[f"look_{number}"]["text"][0] for number in range(len(titles))]

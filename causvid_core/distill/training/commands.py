@@ -20,22 +20,29 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     train.add_argument("config", help="a TOML file; the pack's own are in configs")
     train.add_argument(
-        "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[],
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
         help="a value in place of the config's, such as run.folder=/data/run; may be repeated",
-    )  # fmt: skip
+    )
     train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
     train.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     train.add_argument(
-        "--dry-run", action="store_true",
+        "--dry-run",
+        action="store_true",
         help="say what it would take, by calculation; needs no weights, no data and no GPU",
-    )  # fmt: skip
+    )
     train.add_argument(
         "--gpus", type=int, help="of the dry run; default: as many as need no accumulation"
     )
     train.add_argument(
-        "--tflops", type=float, default=400.0,
+        "--tflops",
+        type=float,
+        default=400.0,
         help="that a GPU of the dry run reaches, as measured in training (default 400)",
-    )  # fmt: skip
+    )
     train.set_defaults(run=_train)
     export = subparsers.add_parser("export", help="write the checkpoint that a run has made")
     export.add_argument("folder", help="the run's folder")

@@ -48,9 +48,13 @@ def export(
     weights = {name: torch.empty(tensor.shape) for name, tensor in shapes.items()}
     read(found[step], {f"{prefix}.{name}": tensor for name, tensor in weights.items()})
     path = convert(
-        weights, target, dtype=dtype, config=config, causal=experiment.model.causal,
+        weights,
+        target,
+        dtype=dtype,
+        config=config,
+        causal=experiment.model.causal,
         repository=f"{run.name}, step {step}, {'average' if averaged else 'raw'} weights",
-    )  # fmt: skip
+    )
     log.info("step %d of %s, %s weights", step, run, "average" if averaged else "raw")
     return path
 

@@ -30,8 +30,16 @@ from .tables import ConfigError
 log = logging.getLogger("causvid")
 
 # What may change between a run and its continuation, as it changes no weight.
-FREE = {"steps", "samples", "run.checkpoint_every", "run.keep", "run.log_every",
-        "run.tensorboard", "run.recompute", "batch.per_rank"}  # fmt: skip
+FREE = {
+    "steps",
+    "samples",
+    "run.checkpoint_every",
+    "run.keep",
+    "run.log_every",
+    "run.tensorboard",
+    "run.recompute",
+    "batch.per_rank",
+}
 
 ONE_SIGNAL_S = 3.0
 

@@ -74,9 +74,15 @@ def open_checkpoint(
         raise CheckpointError(f"{prefix}{text}") from error
     repository = recognise(stored.source, _own_notes(stored.metadata))
     checkpoint = Checkpoint(
-        tensors, config, stored.source, stored.key, stored.ignored, stored.metadata, repository,
+        tensors,
+        config,
+        stored.source,
+        stored.key,
+        stored.ignored,
+        stored.metadata,
+        repository,
         is_scaled(stored.tensors),
-    )  # fmt: skip
+    )
     _log(checkpoint)
     return checkpoint
 

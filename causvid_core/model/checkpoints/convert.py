@@ -15,9 +15,7 @@ from .checkpoint import METADATA_KEY, Checkpoint, Source, open_checkpoint
 from .errors import CheckpointError
 from .lora import apply_lora
 
-_STORABLE = (
-    torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,
-)  # fmt: skip
+_STORABLE = (torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 def convert(

@@ -28,10 +28,7 @@ _SIGNS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "the UMT5 text encoder of Wan; load it with the CLIP loader",
         (r"^token_embedding\.weight$", r"^blocks\.\d+\.attn\."),
     ),
-    (
-        "a CLIP text encoder; load it with the CLIP loader",
-        (r"text_model\.encoder\.layers\.",),
-    ),
+    ("a CLIP text encoder; load it with the CLIP loader", (r"text_model\.encoder\.layers\.",)),
     (
         "a CLIP vision encoder; load it with the CLIP Vision loader",
         (r"(vision_model\.|^visual\.)",),

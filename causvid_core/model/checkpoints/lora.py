@@ -138,8 +138,12 @@ def apply_lora(
         elsewhere = sum(bool(_ELSEWHERE.match(stem)) for stem in unknown)
         logger.warning(
             "%s: %d layers are not in this model and were left out (%d of a text encoder), the "
-            "first is %s", lora.source, len(unknown), elsewhere, unknown[0],
-        )  # fmt: skip
+            "first is %s",
+            lora.source,
+            len(unknown),
+            elsewhere,
+            unknown[0],
+        )
     logger.info("%s: merged into %d layers", lora.source, fitted)
     return result
 

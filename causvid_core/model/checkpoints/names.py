@@ -19,9 +19,19 @@ _WRAPPERS = ("_fsdp_wrapped_module.", "_orig_mod.", "_checkpoint_wrapped_module.
 """Inserted by sharding, compilation and checkpointing, at any depth."""
 
 _PREFIXES = (
-    "model.diffusion_model.", "diffusion_model.", "base_model.model.", "generator_ema.",
-    "generator.", "transformer.", "model.", "module.", "state_dict.", "ema_model.", "ema.", "dit.",
-)  # fmt: skip
+    "model.diffusion_model.",
+    "diffusion_model.",
+    "base_model.model.",
+    "generator_ema.",
+    "generator.",
+    "transformer.",
+    "model.",
+    "module.",
+    "state_dict.",
+    "ema_model.",
+    "ema.",
+    "dit.",
+)
 
 _GROUPS = ("generator_ema.", "ema_model.", "ema.", "generator.")
 """Prefixes of which one file may hold several, best first."""

@@ -78,27 +78,39 @@ DOWNLOADS: dict[str, Download] = {
         _CAUSVID, "autoregressive_checkpoint/model.pt", "causvid.pt", about="CausVid 1.3B, 3 steps"
     ),
     "causvid-4step": Download(
-        _CAUSVID, "autoregressive_checkpoint_warp_4step_cfg2/model.pt", "causvid-4step.pt",
+        _CAUSVID,
+        "autoregressive_checkpoint_warp_4step_cfg2/model.pt",
+        "causvid-4step.pt",
         about="CausVid 1.3B, 4 warped steps",
     ),
     "self-forcing": Download(
-        _SELF_FORCING, "checkpoints/self_forcing_dmd.pt", "self-forcing.pt",
+        _SELF_FORCING,
+        "checkpoints/self_forcing_dmd.pt",
+        "self-forcing.pt",
         about="Self-Forcing 1.3B (DMD)",
     ),
     "causal-forcing": Download(
-        _CAUSAL_FORCING, "chunkwise/causal_forcing.pt", "causal-forcing.pt",
+        _CAUSAL_FORCING,
+        "chunkwise/causal_forcing.pt",
+        "causal-forcing.pt",
         about="Causal Forcing 1.3B, blocks of 3",
     ),
     "causal-forcing-framewise": Download(
-        _CAUSAL_FORCING, "framewise/causal_forcing.pt", "causal-forcing-framewise.pt",
+        _CAUSAL_FORCING,
+        "framewise/causal_forcing.pt",
+        "causal-forcing-framewise.pt",
         about="Causal Forcing 1.3B, blocks of 1",
     ),
     "causal-forcing++-2step": Download(
-        _CAUSAL_FORCING, "causal-forcing++/framewise-2step.pt", "causal-forcing++-2step.pt",
+        _CAUSAL_FORCING,
+        "causal-forcing++/framewise-2step.pt",
+        "causal-forcing++-2step.pt",
         about="Causal Forcing++ 1.3B, blocks of 1, 2 steps",
     ),
     "causal-forcing++-1step": Download(
-        _CAUSAL_FORCING, "causal-forcing++/framewise-1step.pt", "causal-forcing++-1step.pt",
+        _CAUSAL_FORCING,
+        "causal-forcing++/framewise-1step.pt",
+        "causal-forcing++-1step.pt",
         about="Causal Forcing++ 1.3B, blocks of 1, 1 step",
     ),
     "causal-forcing-framewise-comfy": Download(
@@ -108,15 +120,22 @@ DOWNLOADS: dict[str, Download] = {
         about="Causal Forcing framewise as ComfyUI publishes it",
     ),
     "longlive": Download(
-        _LONGLIVE, "models/longlive_base.pt", "longlive.pt", lora="models/lora.pt",
+        _LONGLIVE,
+        "models/longlive_base.pt",
+        "longlive.pt",
+        lora="models/lora.pt",
         about="LongLive 1.3B, base and LoRA merged",
     ),
     "krea-realtime": Download(
-        _KREA, "krea-realtime-video-14b.safetensors", "krea-realtime-video-14b.safetensors",
+        _KREA,
+        "krea-realtime-video-14b.safetensors",
+        "krea-realtime-video-14b.safetensors",
         about="Krea Realtime 14B",
     ),
     "rolling-forcing": Download(
-        _ROLLING, "checkpoints/rolling_forcing_dmd.pt", "rolling-forcing.pt",
+        _ROLLING,
+        "checkpoints/rolling_forcing_dmd.pt",
+        "rolling-forcing.pt",
         about="Rolling Forcing 1.3B (made for its own sampler)",
     ),
     "reward-forcing": Download(
@@ -126,33 +145,49 @@ DOWNLOADS: dict[str, Download] = {
         _MEMFLOW, "base.pt", "memflow.pt", lora="lora.pt", about="MemFlow 1.3B, without its memory"
     ),
     "streamdiffusion-v2": Download(
-        _STREAM, "wan_causal_dmd_v2v/model.pt", "streamdiffusion-v2.pt",
+        _STREAM,
+        "wan_causal_dmd_v2v/model.pt",
+        "streamdiffusion-v2.pt",
         about="StreamDiffusionV2 1.3B, video to video",
     ),
     "causvid-14b": Download(
-        _LIGHTX2V_CAUSVID, "causal_model.safetensors", "causvid-14b.safetensors",
+        _LIGHTX2V_CAUSVID,
+        "causal_model.safetensors",
+        "causvid-14b.safetensors",
         about="CausVid 14B by LightX2V",
     ),
     "wan-1.3b": Download(
-        _WAN_1_3B, "diffusion_pytorch_model.safetensors", "wan2.1_t2v_1.3B.safetensors",
-        about="Wan 2.1 T2V 1.3B, the bidirectional teacher", causal=False,
+        _WAN_1_3B,
+        "diffusion_pytorch_model.safetensors",
+        "wan2.1_t2v_1.3B.safetensors",
+        about="Wan 2.1 T2V 1.3B, the bidirectional teacher",
+        causal=False,
     ),
     "wan-vae": Download(
-        _COMFY_WAN, "split_files/vae/wan_2.1_vae.safetensors", "wan_2.1_vae.safetensors", "vae",
+        _COMFY_WAN,
+        "split_files/vae/wan_2.1_vae.safetensors",
+        "wan_2.1_vae.safetensors",
+        "vae",
         about="Wan 2.1 VAE",
     ),
     "umt5-fp8": Download(
-        _COMFY_WAN, "split_files/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors",
-        "umt5_xxl_fp8_e4m3fn_scaled.safetensors", "text_encoders", about="text encoder, 6.7 GB",
+        _COMFY_WAN,
+        "split_files/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors",
+        "umt5_xxl_fp8_e4m3fn_scaled.safetensors",
+        "text_encoders",
+        about="text encoder, 6.7 GB",
     ),
     "umt5-fp16": Download(
-        _COMFY_WAN, "split_files/text_encoders/umt5_xxl_fp16.safetensors",
-        "umt5_xxl_fp16.safetensors", "text_encoders", about="text encoder, 11.4 GB",
+        _COMFY_WAN,
+        "split_files/text_encoders/umt5_xxl_fp16.safetensors",
+        "umt5_xxl_fp16.safetensors",
+        "text_encoders",
+        about="text encoder, 11.4 GB",
     ),
     "lighttae": Download(
         _TINY, "lighttaew2_1.pth", "lighttaew2_1.pth", "vae_approx", about="tiny decoder, previews"
     ),
-}  # fmt: skip
+}
 
 _LICENCE_ONLY = (
     Repository("SOTAMak1r/Infinite-Forcing", "see its model page"),

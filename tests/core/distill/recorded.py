@@ -58,8 +58,7 @@ def losses():
 
     def matched(network, sample):
         return generator_loss(
-            sample,
-            matching_gradient(sample.x0, teacher, critic, noise, levels, texts, guidance),
+            sample, matching_gradient(sample.x0, teacher, critic, noise, levels, texts, guidance)
         )
 
     def regression(network):

@@ -40,11 +40,7 @@ def student():
 def flow(network, noisy, timesteps, conditioning):
     """In float64 but for the network itself."""
     return cv.forward_all(
-        network.bound,
-        noisy.float(),
-        timesteps.float(),
-        conditioning.context,
-        causal=network.causal,
+        network.bound, noisy.float(), timesteps.float(), conditioning.context, causal=network.causal
     ).double()
 
 
@@ -115,9 +111,14 @@ def test_a_perfect_teacher_gives_no_infinity():
             parameter.zero_()
     x0 = torch.zeros(1, 16, 6, *SIZE)
     found = matching_gradient(
-        x0, exact, exact, torch.zeros_like(x0), torch.tensor([[500.0]]), prompts(lengths=(3,)),
+        x0,
+        exact,
+        exact,
+        torch.zeros_like(x0),
+        torch.tensor([[500.0]]),
+        prompts(lengths=(3,)),
         Guidance(),
-    )  # fmt: skip
+    )
     assert found.values.isfinite().all()
 
 

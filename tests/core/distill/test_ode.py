@@ -82,11 +82,15 @@ def test_a_causal_teacher_is_sampled_block_by_block(window):
                 states[kept.index(step)].append(x)
             cond, uncond = (
                 cv.forward_all(
-                    teacher.bound, torch.cat((before, x), dim=2), torch.full((2, 1), 1000 * here),
-                    text.context, clean=before, **window,
+                    teacher.bound,
+                    torch.cat((before, x), dim=2),
+                    torch.full((2, 1), 1000 * here),
+                    text.context,
+                    clean=before,
+                    **window,
                 )[:, :, start:]
                 for text in (conditioning, empty.repeated(2))
-            )  # fmt: skip
+            )
             x = x + (after - here) * (3 * cond - 2 * uncond)
         ends.append(x)
     expected = torch.stack([torch.cat(s, dim=2) for s in (*states, ends)], dim=1)

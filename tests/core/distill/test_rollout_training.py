@@ -92,9 +92,14 @@ def slowly(model, recipe, conditioning, exit_step):
             before = torch.cat([torch.empty(2, 16, 0, *SIZE), *made], dim=2)
             with torch.no_grad():
                 flow = cv.forward_all(
-                    model, torch.cat((before, x), dim=2), torch.full((2, 1), timesteps[step]),
-                    conditioning.context, first_block_frames=blocks[0], clean=before, **window,
-                )  # fmt: skip
+                    model,
+                    torch.cat((before, x), dim=2),
+                    torch.full((2, 1), timesteps[step]),
+                    conditioning.context,
+                    first_block_frames=blocks[0],
+                    clean=before,
+                    **window,
+                )
             x0 = x - sigmas[step] * flow[:, :, end - count :]
         made.append(x0)
         left.append((x, timesteps[last], sigmas[last], count))

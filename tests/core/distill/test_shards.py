@@ -126,9 +126,15 @@ def damage(path, kind):
 
 
 KINDS = [
-    "truncated", "header cut", "empty", "a bit of a tensor", "a bit of the last tensor", "a prompt",
-    "a tensor's name", "longer",
-]  # fmt: skip
+    "truncated",
+    "header cut",
+    "empty",
+    "a bit of a tensor",
+    "a bit of the last tensor",
+    "a prompt",
+    "a tensor's name",
+    "longer",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -223,7 +229,15 @@ def test_nothing_in_a_shard_is_pickled(tmp_path):
 
 
 def test_content_keys_tell_contents_apart():
-    parts = [("a", 1), ("a", 1.0), ("a", "1"), ("a1",), (b"a", 1), ("a", torch.tensor([1.0])),
-             ("a", torch.tensor([1])), ("a", torch.tensor([[1]]))]  # fmt: skip
+    parts = [
+        ("a", 1),
+        ("a", 1.0),
+        ("a", "1"),
+        ("a1",),
+        (b"a", 1),
+        ("a", torch.tensor([1.0])),
+        ("a", torch.tensor([1])),
+        ("a", torch.tensor([[1]])),
+    ]
     assert len({content_key(*some) for some in parts}) == len(parts)
     assert content_key("a", torch.tensor([1.0])) == content_key("a", torch.tensor([1.0]))

@@ -125,8 +125,11 @@ def test_published_values_are_those_of_the_papers():
 def test_a_batch_is_shared_by_as_many_processes_as_there_are():
     batch = Batch(size=12, per_rank=6)
     assert [(batch.at_once(n), batch.passes(n)) for n in (1, 2, 4, 12)] == [
-        (6, 2), (6, 1), (3, 1), (1, 1),
-    ]  # fmt: skip
+        (6, 2),
+        (6, 1),
+        (3, 1),
+        (1, 1),
+    ]
     for ranks in (5, 24):
         with pytest.raises(ConfigError, match=f"12 cannot be shared by {ranks} processes"):
             batch.at_once(ranks)

@@ -26,9 +26,14 @@ def data(tmp_path_factory):
 @pytest.mark.parametrize(("inputs", "recompute"), [("data", False), ("self_rollout", True)])
 def test_a_split_network_has_the_gradients_of_a_plain_one(data, tmp_path, inputs, recompute):
     settings = experiment(
-        data, tmp_path, "dmd", dmd__inputs=inputs, run__recompute=recompute,
-        model__shape=SHAPE | {"num_layers": 2}, model__weights=str(data / "weights.safetensors"),
-    )  # fmt: skip
+        data,
+        tmp_path,
+        "dmd",
+        dmd__inputs=inputs,
+        run__recompute=recompute,
+        model__shape=SHAPE | {"num_layers": 2},
+        model__weights=str(data / "weights.safetensors"),
+    )
     with joined("cpu") as ranks:
         stage = DistributionMatching(settings, Samples(settings), ranks)
         tree = stage.network.bound.tree

@@ -63,8 +63,10 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_weights(data, whole, tmp
     settings = experiment(data, tmp_path / "run", "dmd")
     assert run_here(settings, resume=True) == 4
     assert same(weights(tmp_path / "run", tmp_path / "out.safetensors"), whole[1])
-    raw = [weights(r, tmp_path / f"{n}.safetensors", raw=True)
-           for n, r in enumerate((whole[0], tmp_path / "run"))]  # fmt: skip
+    raw = [
+        weights(r, tmp_path / f"{n}.safetensors", raw=True)
+        for n, r in enumerate((whole[0], tmp_path / "run"))
+    ]
     assert same(*raw) and not same(raw[0], whole[1])
     for name in ("loss", "critic_loss"):
         assert losses(tmp_path / "run", name) == losses(whole[0], name)
@@ -182,9 +184,15 @@ def test_previews_are_videos_of_the_average(data, tmp_path):
     settings = experiment(data, tmp_path / "run", steps=2, samples__every=2, samples__count=1)
     run_here(settings)
     bidirectional = experiment(
-        data, tmp_path / "teacher", steps=1, samples__every=1, model__causal=False,
-        samples__count=1, samples__guided_steps=4, samples__guidance=2.0,
-    )  # fmt: skip
+        data,
+        tmp_path / "teacher",
+        steps=1,
+        samples__every=1,
+        model__causal=False,
+        samples__count=1,
+        samples__guided_steps=4,
+        samples__guidance=2.0,
+    )
     run_here(bidirectional)
     for run in ("run", "teacher"):
         assert {p.suffix for p in (tmp_path / run / "samples").iterdir()} == {".mp4", ".png"}

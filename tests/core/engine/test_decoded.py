@@ -107,8 +107,9 @@ def test_only_latents_within_reach_are_decoded_again(wan, windowed, context, vae
     for block, expected in enumerate((0, 3, 5, 5)):
         assert go_on(counting, None, state.history, block) == (block > 0)
         assert counting.taken == expected
-    history = [block._replace(switch="cut" if n == 3 else "carry") for n, block in
-               enumerate(state.history)]  # fmt: skip
+    history = [
+        block._replace(switch="cut" if n == 3 else "carry") for n, block in enumerate(state.history)
+    ]
     for block, expected in ((3, 0), (4, 3), (5, 5), (6, 5)):
         go_on(counting, None, history, block)
         assert counting.taken == expected

@@ -78,9 +78,14 @@ class CompareStreams(Node):
         ways = ([0, 1, 2, 3, 4, 5], [0, 2, 5], [0, 1, 5], [0, 5])
         for how, make, whole, expected, ends in (
             ("decode", media[1].WanDecoder, latents, decoded, ways),
-            ("encode", media[1].WanEncoder, px.permute(3, 0, 1, 2)[None], encoded,
-             ([*range(18)], [0, 3, 8, 17], [0, 17])),
-        ):  # fmt: skip
+            (
+                "encode",
+                media[1].WanEncoder,
+                px.permute(3, 0, 1, 2)[None],
+                encoded,
+                ([*range(18)], [0, 3, 8, 17], [0, 17]),
+            ),
+        ):
             for way in ends:
                 codec, pieces = make(weights), []
                 for start, end in pairwise(way):

@@ -36,10 +36,7 @@ class Look(Node):
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {
-            "required": {"latent": ("LATENT",)},
-            "optional": {"stream": ("CAUSVID_STREAM",)},
-        }
+        return {"required": {"latent": ("LATENT",)}, "optional": {"stream": ("CAUSVID_STREAM",)}}
 
     def run(self, latent: dict[str, Any], stream: Any = None) -> dict[str, Any]:
         samples = latent["samples"].float().cpu().contiguous()
