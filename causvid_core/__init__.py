@@ -1,6 +1,6 @@
 """CausVid Stream's engine: causal Wan models, sampled and distilled block by block.
 
-Everything a program needs is a name of this package; modules are imported on first use.
+FullAttention a program needs is a name of this package; modules are imported on first use.
 """
 
 from importlib import import_module
@@ -21,8 +21,8 @@ _HOMES = {
     "start": "stream.rollout",
     "prime": "stream.rollout",
     "rollout": "stream.rollout",
-    "save_stream": "stream.files",
-    "load_stream": "stream.files",
+    "save_stream": "storage.stream_files",
+    "load_stream": "storage.stream_files",
     "stream_memory_bytes": "stream.memory",
 }
 

@@ -12,8 +12,8 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 
-from .distill.commands import register as register_training
 from .distill.training.commands import register as register_trainer
+from .mini.commands import register as register_training
 from .render.command import register as register_rendering
 
 _DESCRIPTION = "Causal Wan models without ComfyUI: checkpoints, rendering, training."

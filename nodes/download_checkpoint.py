@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ..causvid_core.model.checkpoints import DOWNLOADS
-from .host.downloads import download_file
+from .host.loading.downloads import download_file
 from .host.schema import schema
 
 

@@ -8,15 +8,16 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..causvid_core import Recipe, prime
-from ..causvid_core.render.source import fitted
+from ..causvid_core.media.encoding import fitted
 from ..causvid_core.stream import geometry
 from ..causvid_core.stream.lengths import px_of
-from ..causvid_core.stream.plan import Plan
-from .host import footage_inputs, inputs
+from ..causvid_core.stream.window import WindowPolicy
+from .host.media import footage_inputs
+from .host.media.vae import StreamVAE
+from .host.media.video_input import footage
 from .host.schema import advanced, schema
-from .host.streaming import lengthen, open_stream
-from .host.vae import StreamVAE
-from .host.video_input import footage
+from .host.stream import inputs
+from .host.stream.streaming import lengthen, open_stream
 
 AUTO_SECONDS = 2.0  # of context for a recipe that keeps everything
 DECODED_BEFORE = 2  # latent frames that a piece of a LATENT is decoded after, to be as in the whole
@@ -128,7 +129,7 @@ class ExtendVideo(io.ComfyNode):
         else:
             clip = footage(video, images)
             there, text = clip.px_frames, clip.text
-        overlap = context_px(Plan.of(opened.state.recipe), there, context_seconds)
+        overlap = context_px(WindowPolicy.of(opened.state.recipe), there, context_seconds)
         if latents is not None:
             tail = latent_tail(given, overlap, encoder)
         else:
@@ -150,23 +151,23 @@ def _told(overlap: int, there: int) -> str:
     return f"of which the last {overlap} are gone on from"
 
 
-def context_px(plan: Plan, there: int, seconds: float) -> int:
+def context_px(policy: WindowPolicy, there: int, seconds: float) -> int:
     """Px frames of the newest whole blocks to look at, of `there` that there are; at least one.
 
     As many as the window holds beside the block to make, and not more than `seconds` unless 0.
     """
-    if not seconds and plan.window is None:
+    if not seconds and policy.window is None:
         seconds = AUTO_SECONDS
     most = min(there, geometry.px_frames_from_seconds(seconds)) if seconds else there
 
     def fits(blocks: int) -> bool:
-        held = plan.window is None or plan.span(blocks).end <= plan.window
-        return held and px_of(plan, 0, blocks) <= most
+        held = policy.window is None or policy.span(blocks).end <= policy.window
+        return held and px_of(policy, 0, blocks) <= most
 
     blocks = 1
     while fits(blocks + 1):
         blocks += 1
-    return px_of(plan, 0, blocks)
+    return px_of(policy, 0, blocks)
 
 
 def latent_tail(latents: Tensor, px_frames: int, vae: StreamVAE) -> Tensor:

@@ -11,11 +11,12 @@ from ..causvid_core.media.fitting import as_rgb
 from ..causvid_core.media.fitting import fit as fit_images
 from ..causvid_core.stream import geometry
 from ..causvid_core.stream.lengths import px_of
-from ..causvid_core.stream.plan import Plan
-from .host import footage_inputs, inputs
+from ..causvid_core.stream.window import WindowPolicy
+from .host.media import footage_inputs
+from .host.media.vae import StreamVAE
 from .host.schema import schema
-from .host.streaming import lengthen, open_stream
-from .host.vae import StreamVAE
+from .host.stream import inputs
+from .host.stream.streaming import lengthen, open_stream
 
 
 class ImageToVideo(io.ComfyNode):
@@ -95,7 +96,7 @@ class ImageToVideo(io.ComfyNode):
         )
         encoder = StreamVAE(vae)
         picture = fit_images(as_rgb(image[:1]), width, height, fit)
-        still = px_of(Plan.of(opened.state.recipe), 0, 1)
+        still = px_of(WindowPolicy.of(opened.state.recipe), 0, 1)
         latents = encoder.encode(picture.expand(still, -1, -1, -1))
         state = prime(opened.bound, opened.state, opened.context, latents)
         wanted = px_frames or geometry.px_frames_from_seconds(seconds)

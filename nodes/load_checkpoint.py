@@ -3,9 +3,9 @@
 from comfy_api.latest import io
 
 from ..causvid_core import recipes
-from .host.checkpoints import load_checkpoint
-from .host.folders import checkpoint_names, checkpoint_path, file_identity
-from .host.models import WEIGHT_DTYPES
+from .host.loading.checkpoints import load_checkpoint
+from .host.loading.folders import checkpoint_names, checkpoint_path, file_identity
+from .host.loading.models import WEIGHT_DTYPES
 from .host.schema import advanced, schema
 
 AUTO = "auto"

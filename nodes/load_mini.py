@@ -4,8 +4,8 @@ from comfy_api.latest import io
 
 from ..causvid_core.mini import weights_path
 from ..causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
-from .host.clip import load_mini_clip
-from .host.models import load_model_file, load_vae, set_preview_colours, tag
+from .host.loading.clip import load_mini_clip
+from .host.loading.models import load_model_file, load_vae, set_preview_colours, tag
 from .host.schema import schema
 
 

@@ -4,8 +4,8 @@ from comfy_api.latest import io
 
 from .host.notice import show
 from .host.schema import CausVidStream, schema
-from .host.stream_files import identity, load, stream_names, stream_path
-from .host.stream_info import headline
+from .host.stream.stream_files import identity, load, stream_names, stream_path
+from .host.stream.stream_info import headline
 
 
 class LoadStream(io.ComfyNode):

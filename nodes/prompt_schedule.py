@@ -4,12 +4,12 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..causvid_core.stream.timeline import PromptTimeline, distinct_texts
-from ..causvid_core.stream.timeline_entries import Defaults
-from ..causvid_core.stream.timeline_text import parse_timeline
+from ..causvid_core.prompts.entries import Defaults
+from ..causvid_core.prompts.layout import EncodedSchedule, distinct_texts
+from ..causvid_core.prompts.schedule_text import parse_schedule
 from .host.notice import show
-from .host.prompting import check_text, encode, schedule_inputs, schedule_outputs, understood
 from .host.schema import schema
+from .host.stream.prompting import check_text, encode, schedule_inputs, schedule_outputs, understood
 
 EXAMPLE = """\
 0: a red circle moving left over a navy background
@@ -50,7 +50,7 @@ class PromptSchedule(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, text: str | None, scene_seconds: float | None) -> bool | str:
         """A text that is not linked, before anything is queued."""
-        return check_text(parse_timeline, text, scene_seconds)
+        return check_text(parse_schedule, text, scene_seconds)
 
     @classmethod
     def execute(
@@ -62,10 +62,10 @@ class PromptSchedule(io.ComfyNode):
         interpolation: str,
         scene_seconds: float,
     ) -> io.NodeOutput:
-        entries = parse_timeline(text, scene_seconds).entries
+        entries = parse_schedule(text, scene_seconds).entries
         contexts = {prompt: encode(clip, prompt) for prompt in distinct_texts(entries)}
         defaults = Defaults(mode, transition, scene_seconds)
-        prompts = PromptTimeline(entries, contexts, defaults, interpolation)
+        prompts = EncodedSchedule(entries, contexts, defaults, interpolation)
         told = understood(prompts)
         show(told)
         return io.NodeOutput(prompts, told)

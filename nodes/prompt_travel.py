@@ -7,13 +7,13 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..causvid_core.stream.timeline import PromptTimeline
-from ..causvid_core.stream.timeline_entries import Defaults, Entry
-from ..causvid_core.stream.timeline_text import parse_times
-from .host.conditioning import plain_prompt
+from ..causvid_core.prompts.entries import Defaults, Entry
+from ..causvid_core.prompts.layout import EncodedSchedule
+from ..causvid_core.prompts.schedule_text import parse_times
 from .host.notice import show
-from .host.prompting import check_text, schedule_inputs, schedule_outputs, understood
 from .host.schema import schema
+from .host.stream.conditioning import plain_prompt
+from .host.stream.prompting import check_text, schedule_inputs, schedule_outputs, understood
 
 SOCKETS = tuple(f"prompt_{number}" for number in range(1, 9))
 
@@ -90,7 +90,7 @@ class PromptTravel(io.ComfyNode):
             for entry, name in zip(entries, names, strict=True)
         )
         defaults = Defaults(mode, transition, scene_seconds)
-        prompts = PromptTimeline(entries, contexts, defaults, interpolation)
+        prompts = EncodedSchedule(entries, contexts, defaults, interpolation)
         told = understood(prompts)
         show(told)
         return io.NodeOutput(prompts, told)

@@ -17,16 +17,17 @@ from ..causvid_core.media.writer_codecs import (
 )
 from ..causvid_core.stream.geometry import FPS
 from ..causvid_core.stream.state import StreamState
-from .host import footage_inputs, inputs
-from .host.decoding import FRAMES, WHOLE
-from .host.footage_source import Take, take_footage
+from .host.loading.sampling import NOTHING
+from .host.media import footage_inputs
+from .host.media.decoding import FRAMES, WHOLE
+from .host.media.footage_source import Take, take_footage
+from .host.media.vae import StreamVAE
+from .host.media.video_files import Recording, target, temporary_store, workflow_tags
 from .host.notice import show
-from .host.sampling import NOTHING
 from .host.schema import advanced, schema
-from .host.stream_files import check_prefix
-from .host.streaming import make_longer, open_stream
-from .host.vae import StreamVAE
-from .host.video_files import Recording, target, temporary_store, workflow_tags
+from .host.stream import inputs
+from .host.stream.stream_files import check_prefix
+from .host.stream.streaming import make_longer, open_stream
 
 
 class RenderToVideo(io.ComfyNode):

@@ -5,7 +5,7 @@ from comfy_api.latest import io
 from ..causvid_core.stream.state import StreamState
 from .host.notice import show
 from .host.schema import CausVidStream, schema
-from .host.stream_files import CONTENTS, LIGHT, check_prefix, save
+from .host.stream.stream_files import CONTENTS, LIGHT, check_prefix, save
 
 
 class SaveStream(io.ComfyNode):

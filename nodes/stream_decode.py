@@ -5,11 +5,11 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..causvid_core.stream.state import StreamState
-from .host import tiny_decoders
-from .host.decoding import FRAMES, WHOLE, decode_latent, decode_stream
+from .host.media import tiny_decoders
+from .host.media.decoding import FRAMES, WHOLE, decode_latent, decode_stream
 from .host.notice import show
-from .host.rendering import GB
 from .host.schema import CausVidStream, advanced, blocked, schema
+from .host.stream.rendering import GB
 
 
 class StreamDecode(io.ComfyNode):

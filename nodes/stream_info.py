@@ -7,7 +7,7 @@ from comfy_api.latest import io, ui
 from ..causvid_core.stream.state import StreamState
 from .host.notice import show
 from .host.schema import CausVidStream, schema
-from .host.stream_info import contact_sheet, describe
+from .host.stream.stream_info import contact_sheet, describe
 
 
 class StreamInfo(io.ComfyNode):

@@ -6,9 +6,9 @@ from comfy_api.latest import io
 
 from ..causvid_core import Recipe
 from ..causvid_core.stream.state import StreamState
-from .host import inputs
 from .host.schema import schema
-from .host.streaming import lengthen, open_stream
+from .host.stream import inputs
+from .host.stream.streaming import lengthen, open_stream
 
 
 class TextToVideo(io.ComfyNode):

@@ -8,11 +8,12 @@ from torch import Tensor
 from ..causvid_core import Recipe
 from ..causvid_core.media.motion import MotionStrength
 from ..causvid_core.stream.state import StreamState
-from .host import footage_inputs, inputs
-from .host.footage_source import ENDINGS, HOLD, Take, take_footage
+from .host.media import footage_inputs
+from .host.media.footage_source import ENDINGS, HOLD, Take, take_footage
 from .host.notice import show
 from .host.schema import advanced, schema
-from .host.streaming import lengthen, open_stream
+from .host.stream import inputs
+from .host.stream.streaming import lengthen, open_stream
 
 
 class VideoToVideo(io.ComfyNode):

@@ -50,7 +50,7 @@ def long_streams(arguments: argparse.Namespace) -> None:
     from measuring import report
     from measuring.rolling import POLICIES, Run, as_json
 
-    from causvid_core.distill.world import held_out_specs
+    from causvid_core.mini.world import held_out_specs
 
     jobs = [(name, arguments) for name in POLICIES]
     workers = multiprocessing.get_context("spawn")
@@ -79,7 +79,7 @@ def one_stream(job: tuple[str, argparse.Namespace]) -> tuple[object, ...]:
     parts = prepare(arguments.threads)
     from measuring.rolling import POLICIES, roll
 
-    from causvid_core.distill.world import held_out_specs
+    from causvid_core.mini.world import held_out_specs
 
     specs = held_out_specs(arguments.prompts)
     length, seed = arguments.latent_frames, arguments.seed

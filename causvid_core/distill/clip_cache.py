@@ -18,35 +18,35 @@ from ..model.attention import Attention
 from ..model.binding import BoundWan
 from ..model.kv_cache import KVRing
 from ..model.rope import Rotary, rotate
-from ..stream.plan import Plan, Span
+from ..stream.window import Span, WindowPolicy
 
 
 class ClipCache:
     """Keys and values of all latent frames of a clip, for one rollout of a model in training.
 
-    What a block sees is the plan's policy, as when it is sampled. size: samples, latent frames,
+    What a block sees is the policy, as when it is sampled. size: samples, latent frames,
     and height and width of one. positions: as a recipe's.
     """
 
     def __init__(
         self,
         bound: BoundWan,
-        plan: Plan,
+        policy: WindowPolicy,
         size: tuple[int, int, int, int],
         positions: str = "absolute",
     ) -> None:
         batch, frames, height, width = size
         grid = bound.config.grid(height, width)
-        self._bound, self._plan, self._relative = bound, plan, positions == "relative"
+        self._bound, self._policy, self._relative = bound, policy, positions == "relative"
         self._tokens = grid[0] * grid[1]
         self._rotary = Rotary(bound.config.head_dim, grid, bound.device)
         self._ring = KVRing(bound, batch, frames * self._tokens)
 
     def attend(self, span: Span, writes: bool = False) -> ClipAttention:
         """Self-attention of the block that is these latent frames."""
-        plan, end = self._plan, span.end
-        seen = list(plan.visible(end))
-        positions = [plan.rank(frame, end) if self._relative else frame for frame in seen]
+        policy, end = self._policy, span.end
+        seen = list(policy.visible(end))
+        positions = [policy.rank(frame, end) if self._relative else frame for frame in seen]
         own = len(seen) - span.frames
         return ClipAttention(
             self._bound.attention,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..stream.schedule import TABLE, Schedule
 from .guidance import Conditioning, Guidance, guided_flow
-from .network import Network, by_frame, clean, flow_matching_loss, noised, sigmas_of
+from .network import Network, add_noise, by_frame, clean, flow_matching_loss, sigmas_of
 
 
 class Sample(NamedTuple):
@@ -67,7 +67,7 @@ def sample_from_data(
     levels = torch.tensor((*schedule.timesteps, 0.0)), torch.tensor((*schedule.sigmas, 0.0))
     chosen = by_frame(drawn.to(latents.device), student.blocks(latents.shape[2]))
     timesteps, sigmas = (level.to(latents.device)[chosen] for level in levels)
-    noisy = noised(latents.float(), noise, sigmas)
+    noisy = add_noise(latents.float(), noise, sigmas)
     x0 = student.x0(noisy, timesteps, conditioning, sigmas).float()
     return Sample(x0, timesteps > 0)
 
@@ -91,7 +91,7 @@ def matching_gradient(
     x0 = x0.detach().float()
     every = _every_frame(timesteps.to(x0.device), real if real.causal else fake, x0.shape[2])
     sigmas = sigmas_of(every)
-    noisy = noised(x0, noise, sigmas)
+    noisy = add_noise(x0, noise, sigmas)
     of_fake = clean(noisy, fake.flow(noisy, every, conditioning).float(), sigmas)
     guided = guided_flow(real, noisy, every, conditioning, guidance).float()
     of_real = clean(noisy, guided, sigmas)

@@ -18,9 +18,9 @@ from ..model.binding import BoundWan, as_bound
 from ..model.pieces import split_blocks
 from ..model.transformer import Block
 from ..model.whole_clip import forward_all
-from ..stream.plan import Plan
 from ..stream.recipe import Recipe
 from ..stream.schedule import TABLE
+from ..stream.window import WindowPolicy
 from .guidance import Conditioning
 
 T = TypeVar("T")
@@ -61,10 +61,10 @@ class Network:
         )
 
     @property
-    def plan(self) -> Plan:
+    def policy(self) -> WindowPolicy:
         """The blocks and the window of a causal network."""
         first = self.first_block_frames or self.frames_per_block
-        return Plan(self.frames_per_block, first, self.window, self.sink)
+        return WindowPolicy(self.frames_per_block, first, self.window, self.sink)
 
     def blocks(self, frames: int) -> list[int]:
         """Latent frames of each block of a clip; one block where all see all."""
@@ -121,7 +121,7 @@ def recomputed(module: nn.Module, function: Callable[..., T], *arguments: object
     return function(*arguments)
 
 
-def noised(x0: Tensor, noise: Tensor, sigmas: Tensor) -> Tensor:
+def add_noise(x0: Tensor, noise: Tensor, sigmas: Tensor) -> Tensor:
     """Latents [B, 16, T, H, W] at noise levels sigmas [B, T] (or [B, 1])."""
     sigmas = _frames(sigmas, x0)
     return (1 - sigmas) * x0 + sigmas * noise
@@ -172,7 +172,7 @@ def flow_matching_loss(
     clean blocks before each (teacher forcing) instead of noisy ones.
     """
     x0 = x0.detach()
-    noisy = noised(x0, noise, sigmas_of(timesteps))
+    noisy = add_noise(x0, noise, sigmas_of(timesteps))
     before = network.before(x0) if forced else None
     error = network.flow(noisy, timesteps, conditioning, before).float() - (noise - x0)
     return mean_square(error, learned)

@@ -105,15 +105,15 @@ def _block_by_block(
     kept: list[int],
 ) -> Tensor:
     """With a cache for the prompt, and one for what guidance leads away from."""
-    bound, plan = teacher.bound, teacher.plan
+    bound, policy = teacher.bound, teacher.policy
     batch, _, frames, *size = noise.shape
     sides = [
-        (ClipCache(bound, plan, (batch, frames, *size)), encode_prompt(bound, *prompt))
+        (ClipCache(bound, policy, (batch, frames, *size)), encode_prompt(bound, *prompt))
         for prompt in sides_of(conditioning, guidance, batch)
     ]
     states = []
-    for index in range(len(plan.split(0, frames))):
-        span = plan.span(index)
+    for index in range(len(policy.split(0, frames))):
+        span = policy.span(index)
         seen = [(cache.attend(span), prompt) for cache, prompt in sides]
 
         def flow(x: Tensor, timesteps: Tensor, seen: list = seen) -> Tensor:

@@ -17,9 +17,9 @@ from ..model.binding import BoundWan
 from ..model.forward import denoise, write_cache
 from ..model.prompt import EncodedPrompt, encode_prompt
 from ..stream.noise import Noise
-from ..stream.plan import Plan
 from ..stream.recipe import Recipe
 from ..stream.schedule import make_schedule
+from ..stream.window import WindowPolicy
 from .clip_cache import ClipAttention, ClipCache
 from .dmd import Sample
 from .guidance import Conditioning
@@ -48,16 +48,16 @@ def self_rollout(
     The clean pass sees what was made at the context timestep; unlike in sampling it is noised to
     that, as Self-Forcing trains it. Raises ValueError when T or t does not fill whole blocks.
     """
-    bound, plan = student.bound, Plan.of(recipe)
+    bound, policy = student.bound, WindowPolicy.of(recipe)
     batch, channels, frames, height, width = shape
-    blocks = plan.split(0, frames)
-    known = 0 if given is None else len(plan.split(0, given.shape[2]))
+    blocks = policy.split(0, frames)
+    known = 0 if given is None else len(policy.split(0, given.shape[2]))
     learned_from = frames - (frames if gradient_frames is None else gradient_frames)
-    cache = ClipCache(bound, plan, (batch, frames, height, width), recipe.positions)
+    cache = ClipCache(bound, policy, (batch, frames, height, width), recipe.positions)
     prompt = encode_prompt(bound, conditioning.context, conditioning.lengths)
     made, learned = [], []
     for index, count in enumerate(blocks):
-        span = plan.span(index)
+        span = policy.span(index)
         draw = partial(_draw, bound, noise, index, (batch, channels, count, height, width))
         attend = cache.attend(span)
         learns = index >= known and span.end > learned_from

@@ -13,7 +13,7 @@ from torch import Tensor
 from .decoding import StreamDecoder
 
 
-class DecodingBeside:
+class BackgroundDecoder:
     """A decoder that works on a CUDA stream of its own; elsewhere it decodes at once.
 
     `push` returns as soon as the work is queued: the device decodes while the caller queues the

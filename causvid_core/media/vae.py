@@ -16,7 +16,7 @@ from .vae_layers import (
     AttentionBlock,
     CausalConv3d,
     Downsample,
-    Passage,
+    FeatureCache,
     ResidualBlock,
     RMSNorm,
     Upsample,
@@ -85,8 +85,8 @@ class Encoder(nn.Module):
             RMSNorm(dims[-1], 3), nn.SiLU(), CausalConv3d(dims[-1], 2 * Z_DIM, 3)
         )
 
-    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
-        return run((self.conv1, *self.downsamples, *self.middle, *self.head), x, passage)
+    def forward(self, x: Tensor, cache: FeatureCache | None = None) -> Tensor:
+        return run((self.conv1, *self.downsamples, *self.middle, *self.head), x, cache)
 
 
 class Decoder(nn.Module):
@@ -105,8 +105,8 @@ class Decoder(nn.Module):
         self.upsamples = nn.Sequential(*layers)
         self.head = nn.Sequential(RMSNorm(dims[-1], 3), nn.SiLU(), CausalConv3d(dims[-1], 3, 3))
 
-    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
-        return run((self.conv1, *self.middle, *self.upsamples, *self.head), x, passage)
+    def forward(self, x: Tensor, cache: FeatureCache | None = None) -> Tensor:
+        return run((self.conv1, *self.middle, *self.upsamples, *self.head), x, cache)
 
 
 class WanVAE(nn.Module):
@@ -177,24 +177,24 @@ class WanVAE(nn.Module):
 
         Returns the past of the next ones, too; `past` is not changed.
         """
-        passage = Passage(past)
-        return self._encode(px, passage), tuple(passage.kept)
+        cache = FeatureCache(past)
+        return self._encode(px, cache), tuple(cache.kept)
 
     def decode_after(self, latents: Tensor, past: Past) -> tuple[Tensor, Past]:
         """`decode` of the latents that follow, and the past of the next ones."""
-        passage = Passage(past)
-        return self._decode(latents, passage).clamp(0, 1), tuple(passage.kept)
+        cache = FeatureCache(past)
+        return self._decode(latents, cache).clamp(0, 1), tuple(cache.kept)
 
-    def _encode(self, px: Tensor, passage: Passage | None) -> Tensor:
+    def _encode(self, px: Tensor, cache: FeatureCache | None) -> Tensor:
         px = (px.float() * 2 - 1).to(self.dtype, memory_format=torch.channels_last_3d)
-        mean = self.conv1(self.encoder(px, passage)).chunk(2, dim=1)[0].float()
+        mean = self.conv1(self.encoder(px, cache)).chunk(2, dim=1)[0].float()
         return (mean - _channels(LATENT_MEAN, mean)) / _channels(LATENT_STD, mean)
 
-    def _decode(self, latents: Tensor, passage: Passage | None) -> Tensor:
+    def _decode(self, latents: Tensor, cache: FeatureCache | None) -> Tensor:
         raw = latents.float()
         raw = raw * _channels(LATENT_STD, raw) + _channels(LATENT_MEAN, raw)
         raw = raw.to(self.dtype, memory_format=torch.channels_last_3d)
-        return self.decoder(self.conv2(raw), passage).float() / 2 + 0.5
+        return self.decoder(self.conv2(raw), cache).float() / 2 + 0.5
 
 
 def channels_last(vae: nn.Module) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from .decoding import Past
 
 
-class Passage:
+class FeatureCache:
     """One piece of a stream on its way through the layers.
 
     Hands every temporal convolution what it kept of the piece before, in the order in which they
@@ -50,12 +50,12 @@ class CausalConv3d(nn.Conv3d):
         super().__init__(in_dim, out_dim, kernel)
         self.spatial = kernel == 1
 
-    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
-        """`[B, C, T, H, W]`; within a passage, after the two frames before."""
+    def forward(self, x: Tensor, cache: FeatureCache | None = None) -> Tensor:
+        """`[B, C, T, H, W]`; within a cache, after the two frames before."""
         pad = self.kernel_size[1] // 2
         if self.spatial:
             return _per_frame(x, lambda y: F.conv2d(y, self.weight[:, :, -1], self.bias, 1, pad))
-        x = _with_past(x, passage)
+        x = _with_past(x, cache)
         return F.conv3d(x, self.weight, self.bias, 1, (0, pad, pad))
 
 
@@ -92,8 +92,8 @@ class ResidualBlock(nn.Module):
         )
         self.shortcut = CausalConv3d(in_dim, out_dim, 1) if in_dim != out_dim else nn.Identity()
 
-    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
-        return self.shortcut(x) + run(self.residual, x, passage)
+    def forward(self, x: Tensor, cache: FeatureCache | None = None) -> Tensor:
+        return self.shortcut(x) + run(self.residual, x, cache)
 
 
 class AttentionBlock(nn.Module):
@@ -105,7 +105,7 @@ class AttentionBlock(nn.Module):
         self.to_qkv = nn.Conv2d(dim, 3 * dim, 1)
         self.proj = nn.Conv2d(dim, dim, 1)
 
-    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: FeatureCache | None = None) -> Tensor:
         return x + _per_frame(x, self._attend)
 
     def _attend(self, x: Tensor) -> Tensor:
@@ -123,13 +123,13 @@ class Downsample(nn.Module):
         if time:
             self.time_conv = TimeConv(dim, dim, stride=2)
 
-    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: FeatureCache | None = None) -> Tensor:
         x = _per_frame(x, self.resample)
         if not hasattr(self, "time_conv"):
             return x
-        past = passage.take() if passage is not None else None
-        if passage is not None:
-            passage.keep(x[:, :, -1:])
+        past = cache.take() if cache is not None else None
+        if cache is not None:
+            cache.keep(x[:, :, -1:])
         if past is not None:
             return self.time_conv(torch.cat([past, x], dim=2))
         if x.shape[2] == 1:
@@ -149,26 +149,26 @@ class Upsample(nn.Module):
         if time:
             self.time_conv = TimeConv(dim, 2 * dim, stride=1)
 
-    def forward(self, x: Tensor, passage: Passage | None = None) -> Tensor:
+    def forward(self, x: Tensor, cache: FeatureCache | None = None) -> Tensor:
         if hasattr(self, "time_conv"):
-            x = self._double(x, passage)
+            x = self._double(x, cache)
         return _per_frame(x, self.resample)
 
-    def _double(self, x: Tensor, passage: Passage | None) -> Tensor:
+    def _double(self, x: Tensor, cache: FeatureCache | None) -> Tensor:
         """The first frame of a stream stays single, and no later one looks back at it."""
-        single = 1 if passage is None or passage.first else 0
+        single = 1 if cache is None or cache.first else 0
         first, rest = x[:, :, :single], x[:, :, single:]
-        seen = _with_past(rest, passage)
+        seen = _with_past(rest, cache)
         if rest.shape[2] == 0:
             return first
         doubled = self.time_conv(seen).unflatten(1, (2, -1)).movedim(1, 3).flatten(2, 3)
         return torch.cat([first, doubled], dim=2)
 
 
-def run(layers: Iterable[nn.Module], x: Tensor, passage: Passage | None) -> Tensor:
+def run(layers: Iterable[nn.Module], x: Tensor, cache: FeatureCache | None) -> Tensor:
     remembering = (CausalConv3d, ResidualBlock, AttentionBlock, Downsample, Upsample)
     for layer in layers:
-        x = layer(x, passage) if isinstance(layer, remembering) else layer(x)
+        x = layer(x, cache) if isinstance(layer, remembering) else layer(x)
     return x
 
 
@@ -179,10 +179,10 @@ def _per_frame(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     return y.unflatten(0, (-1, frames)).transpose(1, 2)
 
 
-def _with_past(x: Tensor, passage: Passage | None) -> Tensor:
+def _with_past(x: Tensor, cache: FeatureCache | None) -> Tensor:
     """Put the two frames before x in front of it, zeros where there are none."""
-    past = passage.take() if passage is not None else None
+    past = cache.take() if cache is not None else None
     x = F.pad(x, (0, 0, 0, 0, 2, 0)) if past is None else torch.cat([past, x], dim=2)
-    if passage is not None:
-        passage.keep(x[:, :, -2:])
+    if cache is not None:
+        cache.keep(x[:, :, -2:])
     return x

@@ -43,7 +43,7 @@ def torch_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None)
     return out.transpose(1, 2)
 
 
-class Everything:
+class FullAttention:
     """Every token sees every token: the bidirectional teacher."""
 
     def __init__(self, attention: Attention, rope: Tensor) -> None:
@@ -54,7 +54,7 @@ class Everything:
         return self._attention(rotate(q, self._rope), rotate(k, self._rope), v)
 
 
-class Piecewise:
+class BlockCausalAttention:
     """Every piece of the queries sees its own keys; pieces in tokens, rope as long as they are.
 
     One call a piece: no mask in memory, nothing computed to be masked, and keys that lie side by

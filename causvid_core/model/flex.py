@@ -1,7 +1,7 @@
 """Self-attention of a whole clip in one fused call, by PyTorch's FlexAttention.
 
 It pays on a GPU where blocks are small and many, so that a call for each costs more than it
-computes; blocks of a thousand tokens fill a GPU by themselves (see `attention.Piecewise`).
+computes; blocks of a thousand tokens fill a GPU by themselves (see `attention.BlockCausalAttention`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .pieces import Piece
 from .rope import rotate
 
 
-class FlexPiecewise:
-    """What `Piecewise` computes; on a GPU compiled, elsewhere written out by PyTorch.
+class FlexBlockCausalAttention:
+    """What `BlockCausalAttention` computes; on a GPU compiled, elsewhere written out by PyTorch.
 
     The attention function of the model is not used. The mask is made once a layout and device.
     """

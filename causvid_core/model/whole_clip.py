@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .attention import Everything, Piecewise, SelfAttend
+from .attention import BlockCausalAttention, FullAttention, SelfAttend
 from .binding import BoundWan, as_bound
 from .forward import check_latents, denoise
 from .pieces import Piece, block_causal, split_blocks, teacher_forced
@@ -58,7 +58,7 @@ def forward_all(
     rotary = Rotary(bound.config.head_dim, grid, noisy.device)
     positions = range(first_position, first_position + frames)
     if not causal:
-        attend: SelfAttend = Everything(bound.attention, rotary.table(positions))
+        attend: SelfAttend = FullAttention(bound.attention, rotary.table(positions))
         return denoise(bound, noisy, timesteps, attend, prompt)
     blocks = split_blocks(frames, frames_per_block, first_block_frames)
     pieces = (block_causal if clean is None else teacher_forced)(blocks, window, sink)
@@ -68,14 +68,16 @@ def forward_all(
         noisy, timesteps = _after_clean(clean, noisy, timesteps, given)
     rope = rotary.table([*positions[:given], *positions])
     in_tokens = [piece.times(grid[0] * grid[1]) for piece in pieces]
-    attend = _fused(rope, in_tokens) if flex else Piecewise(bound.attention, rope, in_tokens)
+    attend = (
+        _fused(rope, in_tokens) if flex else BlockCausalAttention(bound.attention, rope, in_tokens)
+    )
     return denoise(bound, noisy, timesteps, attend, prompt)[:, :, given:]
 
 
 def _fused(rope: Tensor, pieces: Sequence[Piece]) -> SelfAttend:
-    from .flex import FlexPiecewise  # not in every PyTorch that a host may have
+    from .flex import FlexBlockCausalAttention  # not in every PyTorch that a host may have
 
-    return FlexPiecewise(rope, pieces)
+    return FlexBlockCausalAttention(rope, pieces)
 
 
 def _after_clean(

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..media.fitting import FITS
 from ..media.writer_codecs import CODECS, PIXEL_FORMATS, QUALITY
 from ..stream.geometry import FPS
-from ..stream.scene import SWITCHES
+from ..stream.segment import SWITCHES
 
 DTYPES = ("float32", "bfloat16", "float16")
 EPILOG = """\

@@ -8,12 +8,12 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
+from ..media.decoded import DecoderMemory, go_on, remembered
 from ..media.decoding import StreamDecoder
-from ..media.overlap import DecodingBeside
+from ..media.overlap import BackgroundDecoder
 from ..media.writer import as_levels
-from ..stream.decoded import DecoderMemory, go_on, remembered
 from ..stream.rollout import Block
-from ..stream.scene import starts_afresh
+from ..stream.segment import starts_afresh
 from ..stream.state import StreamState
 
 BEHIND = 2  # blocks that may be on their way before the device is waited for
@@ -36,7 +36,7 @@ class Film:
         deep: bool = False,
     ) -> None:
         self._decoder, self._give = decoder, give
-        self._beside = DecodingBeside(decoder, device, lambda px: as_levels(px, deep))
+        self._beside = BackgroundDecoder(decoder, device, lambda px: as_levels(px, deep))
         self._blocks = self._on_their_way = 0
         self.px_frames = 0
 

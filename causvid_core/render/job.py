@@ -12,10 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..media.encoding import as_clip, encoded_blocks, fitted
 from ..media.fitting import fit
 from ..media.footage_file import footage_file
-from ..stream.disk import DiskStore
-from ..stream.files import load_stream
+from ..prompts.entries import Defaults
+from ..prompts.layout import EncodedSchedule, distinct_texts
+from ..prompts.schedule_text import parse_schedule
+from ..storage.disk import DiskStore
+from ..storage.stream_files import load_stream
 from ..stream.geometry import (
     FPS,
     PX_STEP,
@@ -25,15 +29,11 @@ from ..stream.geometry import (
     px_frames_from_seconds,
 )
 from ..stream.lengths import blocks_for, px_of
-from ..stream.plan import Plan
-from ..stream.prompts import PromptPlan
+from ..stream.prompt_cache import PromptPlan
 from ..stream.rollout import prime, start
 from ..stream.state import StreamState
-from ..stream.timeline import PromptTimeline, distinct_texts
-from ..stream.timeline_entries import Defaults
-from ..stream.timeline_text import parse_timeline
+from ..stream.window import WindowPolicy
 from .parts import Parts
-from .source import as_clip, encoded_blocks, fitted
 
 USUAL_SECONDS = 4.0
 
@@ -135,9 +135,9 @@ def _context(
         return state.history[-1].context
     if arguments.schedule is None:
         return parts.encode(text)
-    entries = parse_timeline(text).entries
+    entries = parse_schedule(text).entries
     contexts = {prompt: parts.encode(prompt) for prompt in distinct_texts(entries)}
-    timeline = PromptTimeline(entries, contexts, Defaults(arguments.mode))
+    timeline = EncodedSchedule(entries, contexts, Defaults(arguments.mode))
     return timeline.plan(state.recipe, state)
 
 
@@ -153,7 +153,7 @@ def _with_picture(
     """The stream with the picture as its first block, which stands still."""
     frame = _picture(arguments.image)[None]
     frame = fit(frame, state.width * SPACE_SCALE, state.height * SPACE_SCALE, arguments.fit)
-    still = px_of(Plan.of(state.recipe), 0, 1)
+    still = px_of(WindowPolicy.of(state.recipe), 0, 1)
     latents = parts.encoder().encode(as_clip(frame.expand(still, -1, -1, -1)))
     return prime(parts.model, state, context, latents)
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from ..media.video import contact_sheet
 from ..media.writer import VideoFile, VideoWriter
 from ..media.writer_codecs import CODECS, VideoSettings, checked, is_deep
-from ..stream.disk import DiskStore
-from ..stream.files import save_stream
+from ..storage.disk import DiskStore
+from ..storage.stream_files import save_stream
 from ..stream.geometry import FPS, SPACE_SCALE
 from ..stream.rollout import rollout
 from ..stream.state import StreamState

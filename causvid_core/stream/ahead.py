@@ -9,16 +9,16 @@ from torch import Tensor
 from ..model.binding import BoundWan
 from .geometry import TIME_SCALE
 from .lengths import px_of
-from .plan import Plan
-from .prompts import PromptPlan, Prompts
-from .scene import CARRY, starts_afresh
+from .prompt_cache import PromptPlan, Prompts
+from .segment import CARRY, starts_afresh
 from .state import StreamState
+from .window import WindowPolicy
 
 
 def switches_ahead(
     bound: BoundWan, state: StreamState, context: Tensor | PromptPlan, switch: str, blocks: int
 ) -> list[str]:
-    """The mode (see `scene`) that a `rollout` with these arguments applies before each block."""
+    """The mode (see `segment`) that a `rollout` with these arguments applies before each block."""
     prompts, first = Prompts(bound, state.batch, context, switch), state.blocks
     before = state.history[-1].context if first else None
     # What comes before later blocks: a plan does not look at it, and a single prompt stays itself.
@@ -31,11 +31,11 @@ def switches_ahead(
 
 
 def steps_ahead(state: StreamState, switches: Sequence[str]) -> list[int]:
-    """Denoising steps of each of the next blocks, which a scene's first may have more of."""
-    scene, steps = state.scene, []
+    """Denoising steps of each of the next blocks, which a segment's first may have more of."""
+    segment, steps = state.segment, []
     for block, switch in enumerate(switches, state.blocks):
-        scene = scene.before(block, switch)
-        steps.append(len(state.recipe.schedule(scene.place(block)).timesteps))
+        segment = segment.before(block, switch)
+        steps.append(len(state.recipe.schedule(segment.place(block)).timesteps))
     return steps
 
 
@@ -44,5 +44,5 @@ def px_ahead(state: StreamState, switches: Sequence[str]) -> int:
     cuts = sum(
         1 for block, switch in enumerate(switches, state.blocks) if block and starts_afresh(switch)
     )
-    px = px_of(Plan.of(state.recipe), state.blocks, len(switches))
+    px = px_of(WindowPolicy.of(state.recipe), state.blocks, len(switches))
     return px - cuts * (TIME_SCALE - 1)

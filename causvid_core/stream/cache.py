@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ..model.binding import BoundWan
 from ..model.kv_cache import KVRing
-from .plan import Plan
 from .quantise import restore
+from .window import WindowPolicy
 
 log = logging.getLogger("causvid")
 
@@ -25,7 +25,7 @@ log = logging.getLogger("causvid")
 class KVSnapshot(NamedTuple):
     """Keys and values of the window on the CPU, one [B, tokens, h, d] of each a layer.
 
-    They are final for the first `blocks` blocks of the stream's scene and serve any model and
+    They are final for the first `blocks` blocks of the stream's segment and serve any model and
     recipe with the same `signature`. `scales` [B, tokens, h, 1], of all keys and then of all
     values, are there when keys and values are int8 (see `quantise`), which is no longer exact.
     """
@@ -54,8 +54,8 @@ class KVSnapshot(NamedTuple):
 class LiveCache:
     """A ring on the device and the blocks whose keys and values it holds.
 
-    `keys` names the blocks of a scene that had their clean pass, `written` is the latent frame of
-    that scene up to which slots have been overwritten, `frame_tokens` the tokens of one latent
+    `keys` names the blocks of a segment that had their clean pass, `written` is the latent frame of
+    that segment up to which slots have been overwritten, `frame_tokens` the tokens of one latent
     frame; `leased` says that a generator is at work. Copies and pickles are empty: what is on a
     device does not travel.
     """
@@ -71,14 +71,14 @@ class LiveCache:
     def __reduce__(self) -> tuple[type[LiveCache], tuple[()]]:
         return (LiveCache, ())
 
-    def serves(self, signature: str, names: Sequence[str], plan: Plan) -> bool:
-        """Whether a scene of these blocks can go on from here, after clean passes at most."""
+    def serves(self, signature: str, names: Sequence[str], policy: WindowPolicy) -> bool:
+        """Whether a segment of these blocks can go on from here, after clean passes at most."""
         shared = min(len(self.keys), len(names))
         return (
             self.ring is not None
             and self.signature == signature
             and self.keys[shared - 1 : shared] == list(names[shared - 1 : shared])
-            and plan.can_rewind(self.written, shared)
+            and policy.can_rewind(self.written, shared)
         )
 
     def rewind(self, blocks: int) -> None:
@@ -97,7 +97,7 @@ class LiveCache:
 
 def claim(
     bound: BoundWan,
-    plan: Plan,
+    policy: WindowPolicy,
     signature: str,
     live: LiveCache,
     snapshot: KVSnapshot | None,
@@ -107,13 +107,13 @@ def claim(
 ) -> LiveCache:
     """A leased cache that holds the first of the named blocks, for the caller to complete.
 
-    size: batch, tokens of a latent frame, latent frames of the scene when it is done. Takes
+    size: batch, tokens of a latent frame, latent frames of the segment when it is done. Takes
     `live` over when possible, else allocates a ring; what it holds comes from `live` or
     `snapshot`. anew: the caller is going to rebuild the window, and nothing of it is needed.
     """
     batch, frame_tokens, frames = size
-    tokens = plan.capacity(frames) * frame_tokens
-    serves = live.serves(signature, names, plan) and live.ring.device == bound.device
+    tokens = policy.capacity(frames) * frame_tokens
+    serves = live.serves(signature, names, policy) and live.ring.device == bound.device
     held = min(len(live.keys), len(names)) if serves else 0
     stored = snapshot.blocks if snapshot is not None and snapshot.signature == signature else 0
     # What 8 bits hold is not exact, and other states may go on from `live`.
@@ -132,7 +132,7 @@ def claim(
     if stored > held:
         snapshot.write_to(claimed.ring)
         claimed.keys[:] = names[:stored]
-        claimed.written = plan.frames_before(len(names))
+        claimed.written = policy.frames_before(len(names))
     elif held and claimed is not live:
         claimed.ring.write_prefix(live.ring.keys, live.ring.values)
         claimed.keys[:], claimed.written = live.keys[:held], live.written

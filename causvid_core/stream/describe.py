@@ -8,11 +8,11 @@ from typing import NamedTuple
 from torch import Tensor
 
 from . import geometry
-from .plan import Plan
 from .presets import recipes
 from .recipe import Recipe
-from .scene import CARRY, starts_afresh
+from .segment import CARRY, starts_afresh
 from .state import StreamState
+from .window import WindowPolicy
 
 _MOST_LINES = 40
 
@@ -96,12 +96,12 @@ def prompt_runs(state: StreamState) -> Iterator[PromptRun]:
 
 def _prompt_lines(state: StreamState) -> list[str]:
     lines = []
-    plan, end, shorter = Plan.of(state.recipe), 0, 0
+    policy, end, shorter = WindowPolicy.of(state.recipe), 0, 0
     for run in prompt_runs(state):
         if run.first and starts_afresh(run.switch):
             shorter += geometry.TIME_SCALE - 1
         begin = end
-        end = geometry.px_frames_from_latent(plan.span(run.last).end) - shorter
+        end = geometry.px_frames_from_latent(policy.span(run.last).end) - shorter
         blocks = f"Block {run.first}" if run.first == run.last else f"Blocks {run.first}-{run.last}"
         times = "{:.2f} to {:.2f} s".format(*map(geometry.seconds_from_px, (begin, end)))
         taken = f", {run.switch}" if run.first or run.switch != CARRY else ""

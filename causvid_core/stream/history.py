@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .disk import DiskStore
+from ..storage.disk import DiskStore
 from .state import StreamBlock
 
 

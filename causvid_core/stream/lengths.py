@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import geometry
-from .plan import Plan
 from .state import StreamState
+from .window import WindowPolicy
 
 
 def latent_frames_for(state: StreamState, px_frames: int) -> int:
@@ -15,12 +15,14 @@ def latent_frames_for(state: StreamState, px_frames: int) -> int:
 
 def blocks_for(state: StreamState, px_frames: int) -> int:
     """Fewest blocks that add `px_frames` px frames to a stream."""
-    return Plan.of(state.recipe).blocks_for(state.blocks, latent_frames_for(state, px_frames))
+    return WindowPolicy.of(state.recipe).blocks_for(
+        state.blocks, latent_frames_for(state, px_frames)
+    )
 
 
-def px_of(plan: Plan, first: int, blocks: int) -> int:
+def px_of(policy: WindowPolicy, first: int, blocks: int) -> int:
     """Px frames of `blocks` blocks from block `first` on, without a cut among them."""
-    frames = plan.frames_before(first + blocks) - plan.frames_before(first)
+    frames = policy.frames_before(first + blocks) - policy.frames_before(first)
     return frames * geometry.TIME_SCALE - (0 if first else geometry.TIME_SCALE - 1)
 
 
@@ -30,7 +32,7 @@ def whole_px(state: StreamState, wanted: int, given: int, hold: bool) -> int:
     One block fewer where it could only be filled by repeating the last frame, unless `hold`; at
     least one.
     """
-    plan, blocks = Plan.of(state.recipe), blocks_for(state, wanted)
-    if px_of(plan, state.blocks, blocks) > given and not hold:
+    policy, blocks = WindowPolicy.of(state.recipe), blocks_for(state, wanted)
+    if px_of(policy, state.blocks, blocks) > given and not hold:
         blocks = max(1, blocks - 1)
-    return px_of(plan, state.blocks, blocks)
+    return px_of(policy, state.blocks, blocks)

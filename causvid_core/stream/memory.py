@@ -6,8 +6,8 @@ import torch
 
 from ..model.config import WanConfig
 from .geometry import FPS, latent_frames_from_px, px_frames_from_seconds
-from .plan import Plan
 from .recipe import Recipe
+from .window import WindowPolicy
 
 _CLIP_SECONDS = 5
 
@@ -26,15 +26,15 @@ def stream_memory_bytes(
     height and width of a latent frame. latent_frames: length of a stream whose recipe keeps
     everything; a clip of 5 seconds when None.
     """
-    plan = Plan.of(recipe)
+    policy = WindowPolicy.of(recipe)
     if latent_frames is None:
         latent_frames = latent_frames_from_px(px_frames_from_seconds(_CLIP_SECONDS, FPS))
     frame_tokens = config.tokens_per_frame(height, width)
-    kept = kv_bytes(config, plan.capacity(latent_frames) * frame_tokens, batch, dtype)
+    kept = kv_bytes(config, policy.capacity(latent_frames) * frame_tokens, batch, dtype)
     if recipe.positions == "relative":
         kept += kept // (2 * config.num_layers)  # one layer's keys, turned at use
     prompt = kv_bytes(config, config.text_len, batch, dtype)
-    block = max(plan.frames_per_block, plan.first_block_frames) * frame_tokens * batch
+    block = max(policy.frames_per_block, policy.first_block_frames) * frame_tokens * batch
     return kept + prompt + block * _activation_bytes(config, dtype)
 
 

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from ..model.binding import BoundWan, as_bound
 from ..model.forward import denoise
+from ..storage.disk import DiskStore
 from .cache import LiveCache
-from .disk import DiskStore
 from .noise import Noise, seeded_noise
-from .plan import Plan
-from .prompts import PromptPlan, Prompts
+from .prompt_cache import PromptPlan, Prompts
 from .recipe import Recipe
-from .scene import CARRY
+from .segment import CARRY
 from .session import Session
 from .source import Opening, Strength, from_noise, from_source
 from .state import StreamBlock, StreamState
+from .window import WindowPolicy
 
 
 class StepRecord(NamedTuple):
@@ -45,7 +45,7 @@ class Block:
     """A finished block: clean latents [B, 16, t, H, W] in float32 on the device.
 
     `index` is its place in the stream, `first_frame` its first latent frame, `switch` the mode
-    (see `scene`) that was applied before it. `state` is the stream up to and with it; asking for
+    (see `segment`) that was applied before it. `state` is the stream up to and with it; asking for
     it waits until the latents are on the CPU.
     """
 
@@ -94,7 +94,7 @@ def prime(
     switch: see `rollout`. Raises ValueError for a size that does not fit.
     """
     bound = as_bound(model)
-    plan = Plan.of(state.recipe)
+    policy = WindowPolicy.of(state.recipe)
     prompts = Prompts(bound, state.batch, context, switch)
     channels, size = bound.config.out_dim, (state.height, state.width)
     fits = latents.ndim == 5 and latents.shape[0] in (1, state.batch)
@@ -103,7 +103,7 @@ def prime(
             f"the given latents have shape {tuple(latents.shape)}; expected ({state.batch}, "
             f"{channels}, latent frames, {state.height}, {state.width})"
         )
-    parts = latents.split(plan.split(state.blocks, latents.shape[2]), dim=2)
+    parts = latents.split(policy.split(state.blocks, latents.shape[2]), dim=2)
     shape = (state.batch, -1, -1, -1, -1)
     history, pending = list(state.history), state.switch
     for part in parts:
@@ -132,7 +132,7 @@ def rollout(
     an input video and how much of it to replace, also strength(block_index); see `from_source`.
     noise: noise(block_index, step_index, shape), from the state's seed when None. on_step:
     called after every denoising call; what it raises ends the rollout and leaves every state
-    valid. switch: what becomes of the window (carry, recache, flush or cut; see `scene`) when
+    valid. switch: what becomes of the window (carry, recache, flush or cut; see `segment`) when
     `context` is a tensor and differs from the prompt of the block before; a plan names its own.
     store: where the latents of finished blocks go, so that memory does not grow with the video;
     they are used as those in memory are, and states share them.
@@ -147,7 +147,7 @@ def rollout(
     prompts = Prompts(bound, state.batch, context, switch)
     opening: Opening = from_noise
     if source is not None:
-        opening = from_source(source, strength, Plan.of(state.recipe), state.blocks, blocks)
+        opening = from_source(source, strength, WindowPolicy.of(state.recipe), state.blocks, blocks)
     noise = noise or seeded_noise(state.seed)
     return _generate(bound, state, prompts, blocks, opening, noise, on_step or _ignore, store)
 
@@ -163,11 +163,11 @@ def _generate(
     on_step: Callable[[StepRecord], object],
     store: DiskStore | None,
 ) -> Iterator[Block]:
-    plan, last = Plan.of(state.recipe), state.blocks + blocks - 1
+    policy, last = WindowPolicy.of(state.recipe), state.blocks + blocks - 1
     with Session(bound, state, blocks, prompts, store) as session:
         for index in range(state.blocks, last + 1):
             place = session.begin(index)
-            span = plan.span(index)
+            span = policy.span(index)
             fresh = _noise_of(bound, state, span.frames, index, noise)
             begun = opening(index, state.recipe.schedule(place), fresh)
             if begun is None:

@@ -12,11 +12,11 @@ from ..model.binding import BoundWan
 from ..model.forward import write_cache
 from ..model.kv_cache import CachedAttention, RelativeCachedAttention, Slots
 from ..model.rope import Rotary
+from ..storage.disk import DiskStore
 from .cache import LiveCache, claim
-from .disk import DiskStore
 from .history import History
-from .prompts import Prompts
-from .scene import CARRY
+from .prompt_cache import Prompts
+from .segment import CARRY
 from .state import StreamState
 
 
@@ -39,10 +39,10 @@ class Session:
         self.bound, self.state = bound, state
         self.prompts = prompts or Prompts(bound, state.batch)
         self.history = History(state.history, bound.device, store)
-        self.scene = state.scene
+        self.segment = state.segment
         self.live: LiveCache | None = None
         self.switch = CARRY  # the mode that was applied before the block at work
-        self._cached = self.scene  # the one that the cache is laid out for
+        self._cached = self.segment  # the one that the cache is laid out for
         self._end = state.blocks + blocks
         grid = bound.config.grid(state.height, state.width)
         self._frame_tokens = grid[0] * grid[1]
@@ -73,71 +73,71 @@ class Session:
         pending = self.state.switch if block == self.state.blocks else CARRY
         self.switch = self.prompts.switch(block, before, pending)
         self.history.begin(self.prompts.context(block), self.switch)
-        self.scene = self.scene.before(block, self.switch)
-        return self.scene.place(block)
+        self.segment = self.segment.before(block, self.switch)
+        return self.segment.place(block)
 
     def catch_up(self) -> None:
         """Clean passes of the blocks that have had none: the last one's, a rebuilt window's, or a
         replay.
 
-        A replay of a long scene leaves out the blocks that no longer bear on the window.
+        A replay of a long segment leaves out the blocks that no longer bear on the window.
         """
-        anew = self.scene is not self._cached
+        anew = self.segment is not self._cached
         if self.live is None:
             self.live = self._claim(anew)
         elif anew:
             self.live.rewind(0)
-        self._cached = self.scene
-        done, total = self.live.keys, self.scene.place(len(self.history))
-        needed = self.scene.plan.replay(total, self.bound.config.num_layers)
+        self._cached = self.segment
+        done, total = self.live.keys, self.segment.place(len(self.history))
+        needed = self.segment.policy.replay(total, self.bound.config.num_layers)
         if done or len(needed) == total:
             for place in range(len(done), total):
                 self._clean_pass(place)
-                done.append(self.scene.name(place, self.history.key))
+                done.append(self.segment.name(place, self.history.key))
             return
         self.live.ring.zero()
         for place in needed:
             self._clean_pass(place)
-        done.extend(self.scene.names(len(self.history), self.history.key))
+        done.extend(self.segment.names(len(self.history), self.history.key))
 
     def _claim(self, anew: bool) -> LiveCache:
         state = self.state
         return claim(
             self.bound,
-            self.scene.plan,
+            self.segment.policy,
             state.signature(self.bound.fingerprint()),
             state.live,
             state.snapshot,
             state.keys,
-            (state.batch, self._frame_tokens, self.scene.frames_before(self._end)),
+            (state.batch, self._frame_tokens, self.segment.frames_before(self._end)),
             anew,
         )
 
     def _clean_pass(self, place: int) -> None:
         """Write a finished block's final keys and values."""
-        latents = self.history.latents(self.scene.block(place))
-        prompt = self.prompts.encode(self.history.context(self.scene.prompt(place)))
+        latents = self.history.latents(self.segment.block(place))
+        prompt = self.prompts.encode(self.history.context(self.segment.prompt(place)))
         timestep = self.constant(self.state.recipe.context_timestep)
         write_cache(self.bound, latents, timestep, self.attend(place), prompt)
 
     def attend(self, place: int) -> CachedAttention:
         """Self-attention of the block at a place, whose slots count as overwritten from now on."""
-        plan = self.scene.plan
-        span = plan.span(place)
-        filled = plan.filled(span.end)
+        policy = self.segment.policy
+        span = policy.span(place)
+        filled = policy.filled(span.end)
         self.live.written = max(self.live.written, span.end)
         tokens = self._frame_tokens
         slots = [
             Slots(slot * tokens, offset * tokens, (offset + frames) * tokens)
-            for slot, offset, frames in plan.runs(span)
+            for slot, offset, frames in policy.runs(span)
         ]
         shared = (self.bound.attention, self.live.ring, slots, filled * tokens)
         frames = range(span.first, span.end)
         if self.state.recipe.positions == "absolute":
-            positions = [self.scene.position(frame) for frame in frames]
+            positions = [self.segment.position(frame) for frame in frames]
             return CachedAttention(*shared, self._rotary.table(positions))
-        positions = [plan.rank(frame, span.end) for frame in frames]
-        keys = self._rotary.table(plan.ranks(span.end))
+        positions = [policy.rank(frame, span.end) for frame in frames]
+        keys = self._rotary.table(policy.ranks(span.end))
         return RelativeCachedAttention(*shared, self._rotary.table(positions), keys)
 
     def state_after(self, blocks: int) -> StreamState:

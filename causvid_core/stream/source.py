@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .plan import Plan
 from .schedule import Schedule
+from .window import WindowPolicy
 
 Strength = float | Callable[[int], float]
 """How much of the input is replaced, 0 to 1; for every block or strength(block_index)."""
@@ -37,7 +37,11 @@ def from_noise(block: int, schedule: Schedule, fresh: Callable[[int], Tensor]) -
 
 
 def from_source(
-    source: Tensor | Iterable[Tensor], strength: Strength, plan: Plan, first: int, blocks: int
+    source: Tensor | Iterable[Tensor],
+    strength: Strength,
+    policy: WindowPolicy,
+    first: int,
+    blocks: int,
 ) -> Opening:
     """Video to video (SDEdit, arXiv 2108.01073): the input's blocks, noised to `strength`.
 
@@ -50,7 +54,7 @@ def from_source(
     strength_of = strength if callable(strength) else lambda block: strength
     if not callable(strength):
         _checked(strength)
-    parts = _parts(source, plan, first, blocks)
+    parts = _parts(source, policy, first, blocks)
 
     def opening(block: int, schedule: Schedule, fresh: Callable[[int], Tensor]) -> Begun | None:
         part = next(parts, None)
@@ -84,11 +88,11 @@ def _checked(strength: float) -> float:
 
 
 def _parts(
-    source: Tensor | Iterable[Tensor], plan: Plan, first: int, blocks: int
+    source: Tensor | Iterable[Tensor], policy: WindowPolicy, first: int, blocks: int
 ) -> Iterator[Tensor]:
     if not isinstance(source, Tensor):
         return iter(source)
-    sizes = [plan.span(block).frames for block in range(first, first + blocks)]
+    sizes = [policy.span(block).frames for block in range(first, first + blocks)]
     if source.ndim != 5 or source.shape[2] < sum(sizes):
         raise ValueError(
             f"the input video has shape {tuple(source.shape)}; {blocks} blocks need "

@@ -13,21 +13,21 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..media.decoded import DecoderMemory
 from ..model.binding import BoundWan, as_bound
 from .cache import KVSnapshot, LiveCache
-from .decoded import DecoderMemory
 from .geometry import TIME_SCALE, px_frames_from_latent
-from .plan import Plan
 from .quantise import quantised_token_bytes, read_quantised
 from .recipe import Recipe
-from .scene import CARRY, Scene, starts_afresh
+from .segment import CARRY, Segment, starts_afresh
+from .window import WindowPolicy
 
 
 class StreamBlock(NamedTuple):
     """A finished block on the CPU: clean latents [B, 16, t, H, W] and the prompt it was made of.
 
     `context` is [B, l, text_dim] without padding rows; blocks share the tensor of their prompt.
-    `key` is unique to this block of this stream, `switch` the mode (see `scene`) that was applied
+    `key` is unique to this block of this stream, `switch` the mode (see `segment`) that was applied
     before it.
     """
 
@@ -72,7 +72,7 @@ class StreamState(NamedTuple):
     @property
     def frames(self) -> int:
         """Finished latent frames; the index of the next."""
-        return Plan.of(self.recipe).frames_before(self.blocks)
+        return WindowPolicy.of(self.recipe).frames_before(self.blocks)
 
     @property
     def px_frames(self) -> int:
@@ -90,20 +90,26 @@ class StreamState(NamedTuple):
         return torch.cat([block.latents for block in self.history], dim=2)
 
     @property
-    def scene(self) -> Scene:
-        """The scene that the last block belongs to."""
-        return Scene.of(Plan.of(self.recipe), (block.switch for block in self.history))
+    def segment(self) -> Segment:
+        """The segment that the last block belongs to."""
+        return Segment.of(WindowPolicy.of(self.recipe), (block.switch for block in self.history))
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """What the cached keys and values of the scene's blocks are named."""
-        return self.scene.names(self.blocks, lambda block: self.history[block].key)
+        """What the cached keys and values of the segment's blocks are named."""
+        return self.segment.names(self.blocks, lambda block: self.history[block].key)
 
     def signature(self, fingerprint: str) -> str:
         """What cached keys and values depend on besides the blocks themselves."""
-        recipe = self.recipe
+        recipe, policy = self.recipe, WindowPolicy.of(self.recipe)
+        # Files of format 3 hold this text, and caches in them serve only while it stays the same.
+        plan = (
+            f"Plan(frames_per_block={policy.frames_per_block}, "
+            f"first_block_frames={policy.first_block_frames}, "
+            f"window={policy.window}, sink={policy.sink})"
+        )
         return (
-            f"{fingerprint} {Plan.of(recipe)} {recipe.positions} {recipe.context_timestep:g} "
+            f"{fingerprint} {plan} {recipe.positions} {recipe.context_timestep:g} "
             f"{self.batch}x{self.height}x{self.width}"
         )
 
@@ -123,7 +129,7 @@ class StreamState(NamedTuple):
 
         Copies them from the device while they are there. Otherwise `model` recomputes them;
         without it, ValueError. A snapshot that is there already stays as it is. A state whose
-        window is about to be rebuilt, or that awaits its scene's first clean pass, needs none.
+        window is about to be rebuilt, or that awaits its segment's first clean pass, needs none.
         """
         if self.snapshot is not None or not self.history or self.switch != CARRY:
             return self
@@ -161,7 +167,7 @@ class StreamState(NamedTuple):
         """This stream, to go on with another model, LoRA strength or recipe.
 
         Unless the keys and values serve the new ones too, they are dropped and the next block
-        begins a scene: the window is rebuilt with the new model as a switch to "recache" does.
+        begins a segment: the window is rebuilt with the new model as a switch to "recache" does.
         Raises ValueError when the model cannot read the latents or the recipe's blocks differ.
         """
         bound, recipe = as_bound(model), recipe or self.recipe
@@ -172,8 +178,8 @@ class StreamState(NamedTuple):
                 f"the stream's latents have {channels.pop()} channels, the model makes "
                 f"{bound.config.out_dim}; choose a model of the same family"
             )
-        plans = Plan.of(self.recipe), Plan.of(recipe)
-        old, new = ((plan.frames_per_block, plan.first_block_frames) for plan in plans)
+        policies = WindowPolicy.of(self.recipe), WindowPolicy.of(recipe)
+        old, new = ((policy.frames_per_block, policy.first_block_frames) for policy in policies)
         if old != new:
             raise ValueError(
                 f"the stream is made of blocks of {old[0]} latent frames (the first of {old[1]}), "
@@ -191,18 +197,18 @@ class StreamState(NamedTuple):
         self.live.clear()
 
     def _held(self) -> int:
-        """Blocks of the scene whose final keys and values are on the device; 0 when more than the
+        """Blocks of the segment whose final keys and values are on the device; 0 when more than the
         last one's are missing.
         """
         live, names = self.live, self.keys
         held = min(len(live.keys), len(names))
         enough = held >= max(1, len(names) - 1)
-        return held if enough and live.serves(live.signature, names, self.scene.plan) else 0
+        return held if enough and live.serves(live.signature, names, self.segment.policy) else 0
 
     def _cached_frames(self) -> int:
         """Latent frames that the window holds."""
-        scene = self.scene
-        return scene.plan.filled(scene.frames_before(self.blocks))
+        segment = self.segment
+        return segment.policy.filled(segment.frames_before(self.blocks))
 
     def _read(self, live: LiveCache, blocks: int, int8: bool = False) -> KVSnapshot:
         tokens = self._cached_frames() * live.frame_tokens

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ...causvid_core import mini
-from ...causvid_core.jobs import SUFFIXES, ReadyJob, read_jobs, settle
-from .folders import file_identity
-from .stream_files import check_prefix, input_names, input_path
+from ...causvid_core.farm.jobs import SUFFIXES, ReadyJob, read_jobs, settle
+from .loading.folders import file_identity
+from .stream.stream_files import check_prefix, input_names, input_path
 
 KIND = "job list"
 EXAMPLE = "example of the pack"  # offered behind the artist's own files, so that it always runs

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from causvid_core import Recipe, WanConfig
 from causvid_core.model.flops import clean_pass_flop, pass_flop, prompt_flop
-from causvid_core.stream.plan import Plan
+from causvid_core.stream.window import WindowPolicy
 
 
 class Cost(NamedTuple):
@@ -34,12 +34,12 @@ def clip_cost(
     the weights and of the visible keys and values per pass and one writing of new keys and
     values; activations are taken to stay in the processor's caches.
     """
-    plan, tokens = Plan.of(recipe), config.tokens_per_frame(height, width)
-    blocks = plan.blocks_for(0, latent_frames)
+    policy, tokens = WindowPolicy.of(recipe), config.tokens_per_frame(height, width)
+    blocks = policy.blocks_for(0, latent_frames)
     flop, passes, read, written = prompt_flop(config, prompt_rows), 0, 0, 0
     for block in range(blocks):
-        span = plan.span(block)
-        queries, keys = span.frames * tokens, plan.filled(span.end) * tokens
+        span = policy.span(block)
+        queries, keys = span.frames * tokens, policy.filled(span.end) * tokens
         steps, clean = len(recipe.schedule(block).timesteps), int(block < blocks - 1)
         flop += steps * pass_flop(config, queries, queries * keys, prompt_rows)
         flop += clean * clean_pass_flop(config, queries, queries * keys, prompt_rows)

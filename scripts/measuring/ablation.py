@@ -15,19 +15,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from causvid_core.distill import commands
-from causvid_core.distill.evaluate import Guided, Make, Streamed, evaluate_mini
-from causvid_core.distill.measure import read_clip
 from causvid_core.distill.network import Network
 from causvid_core.distill.training.config import read_config
 from causvid_core.distill.training.export import export
 from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
-from causvid_core.distill.world import ClipSpec, held_out_specs
 from causvid_core.media.sheet import picture_sheet
 from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.media.writer import as_pixels
-from causvid_core.mini import TextEncoder, weights_path
+from causvid_core.mini import TextEncoder, commands, weights_path
+from causvid_core.mini.evaluate import Guided, Make, Streamed, evaluate_mini
+from causvid_core.mini.measure import read_clip
+from causvid_core.mini.world import ClipSpec, held_out_specs
 from causvid_core.model.checkpoints import load_model
 from causvid_core.render.parts import load_vae
 from causvid_core.stream.geometry import latent_frames_from_px, px_frames_from_latent

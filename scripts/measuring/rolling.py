@@ -11,10 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from causvid_core.distill.measure import read_clip
 from causvid_core.distill.steadiness import MEASURES, Drift, drift, jumps, lost_at, measure
-from causvid_core.distill.world import ClipSpec
 from causvid_core.media.wan_stream import WanDecoder
+from causvid_core.mini.measure import read_clip
+from causvid_core.mini.world import ClipSpec
 from causvid_core.stream.presets import recipes
 from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.rollout import rollout, start

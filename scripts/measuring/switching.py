@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from causvid_core.distill.world import ClipSpec
 from causvid_core.media.wan_stream import WanDecoder
+from causvid_core.mini.world import ClipSpec
 from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.rollout import Block, rollout, start
-from causvid_core.stream.scene import SWITCHES
+from causvid_core.stream.segment import SWITCHES
 
 from .parts import Parts
 from .rolling import SIZE, TRAITS, traits

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from causvid_core.stream.timeline_entries import SCENE_SECONDS
+from causvid_core.prompts.entries import SCENE_SECONDS
 
 CORE_TEST = Path(__file__).resolve().parents[1] / "core" / "test_timeline_text.py"
 SIGNS = [

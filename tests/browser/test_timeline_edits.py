@@ -6,21 +6,21 @@ from dataclasses import replace
 from math import floor
 from typing import Any
 
-from causvid_core.stream.plan import Plan
-from causvid_core.stream.scene import SWITCHES
-from causvid_core.stream.timeline_entries import (
+from causvid_core.prompts.entries import (
     Defaults,
     Entry,
     Placement,
-    TimelineError,
+    ScheduleError,
     block_of,
     lay_out,
 )
-from causvid_core.stream.timeline_text import Script, parse_timeline
+from causvid_core.prompts.schedule_text import Script, parse_schedule
+from causvid_core.stream.segment import SWITCHES
+from causvid_core.stream.window import WindowPolicy
 
 from .schedules import core_cases, mistyped
 
-PLAN = Plan(3, 3, window=None, sink=0)
+PLAN = WindowPolicy(3, 3, window=None, sink=0)
 EDIT = """async cases => {
     const at = name => import(`/extensions/causvid-stream/timeline/${name}.js`);
     const edit = await at("edit");
@@ -81,9 +81,9 @@ def any_change(rng: random.Random) -> tuple[str, str, int, Any] | None:
     """A schedule that can be read and laid out, a change, the scene and a value for it."""
     text = (core_cases().typed_schedule if rng.random() < 0.5 else mistyped)(rng)
     try:
-        entries = parse_timeline(text).entries
+        entries = parse_schedule(text).entries
         lay_out(entries, PLAN, Defaults())
-    except TimelineError:
+    except ScheduleError:
         return None
     last = max(placed.first for placed in lay_out(entries, PLAN, Defaults()))
     change = rng.choice(["start", "time", "fade", "length", "mode", "prompt", "remove", "add"])
@@ -103,7 +103,7 @@ def any_change(rng: random.Random) -> tuple[str, str, int, Any] | None:
 def check(case: tuple[str, str, int, Any], text: str) -> None:
     """What a change may and must do to a text."""
     before, change, index, value = case
-    old, new = parse_timeline(before), parse_timeline(text)
+    old, new = parse_schedule(before), parse_schedule(text)
     if change in PARTS:
         part = PARTS[change]
         wanted = replace(old.entries[index], **{part: getattr(new.entries[index], part)})
@@ -131,7 +131,7 @@ def check_value(change: str, value: Any, old: Script, new: Script, index: int) -
         assert entry.mode == value
     elif change == "prompt":
         assert (
-            entry.prompts == parse_timeline(f"0: {value}".replace(" #", " \\#")).entries[0].prompts
+            entry.prompts == parse_schedule(f"0: {value}".replace(" #", " \\#")).entries[0].prompts
         )
     elif change in ("start", "time"):
         assert entry.start is not None

@@ -5,21 +5,21 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from causvid_core.stream import timeline_head
-from causvid_core.stream.geometry import FPS
-from causvid_core.stream.plan import Plan
-from causvid_core.stream.presets import recipes
-from causvid_core.stream.scene import SWITCHES
-from causvid_core.stream.timeline_entries import (
+from causvid_core.prompts import entry_head as timeline_head
+from causvid_core.prompts.entries import (
     SCENE_SECONDS,
     Defaults,
     Moment,
-    TimelineError,
+    ScheduleError,
     block_of,
     first_px,
     lay_out,
 )
-from causvid_core.stream.timeline_text import parse_timeline
+from causvid_core.prompts.schedule_text import parse_schedule
+from causvid_core.stream.geometry import FPS
+from causvid_core.stream.presets import recipes
+from causvid_core.stream.segment import SWITCHES
+from causvid_core.stream.window import WindowPolicy
 
 from .schedules import core_cases, corpus, mistyped
 
@@ -96,8 +96,8 @@ def test_both_come_to_the_same_blocks(page) -> None:
         text = (core_cases().typed_schedule if number % 2 else mistyped)(rng)
         defaults = Defaults(rng.choice(SWITCHES), rng.choice([0, 0.5, 1 / 3, 2.0]), 0.7)
         try:
-            parse_timeline(text, defaults.scene)
-        except TimelineError:
+            parse_schedule(text, defaults.scene)
+        except ScheduleError:
             continue
         cases.append((text, rng.choice(PLANS), defaults))
     assert len(cases) > 500
@@ -112,8 +112,8 @@ def test_both_come_to_the_same_blocks(page) -> None:
 def read(text: str, scene_seconds: float) -> dict[str, Any]:
     """What Python reads, in the form that READ gives."""
     try:
-        entries = parse_timeline(text, scene_seconds).entries
-    except TimelineError as error:
+        entries = parse_schedule(text, scene_seconds).entries
+    except ScheduleError as error:
         return {"error": str(error)}
     return {
         "entries": [
@@ -132,15 +132,15 @@ def read(text: str, scene_seconds: float) -> dict[str, Any]:
 
 def laid_out(text: str, plan: tuple[int, int], defaults: Defaults) -> dict[str, Any]:
     """What Python lays out, in the form that LAY_OUT gives."""
-    blocks = Plan(*plan, window=None, sink=0)
-    entries = parse_timeline(text, defaults.scene).entries
+    blocks = WindowPolicy(*plan, window=None, sink=0)
+    entries = parse_schedule(text, defaults.scene).entries
     result: dict[str, Any] = {
         "blocks": [first_px(blocks, block) for block in (0, 1, 2, 7)],
         "frames": [block_of(blocks, px) for px in (0, 1, 8, 9, 10, 100)],
     }
     try:
         placements = {placed.entry: placed for placed in lay_out(entries, blocks, defaults)}
-    except TimelineError as error:
+    except ScheduleError as error:
         return result | {"error": str(error).split(": ", 1)[1]}
     seen = [placements.get(number) for number in range(len(entries))]
     scenes = [placed and [placed.first, placed.fading, placed.mode] for placed in seen]

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from causvid_core.stream.blend import blend
+from causvid_core.prompts.blending import blend
 
 
 def test_straight_mixing_is_the_weighted_mean_of_padded_prompts() -> None:

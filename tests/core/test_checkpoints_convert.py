@@ -9,9 +9,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import causvid_core as cv
-from causvid_core.model.checkpoints import CheckpointError, convert, host_metadata, safetensors_file
+from causvid_core.model.checkpoints import CheckpointError, convert, host_metadata
 from causvid_core.model.checkpoints.lazy import LazyTensor
 from causvid_core.model.checkpoints.read import read_stored
+from causvid_core.storage import safetensors_file
 
 from .checkpoint_layouts import SIZES, assert_same, i2v, prefixed, save_pt, wan
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from causvid_core.job_names import Pattern, slug
-from causvid_core.jobs import Job, JobListError, parse_jobs, read_jobs, settle
+from causvid_core.farm.job_names import Pattern, slug
+from causvid_core.farm.jobs import Job, JobListError, parse_jobs, read_jobs, settle
 
 
 def test_text_is_a_prompt_a_line():

@@ -6,16 +6,16 @@ import logging
 import pytest
 import torch
 
-from causvid_core.distill.latents import encode_world
-from causvid_core.distill.measure import foreground
-from causvid_core.distill.train_decoder import DecoderSettings, near_shapes, train_decoder
-from causvid_core.distill.train_dit import MINI, DiTSettings, Part, attend_to_few
-from causvid_core.distill.train_vae import LatentScale, new_vae, normalise_latents
-from causvid_core.distill.trainer import TrainSettings, train
-from causvid_core.distill.world import held_out_specs, render
 from causvid_core.media.vae import WanVAE
+from causvid_core.mini.measure import foreground
 from causvid_core.mini.text_encoder import TEXT_LEN, TextEncoder, new_table
-from causvid_core.model.attention import Piecewise
+from causvid_core.mini.training.decoder import DecoderSettings, near_shapes, train_decoder
+from causvid_core.mini.training.latents import encode_world
+from causvid_core.mini.training.trainer import TrainSettings, train
+from causvid_core.mini.training.transformer import MINI, DiTSettings, Part, attend_to_few
+from causvid_core.mini.training.vae import LatentScale, new_vae, normalise_latents
+from causvid_core.mini.world import held_out_specs, render
+from causvid_core.model.attention import BlockCausalAttention
 from causvid_core.model.binding import bind
 from causvid_core.model.pieces import teacher_forced
 from causvid_core.model.rope import Rotary, rotate
@@ -55,7 +55,7 @@ def test_teacher_forcing_is_attention_under_its_mask():
     tokens = frames * grid[0] * grid[1]
     rope = rotary.table([*range((blocks - 1) * frames), *range(blocks * frames)])
     pieces = teacher_forced([frames] * blocks, window * frames)
-    attend = Piecewise(attend_to_few, rope, [p.times(grid[0] * grid[1]) for p in pieces])
+    attend = BlockCausalAttention(attend_to_few, rope, [p.times(grid[0] * grid[1]) for p in pieces])
     count = (2 * blocks - 1) * tokens
     q, k, v = (torch.randn(2, count, heads, width) for _ in range(3))
 

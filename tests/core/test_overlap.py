@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from causvid_core.media.overlap import DecodingBeside
+from causvid_core.media.overlap import BackgroundDecoder
 from causvid_core.media.vae import WanVAE
 from causvid_core.media.wan_stream import WanDecoder
 
@@ -35,7 +35,7 @@ def in_line(device: str, latents: list[torch.Tensor], dim: int = 4) -> torch.Ten
 
 def test_without_a_device_it_decodes_at_once():
     latents = blocks("cpu")
-    beside, px = DecodingBeside(decoder("cpu"), "cpu", in_bytes), []
+    beside, px = BackgroundDecoder(decoder("cpu"), "cpu", in_bytes), []
     for index, block in enumerate(latents):
         if index == len(latents) - 1:
             beside.reset()
@@ -52,7 +52,7 @@ def test_on_a_gpu_it_decodes_while_others_compute():
     """Popping does not wait, latents may be changed at once, the memory is whole after flush."""
     latents, busy = blocks("cuda", side=16), torch.randn(4096, 4096, device="cuda")
     expected = in_line("cuda", latents, dim=32)
-    beside, pending = DecodingBeside(decoder("cuda", 32), "cuda", in_bytes), 0
+    beside, pending = BackgroundDecoder(decoder("cuda", 32), "cuda", in_bytes), 0
     for index, block in enumerate(latents):
         if index == len(latents) - 1:
             beside.reset()

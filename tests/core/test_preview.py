@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from causvid_core.distill.measure import psnr_db
-from causvid_core.distill.world import held_out_specs, render
 from causvid_core.media.vae import WanVAE
 from causvid_core.mini import weights_path
+from causvid_core.mini.measure import psnr_db
 from causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
+from causvid_core.mini.world import held_out_specs, render
 
 
 def test_colours_are_those_of_the_decoded_pixels():

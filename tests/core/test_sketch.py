@@ -4,14 +4,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from causvid_core.distill.train_sketch import SketchSettings, train_sketch
-from causvid_core.distill.trainer import step_generator
-from causvid_core.distill.world import render, sample_spec
 from causvid_core.media.latent_rgb import ColourDecoder
 from causvid_core.media.sketch import SketchDecoder, SketchNet
 from causvid_core.media.vae import WanVAE
 from causvid_core.mini import weights_path
 from causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
+from causvid_core.mini.training.sketch import SketchSettings, train_sketch
+from causvid_core.mini.training.trainer import step_generator
+from causvid_core.mini.world import render, sample_spec
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from causvid_core.distill.steadiness import (
     measure,
     tenths,
 )
-from causvid_core.distill.world import held_out_specs, render
+from causvid_core.mini.world import held_out_specs, render
 
 BLOCK, BLOCKS = 12, 40
 SPEC = replace(held_out_specs(1)[0], direction="left", background="striped", shade="teal")

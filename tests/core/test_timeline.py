@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from causvid_core.stream.plan import Plan
+from causvid_core.prompts.entries import Defaults, Entry, Moment, ScheduleError, lay_out
+from causvid_core.prompts.layout import EncodedSchedule, distinct_texts
+from causvid_core.prompts.schedule_text import parse_schedule
 from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.state import StreamBlock, StreamState
-from causvid_core.stream.timeline import PromptTimeline, distinct_texts
-from causvid_core.stream.timeline_entries import Defaults, Entry, Moment, TimelineError, lay_out
-from causvid_core.stream.timeline_text import parse_timeline
+from causvid_core.stream.window import WindowPolicy
 
 RECIPES = (
     Recipe(frames_per_block=3),
@@ -105,7 +105,7 @@ def test_blocks_agree_with_a_walk_over_px_frames() -> None:
         recipe = RECIPES[trial % len(RECIPES)]
         entries = random_entries(rng, recipe, blocks)
         texts = {text: torch.randn(1, 2, 4) for text in distinct_texts(entries)}
-        plan = PromptTimeline(tuple(entries), texts).plan(recipe)
+        plan = EncodedSchedule(tuple(entries), texts).plan(recipe)
         ruled = simulated(entries, recipe, blocks)
         (first, _), before = ruled[0], None
         for block, (entry, fades) in enumerate(ruled):
@@ -116,13 +116,13 @@ def test_blocks_agree_with_a_walk_over_px_frames() -> None:
             before = entry, fades
 
 
-def timeline(text: str, **options: Any) -> PromptTimeline:
-    script = parse_timeline(text)
+def timeline(text: str, **options: Any) -> EncodedSchedule:
+    script = parse_schedule(text)
     texts = {
         text: torch.full((1, 2, 4), float(number + 1))
         for number, text in enumerate(distinct_texts(script.entries))
     }
-    return PromptTimeline(script.entries, texts, **options)
+    return EncodedSchedule(script.entries, texts, **options)
 
 
 def test_a_fade_rises_evenly_and_is_the_same_however_it_is_asked_for() -> None:
@@ -160,7 +160,9 @@ def test_a_schedule_takes_over_from_another_prompt_with_its_entry_s_mode() -> No
 def test_defaults_of_a_schedule() -> None:
     text = "0: a\n3s: b\nc\n20s [cut]: d"
     placed = lay_out(
-        parse_timeline(text).entries, Plan.of(RECIPES[0]), Defaults("recache", 0.75, scene=6)
+        parse_schedule(text).entries,
+        WindowPolicy.of(RECIPES[0]),
+        Defaults("recache", 0.75, scene=6),
     )
     assert [p.first for p in placed] == [0, 4, 12, 26] and placed[3].mode == "cut"
     assert [p.fading for p in placed] == [0, 2, 2, 0] and placed[1].mode == "recache"
@@ -172,13 +174,13 @@ def test_defaults_of_a_schedule() -> None:
 def test_blocks_and_seconds_that_cross_are_refused_where_the_recipe_is_known() -> None:
     made = timeline("0: a\n12b: b\n5s: c")
     made.plan(RECIPES[1])
-    with pytest.raises(TimelineError, match="Line 3, .* at frame 80, .* line 2, at frame 141"):
+    with pytest.raises(ScheduleError, match="Line 3, .* at frame 80, .* line 2, at frame 141"):
         made.plan(RECIPES[0])
 
 
 def test_what_a_schedule_comes_to_in_words() -> None:
     text = "0: a\n0.1s: b\n3s ~9s [recache]: c | d\n4b: e\n5s: f"
-    with pytest.raises(TimelineError):
+    with pytest.raises(ScheduleError):
         timeline(text).describe(RECIPES[0])
     assert timeline(text.replace("4b", "5b")).describe(RECIPES[0]).splitlines() == [
         "never seen, the next scene begins in the same block: a",
@@ -190,14 +192,14 @@ def test_what_a_schedule_comes_to_in_words() -> None:
 
 
 def test_contexts_are_checked_and_trimmed() -> None:
-    entries = parse_timeline("0: a\n3s: b").entries
+    entries = parse_schedule("0: a\n3s: b").entries
     padded = torch.zeros(1, 512, 4).index_fill(1, torch.arange(3), 1.0)
-    made = PromptTimeline(entries, {"a": padded, "b": torch.ones(2, 5, 4)})
+    made = EncodedSchedule(entries, {"a": padded, "b": torch.ones(2, 5, 4)})
     assert [context.shape for context in made.contexts] == [(1, 3, 4), (2, 5, 4)]
     assert made.plan(RECIPES[0]).batch == 2
     with pytest.raises(ValueError, match="different width"):
-        PromptTimeline(entries, {"a": torch.ones(1, 2, 4), "b": torch.ones(1, 2, 5)})
+        EncodedSchedule(entries, {"a": torch.ones(1, 2, 4), "b": torch.ones(1, 2, 5)})
     with pytest.raises(ValueError, match="for 2 and 3 videos"):
-        PromptTimeline(entries, {"a": torch.ones(3, 2, 4), "b": torch.ones(2, 2, 4)})
+        EncodedSchedule(entries, {"a": torch.ones(3, 2, 4), "b": torch.ones(2, 2, 4)})
     with pytest.raises(ValueError, match="no scene"):
-        PromptTimeline((), {})
+        EncodedSchedule((), {})

@@ -5,12 +5,12 @@ from fractions import Fraction
 
 import pytest
 
-from causvid_core.stream.timeline_entries import Entry, Moment, TimelineError
-from causvid_core.stream.timeline_text import (
+from causvid_core.prompts.entries import Entry, Moment, ScheduleError
+from causvid_core.prompts.schedule_text import (
     Script,
     format_moment,
     format_timeline,
-    parse_timeline,
+    parse_schedule,
     parse_times,
 )
 
@@ -41,7 +41,7 @@ from causvid_core.stream.timeline_text import (
 )
 def test_times_in_every_spelling(typed: str, amount: float, unit: str) -> None:
     for line in (f"{typed}: a", f"\t {typed} : a", f"{typed}：a", f"{typed}[cut]:a"):
-        (entry,) = parse_timeline(line).entries
+        (entry,) = parse_schedule(line).entries
         assert entry.start == Moment(Fraction(amount), unit), line
         assert entry.prompts == (("a", 1),)
 
@@ -52,7 +52,7 @@ def test_a_scene_a_line_with_fade_mode_weights_and_comments() -> None:
         "3s ~1,5s [Recache]: 0.7 * a blue \\| square | 0.3 * colour \\#1 # why\n"
         "5s [cut] ～ 2b： \\# 你好\nand on\n# end"
     )
-    entries, below = parse_timeline(text)
+    entries, below = parse_schedule(text)
     assert below == ("end",) and [entry.line for entry in entries] == [2, 5, 6, 7]
     assert entries[0] == Entry(Moment(Fraction(0), "s"), (("a red circle", 1),), above=("my film",))
     assert entries[1].prompts == (
@@ -71,7 +71,7 @@ def test_a_scene_a_line_with_fade_mode_weights_and_comments() -> None:
     ["a red circle\nmoving left", "3 dogs run: fast", "16:9 footage of a 0.5 m ring", "60s party"],
 )
 def test_text_without_times_is_one_prompt(text: str) -> None:
-    (entry,) = parse_timeline(text).entries
+    (entry,) = parse_schedule(text).entries
     assert entry.start is None and entry.prompts == ((text.replace("\n", " "), 1),)
 
 
@@ -107,8 +107,8 @@ def test_text_without_times_is_one_prompt(text: str) -> None:
     ],
 )
 def test_errors_name_the_place(text: str, line: int, column: int, found: str, message: str) -> None:
-    with pytest.raises(TimelineError) as caught:
-        parse_timeline(text)
+    with pytest.raises(ScheduleError) as caught:
+        parse_schedule(text)
     error = caught.value
     assert (error.line, error.column, error.text) == (line, column, found)
     assert message in str(error) and str(error).startswith(f"Line {line}, column {column}: ")
@@ -119,11 +119,11 @@ def test_times_alone() -> None:
     entries = parse_times("0\n 3s ~1s [flush]:  # then\n\n12b\n")
     assert [format_moment(entry.start) for entry in entries] == ["0s", "3s", "12b"]
     assert entries[1].mode == "flush" and entries[1].transition and parse_times(" \n") == ()
-    with pytest.raises(TimelineError, match="Line 2, column 5: .*the prompts come from the"):
+    with pytest.raises(ScheduleError, match="Line 2, column 5: .*the prompts come from the"):
         parse_times("0\n3s: a circle")
-    with pytest.raises(TimelineError, match="Line 1, column 1: this is no time"):
+    with pytest.raises(ScheduleError, match="Line 1, column 1: this is no time"):
         parse_times("soon")
-    with pytest.raises(TimelineError, match="Line 2, column 1: .*is earlier"):
+    with pytest.raises(ScheduleError, match="Line 2, column 1: .*is earlier"):
         parse_times("3s\n2s")
 
 
@@ -163,9 +163,9 @@ def typed_schedule(rng: random.Random) -> str:
 def test_formatting_is_stable_and_keeps_the_meaning() -> None:
     rng = random.Random(1)
     for _ in range(300):
-        script = parse_timeline(typed_schedule(rng))
+        script = parse_schedule(typed_schedule(rng))
         text = format_timeline(script)
-        assert parse_timeline(text) == script and format_timeline(parse_timeline(text)) == text
+        assert parse_schedule(text) == script and format_timeline(parse_schedule(text)) == text
 
 
 def test_any_text_is_read_or_refused() -> None:
@@ -199,18 +199,18 @@ def test_any_text_is_read_or_refused() -> None:
     for _ in range(2000):
         text = "".join(rng.choices(pieces, k=rng.randint(1, 14)))
         try:
-            script = parse_timeline(text)
-        except TimelineError as error:
+            script = parse_schedule(text)
+        except ScheduleError as error:
             line = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[error.line - 1]
             assert 1 <= error.column <= len(line) + 1
             continue
         read += 1
         written = format_timeline(script)
-        assert format_timeline(parse_timeline(written)) == written, repr(text)
+        assert format_timeline(parse_schedule(written)) == written, repr(text)
     assert read > 250
 
 
 def test_only_scripts_that_can_be_read_again_are_written() -> None:
     one = Fraction(1)
     entries = (Entry(None, (("a", one),)), Entry(None, (("b", one),)))
-    assert parse_timeline(format_timeline(Script(entries))).entries[1:] == entries[1:]
+    assert parse_schedule(format_timeline(Script(entries))).entries[1:] == entries[1:]

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from causvid_core.distill.measure import read_clip
-from causvid_core.distill.trainer import step_generator
-from causvid_core.distill.world import held_out, held_out_specs, render, sample_spec
+from causvid_core.mini.measure import read_clip
+from causvid_core.mini.training.trainer import step_generator
 from causvid_core.mini.vocabulary import COLOURS, DIRECTIONS, SHAPES, read_prompt
+from causvid_core.mini.world import held_out, held_out_specs, render, sample_spec
 
 
 def test_training_and_evaluation_share_no_combination():

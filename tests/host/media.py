@@ -9,9 +9,9 @@ from hosting.host import Host
 from safetensors.torch import load_file
 from torch import Tensor
 
-from causvid_core.distill.world import ClipSpec, render
 from causvid_core.media.vae import LATENT_MEAN, LATENT_STD, WanVAE
 from causvid_core.mini import weights_path
+from causvid_core.mini.world import ClipSpec, render
 
 from .prompts import Result, facts, mini_prompt, node
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-FILE = Path(__file__).resolve().parents[2] / "nodes" / "host" / "live_store.py"
+FILE = Path(__file__).resolve().parents[2] / "nodes" / "host" / "live" / "store.py"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hosting.host import Host
 from PIL import Image
 
-from causvid_core.distill.measure import psnr_db
+from causvid_core.mini.measure import psnr_db
 
 
 def test_the_preview_has_the_colours_of_the_video(host: Host) -> None:

@@ -7,12 +7,12 @@ import torch
 from hosting.host import Host
 from safetensors.torch import load_file
 
-from causvid_core.distill.shards import ShardWriter, content_key
 from causvid_core.distill.training.export import export
 from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
 from causvid_core.distill.training.settings import Experiment
 from causvid_core.distill.training.tables import read_table
+from causvid_core.storage.shards import ShardWriter, content_key
 
 from .prompts import mini_prompt, node, recipe_node
 

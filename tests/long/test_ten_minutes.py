@@ -24,7 +24,7 @@ from causvid_core import recipes, rollout, start
 from causvid_core.media.writer import VideoFile, VideoWriter
 from causvid_core.render.film import Film
 from causvid_core.render.parts import Sources, load_parts
-from causvid_core.stream.disk import DiskStore
+from causvid_core.storage.disk import DiskStore
 
 blocks, folder = int(sys.argv[1]), sys.argv[2]
 parts = load_parts(Sources(recipe="causvid-mini-endless"))

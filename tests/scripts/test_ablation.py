@@ -12,9 +12,9 @@ from measuring.ablation import CELLS, DONE, TEACHER, TRAININGS, Job, as_ready, r
 from measuring.ablation_report import COLUMNS, LABELS, curves, speed_table, strips, table
 from PIL import Image
 
-from causvid_core.distill.latents import encode_world
 from causvid_core.distill.training.config import read_config
 from causvid_core.mini import weights_path
+from causvid_core.mini.training.latents import encode_world
 from causvid_core.model.checkpoints import read_state_dict
 from causvid_core.render.parts import load_vae
 

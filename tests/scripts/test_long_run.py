@@ -13,9 +13,9 @@ from measuring.switching import FRESH, Taken, measure_switches, settled, table
 
 import causvid_core as cv
 from causvid_core.distill.steadiness import MEASURES
-from causvid_core.distill.train_vae import new_vae
-from causvid_core.distill.world import held_out_specs
-from causvid_core.stream.scene import SWITCHES
+from causvid_core.mini.training.vae import new_vae
+from causvid_core.mini.world import held_out_specs
+from causvid_core.stream.segment import SWITCHES
 
 CONFIG = cv.WanConfig(
     dim=32, ffn_dim=32, freq_dim=16, text_dim=12, text_len=8, num_heads=2, num_layers=1

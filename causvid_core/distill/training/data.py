@@ -9,11 +9,11 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from ...mini.training.latents import read_world
+from ...storage.shards import ShardSet
+from ..data.texts import MINI, find_texts
+from ..data.texts import TENSOR as CONTEXT
 from ..guidance import Conditioning
-from ..latents import read_world
-from ..shards import ShardSet
-from ..texts import MINI, find_texts
-from ..texts import TENSOR as CONTEXT
 from .draws import Draws, samples_of
 from .settings import Experiment
 from .tables import ConfigError

@@ -16,8 +16,8 @@ from ...media.wan_stream import WanDecoder
 from ...mini import weights_path
 from ...render.parts import load_vae
 from ...stream.geometry import FPS
-from ...stream.plan import Plan
 from ...stream.rollout import rollout, start
+from ...stream.window import WindowPolicy
 from ..guidance import Conditioning, Guidance
 from ..ode import sample
 from .draws import Draws
@@ -70,7 +70,7 @@ def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
             batch=batch,
             seed=experiment.run.seed,
         )
-        blocks = Plan.of(recipe).blocks_for(0, data.latent_frames)
+        blocks = WindowPolicy.of(recipe).blocks_for(0, data.latent_frames)
         for block in rollout(network.bound, state, context, blocks=blocks):
             yield block.latents
         return

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from ...storage import safetensors_file
 from ..config import HEAD_DIM, WanConfig
-from . import safetensors_file
 from .checkpoint import METADATA_KEY, Checkpoint, Source, open_checkpoint
 from .errors import CheckpointError
 from .lora import apply_lora

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from . import safetensors_file
+from ...storage import safetensors_file
 from .errors import CheckpointError
 from .lazy import LazyDict, LazyTensor
 from .pickled import foreign_object

@@ -14,7 +14,7 @@ from causvid_core.distill.dmd import (
     sample_from_data,
 )
 from causvid_core.distill.guidance import Guidance
-from causvid_core.distill.network import Network, flow_matching_loss, noised
+from causvid_core.distill.network import Network, add_noise, flow_matching_loss
 from causvid_core.distill.rollout_training import self_rollout
 from causvid_core.stream.noise import seeded_noise
 
@@ -247,7 +247,7 @@ def test_timesteps_are_warped_and_clamped():
 def test_noising_is_a_straight_line():
     x0, noise = latents(1), latents(2)
     sigmas = torch.tensor([[0.0] * 3 + [1.0] * 3, [0.25] * 6])
-    found = noised(x0, noise, sigmas)
+    found = add_noise(x0, noise, sigmas)
     assert torch.equal(found[0, :, :3], x0[0, :, :3])
     assert torch.equal(found[0, :, 3:], noise[0, :, 3:])
     torch.testing.assert_close(found[1], 0.75 * x0[1] + 0.25 * noise[1])

@@ -7,12 +7,12 @@ import torch
 from safetensors.torch import load_file
 
 from causvid_core.cli import main
-from causvid_core.distill.encode_dataset import ClipSettings, captioned
-from causvid_core.distill.shards import ShardSet
+from causvid_core.distill.data.encode_dataset import ClipSettings, captioned
 from causvid_core.media.fitting import fit
 from causvid_core.media.vae import WanVAE
 from causvid_core.media.video import read_frames, write_mp4
 from causvid_core.mini import weights_path
+from causvid_core.storage.shards import ShardSet
 
 SIZE = ["--width", "32", "--height", "32", "--px-frames", "5"]
 

@@ -6,12 +6,12 @@ from safetensors.torch import save_file
 
 import causvid_core as cv
 from causvid_core.cli import main
+from causvid_core.distill.data.ode_pairs import PairSettings, make_ode_pairs
+from causvid_core.distill.data.texts import stored_texts
 from causvid_core.distill.guidance import Conditioning, Guidance
 from causvid_core.distill.ode import trajectory
-from causvid_core.distill.ode_pairs import PairSettings, make_ode_pairs
-from causvid_core.distill.shards import ShardSet, ShardWriter
-from causvid_core.distill.texts import stored_texts
 from causvid_core.mini import TextEncoder
+from causvid_core.storage.shards import ShardSet, ShardWriter
 from causvid_core.stream.noise import seeded_noise
 
 from .small import bidirectional, make_model

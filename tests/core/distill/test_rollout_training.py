@@ -9,7 +9,7 @@ import torch
 import causvid_core as cv
 from causvid_core.distill.network import Network, recomputed
 from causvid_core.distill.rollout_training import draw_exit_step, self_rollout
-from causvid_core.model.attention import Piecewise
+from causvid_core.model.attention import BlockCausalAttention
 from causvid_core.model.forward import denoise
 from causvid_core.model.pieces import teacher_forced
 from causvid_core.model.prompt import encode_prompt
@@ -67,7 +67,7 @@ def test_given_blocks_are_context_only(recipe):
     assert sample.learned[0].tolist() == [False] * (first + 3) + [True] * 6
 
 
-class NoGradientFromBefore(Piecewise):
+class NoGradientFromBefore(BlockCausalAttention):
     """Teacher forcing, with the keys and values of the clean latents taken as they are."""
 
     def __call__(self, layer, q, k, v):

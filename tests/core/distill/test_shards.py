@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from causvid_core.distill.shards import ShardError, ShardSet, ShardWriter, content_key
+from causvid_core.storage.shards import ShardError, ShardSet, ShardWriter, content_key
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = {"timesteps": (1000.0, 0.0), "teacher": "abc"}
@@ -76,8 +76,8 @@ def test_a_killed_run_goes_on_to_the_same_files(tmp_path):
     fill(whole, range(8))
     script = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path\n"
-        "import torch; from causvid_core.distill.shards import ShardWriter\n"
-        "from causvid_core.distill import shard_file; from causvid_core.stream import container\n"
+        "import torch; from causvid_core.storage.shards import ShardWriter\n"
+        "from causvid_core.storage import container, shard_file\n"
         "from tests.core.distill.test_shards import SETTINGS, tensors\n"
         "real = container.os.replace; done = []\n"
         "def replace(a, b):\n"
@@ -182,7 +182,7 @@ def test_values_that_are_not_finite_are_refused_both_ways(tmp_path, monkeypatch)
         with pytest.raises(ValueError, match="clip.mp4.*not finite"):
             writer.add("a", "", bad, "clip.mp4")
         assert "a" not in writer
-        monkeypatch.setattr("causvid_core.distill.shards.finite", lambda tensor: True)
+        monkeypatch.setattr("causvid_core.storage.shards.finite", lambda tensor: True)
         writer.add("a", "", bad)
     with pytest.raises(ShardError, match="not finite"):
         ShardSet(tmp_path, kind="clips")[0]

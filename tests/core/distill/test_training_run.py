@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 import causvid_core as cv
 from causvid_core.distill.network import Network
-from causvid_core.distill.shards import ShardError
 from causvid_core.distill.training import run as loop
 from causvid_core.distill.training.checkpoints import CheckpointDamaged, checkpoints
 from causvid_core.distill.training.export import export
@@ -19,6 +18,7 @@ from causvid_core.distill.training.run import TrainingStopped
 from causvid_core.distill.training.stages import FlowMatching
 from causvid_core.distill.training.tables import ConfigError
 from causvid_core.model.checkpoints import summarise
+from causvid_core.storage.shards import ShardError
 
 from .training_runs import config, experiment, losses, make_data, rows, run_here, start, weights
 

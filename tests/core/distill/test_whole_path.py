@@ -13,12 +13,12 @@ from safetensors.torch import load_file
 
 import causvid_core as cv
 from causvid_core.cli import main
-from causvid_core.distill.latents import encode_world
 from causvid_core.distill.training.export import export
 from causvid_core.distill.training.settings import Experiment
 from causvid_core.distill.training.tables import read_table
 from causvid_core.media.vae import WanVAE
 from causvid_core.mini import TextEncoder, weights_path
+from causvid_core.mini.training.latents import encode_world
 
 from .training_runs import losses, run_here
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import torch
 
-from causvid_core.distill.shards import ShardWriter, content_key
 from causvid_core.distill.training.export import export
 from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
 from causvid_core.distill.training.settings import Experiment
 from causvid_core.distill.training.tables import read_table
+from causvid_core.storage.shards import ShardWriter, content_key
 
 ROOT = Path(__file__).resolve().parents[3]
 SHAPE = {"dim": 32, "ffn_dim": 48, "num_heads": 2, "num_layers": 1, "freq_dim": 16}

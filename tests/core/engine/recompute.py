@@ -30,7 +30,7 @@ def window_of(recipe, frames):
 
 
 class Recompute:
-    """Self-attention over a whole scene; every block looks at its own window, from scratch."""
+    """Self-attention over a whole segment; every block looks at its own window, from scratch."""
 
     def __init__(self, recipe, config, blocks, grid):
         self.recipe, self.blocks, self.tokens = recipe, blocks, grid[0] * grid[1]
@@ -78,14 +78,14 @@ def joined_prompt(bound, contexts, tokens):
 class SlowStream:
     """A stream as the documents describe it, without a cache.
 
-    noise(block, step, shape) as in `rollout`. `scene` are the blocks that are kept at all.
+    noise(block, step, shape) as in `rollout`. `segment` are the blocks that are kept at all.
     """
 
     noise: object
     batch: int = 1
     height: int = 4
     width: int = 6
-    scene: list = field(default_factory=list)
+    segment: list = field(default_factory=list)
     made: list = field(default_factory=list)
 
     def block(self, model, recipe, context, switch="carry"):
@@ -93,26 +93,26 @@ class SlowStream:
         bound, index = cv.bind(model), len(self.made)
         context = context.expand(self.batch, -1, -1)
         frames = (index == 0 and recipe.first_block_frames) or recipe.frames_per_block
-        following = self.scene[-1].positions[-1] + 1 if self.scene else 0
+        following = self.segment[-1].positions[-1] + 1 if self.segment else 0
         if switch != "carry":
-            self.scene = [
+            self.segment = [
                 block._replace(context=context) for block in self._kept(recipe, switch, frames)
             ]
         if switch in ("flush", "cut"):
             following = 0
-            for number, block in enumerate(self.scene):
+            for number, block in enumerate(self.segment):
                 positions = range(following, following + len(block.positions))
-                self.scene[number] = block._replace(positions=list(positions))
+                self.segment[number] = block._replace(positions=list(positions))
                 following = positions.stop
         own = list(range(following, following + frames))
         x0 = self._denoise(bound, recipe, context, own, index)
-        self.scene.append(Kept(x0, context, own))
+        self.segment.append(Kept(x0, context, own))
         self.made.append(x0)
         return x0
 
     def _kept(self, recipe, switch, frames):
         """The blocks that the switch keeps, whole."""
-        block_of = [n for n, block in enumerate(self.scene) for _ in block.positions]
+        block_of = [n for n, block in enumerate(self.segment) for _ in block.positions]
         sinks = recipe.sink if recipe.window else 0
         if switch == "recache":
             seen = window_of(recipe, len(block_of) + frames)
@@ -121,16 +121,16 @@ class SlowStream:
             kept = {*block_of[:sinks], block_of[-1]}
         else:
             kept = set()
-        return [self.scene[number] for number in sorted(kept)]
+        return [self.segment[number] for number in sorted(kept)]
 
     def _denoise(self, bound, recipe, context, own, index):
         grid = bound.config.grid(self.height, self.width)
-        positions = [*(block.positions for block in self.scene), own]
+        positions = [*(block.positions for block in self.segment), own]
         attend = Recompute(recipe, bound.config, positions, grid)
         tokens = [len(block) * grid[0] * grid[1] for block in positions]
-        contexts = [*(block.context for block in self.scene), context]
+        contexts = [*(block.context for block in self.segment), context]
         prompt = joined_prompt(bound, contexts, tokens)
-        before = [block.latents for block in self.scene]
+        before = [block.latents for block in self.segment]
         clean = [recipe.context_timestep] * sum(map(len, positions[:-1]))
         shape = (self.batch, 16, len(own), self.height, self.width)
         x = x0 = self.noise(index, 0, shape)

@@ -4,7 +4,7 @@ import json
 import struct
 import zlib
 
-from causvid_core.stream.files import _pack
+from causvid_core.storage.stream_files import _pack
 
 
 def parts(path):

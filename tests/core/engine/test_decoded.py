@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import causvid_core as cv
+from causvid_core.media.decoded import decoded, go_on, remembered
 from causvid_core.media.vae import WanVAE
 from causvid_core.media.wan_stream import WanDecoder
-from causvid_core.stream.decoded import decoded, go_on, remembered
 from causvid_core.stream.describe import describe
 
 from .streams import SIZE, latents, make
@@ -56,7 +56,7 @@ def test_decoding_goes_on_where_it_was(wan, context, start, vae, switch, hand_ov
     known = start._replace(decoder=remembered(decoder, start.blocks, PLENTY))
     state = make(wan(), change(known, tmp_path), context.flip(1), 1, switch=switch)[-1].state
     assert state.decoder.blocks == 2
-    expected = [vae.decode(part) for part in scenes(state)]
+    expected = [vae.decode(part) for part in segments(state)]
     for _ in range(2):
         rest, again = pieces(WanDecoder(vae), state, state.decoder.blocks)
         assert again == (recomputes and switch != "cut")
@@ -66,8 +66,8 @@ def test_decoding_goes_on_where_it_was(wan, context, start, vae, switch, hand_ov
         assert joined.shape[2] == state.px_frames == 33 - 3 * (switch == "cut")
 
 
-def scenes(state):
-    """The latents of each scene that begins with a cut."""
+def segments(state):
+    """The latents of each segment that begins with a cut."""
     parts = []
     for block in state.history:
         parts = parts if parts and block.switch != "cut" else [*parts, []]

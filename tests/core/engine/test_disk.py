@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import causvid_core as cv
-from causvid_core.stream.disk import DiskStore
+from causvid_core.storage.disk import DiskStore
 
 from .streams import SIZE, Stop, latents, make, raise_stop
 

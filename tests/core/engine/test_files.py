@@ -10,9 +10,9 @@ import torch
 from safetensors import safe_open
 
 import causvid_core as cv
-from causvid_core.stream import container
-from causvid_core.stream.decoded import DecoderMemory
-from causvid_core.stream.files import is_stream_file
+from causvid_core.media.decoded import DecoderMemory
+from causvid_core.storage import container
+from causvid_core.storage.stream_files import is_stream_file
 
 from .stream_files import parts, rewrite, same
 from .streams import SIZE

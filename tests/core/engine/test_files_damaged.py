@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 import causvid_core as cv
-from causvid_core.stream import container
-from causvid_core.stream.decoded import DecoderMemory
+from causvid_core.media.decoded import DecoderMemory
+from causvid_core.storage import container
 
 from .stream_files import parts, put, rewrite, same
 from .streams import SIZE

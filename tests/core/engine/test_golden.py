@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import causvid_core as cv
-from causvid_core.stream.plan import Plan
 from causvid_core.stream.session import Session
+from causvid_core.stream.window import WindowPolicy
 
 ROLLOUTS = (
     "causvid_t2v_3step",
@@ -41,13 +41,13 @@ def test_training_forward(golden, name, gradient):
 @pytest.mark.parametrize("name", ROLLOUTS)
 def test_rollout(golden, name):
     case = golden(name)
-    recipe, plan = case.recipe, Plan.of(case.recipe)
+    recipe, policy = case.recipe, WindowPolicy.of(case.recipe)
     schedule = recipe.schedule(0)
     assert torch.equal(torch.tensor(schedule.timesteps), case["timesteps"])
     assert torch.equal(torch.tensor(schedule.sigmas), case["sigmas"])
 
     def noise(block, step, shape):
-        span = plan.span(block)
+        span = policy.span(block)
         drawn = case["noise"] if step == 0 else case["renoise"][step - 1]
         return drawn[:, :, span.first : span.end]
 
@@ -58,7 +58,7 @@ def test_rollout(golden, name):
     given = state.frames
     total = case["latents"].shape[2]
     records, blocks = [], []
-    count = len(plan.split(state.blocks, total - given))
+    count = len(policy.split(state.blocks, total - given))
     for block in cv.rollout(
         case.model, state, case["context"], count, noise=noise, on_step=records.append
     ):
@@ -73,17 +73,17 @@ def test_rollout(golden, name):
         frames = slice(first.first_frame, first.first_frame + first.x0.shape[2])
         flow = (case["noise"][:, :, frames] - first.x0) / schedule.sigmas[0]
         assert_close(flow, case["first_flow"], 1e-5)
-    check_cache(case, plan, blocks[-1].state)
+    check_cache(case, policy, blocks[-1].state)
 
 
-def check_cache(case, plan, state):
+def check_cache(case, policy, state):
     """The final keys and values, frame by frame: the reference keeps them in order of time."""
     tokens = case.model.config.tokens_per_frame(state.height, state.width)
     with Session(cv.bind(case.model), state, 0) as session, torch.no_grad():
         session.catch_up()
         ring = session.live.ring
-    for slot in range(plan.filled(state.frames)):
-        place = plan.visible(state.frames).index(plan.frame_in(slot, state.frames))
+    for slot in range(policy.filled(state.frames)):
+        place = policy.visible(state.frames).index(policy.frame_in(slot, state.frames))
         for kind, tensors in (("k", ring.keys), ("v", ring.values)):
             for layer in (0, len(tensors) - 1):
                 reference = case.cache[f"cache.{layer}.{kind}"]

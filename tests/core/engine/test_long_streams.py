@@ -36,7 +36,7 @@ def recomputed(model, recipe, context, made, block, first_position):
     drawn = seeded_noise(3)
     slow = SlowStream(lambda index, step, shape: drawn(block, step, shape), **SIZE)
     sinks = [Kept(made[0], context, list(range(PER_BLOCK)))] if recipe.sink else []
-    slow.scene = sinks + [
+    slow.segment = sinks + [
         Kept(latents, context, list(range(position, position + PER_BLOCK)))
         for latents, position in zip(
             made[block - DEPTH : block],

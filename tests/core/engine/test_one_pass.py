@@ -10,9 +10,9 @@ import causvid_core as cv
 from causvid_core.distill.network import recomputed
 from causvid_core.model.forward import denoise
 from causvid_core.model.pieces import block_causal, teacher_forced
-from causvid_core.stream.plan import Plan
-from causvid_core.stream.prompts import Prompts
+from causvid_core.stream.prompt_cache import Prompts
 from causvid_core.stream.session import Session
+from causvid_core.stream.window import WindowPolicy
 
 FRAMES, SIZE = 12, {"height": 4, "width": 6}
 WINDOWS = {
@@ -52,8 +52,8 @@ def test_diffusion_forcing_is_a_cache_of_noisy_blocks(wan, batch, layout):
     """As CausVid trains: a block reads the keys and values of the noisy blocks before it."""
     model, (noisy, _, timesteps, context) = wan(num_layers=3), batch
     bound, recipe = cv.bind(model), cv.Recipe(shift=5.0, **layout)
-    plan, state = Plan.of(recipe), cv.start(recipe, model, **SIZE, batch=2)
-    spans = [plan.span(block) for block in range(len(plan.split(0, FRAMES)))]
+    policy, state = WindowPolicy.of(recipe), cv.start(recipe, model, **SIZE, batch=2)
+    spans = [policy.span(block) for block in range(len(policy.split(0, FRAMES)))]
     prompts = Prompts(bound, 2, context)
     with Session(bound, state, len(spans), prompts) as session, torch.no_grad():
         session.catch_up()
@@ -75,16 +75,16 @@ def test_teacher_forcing_is_what_a_rollout_sees(wan, batch, layout):
     """A noisy block after clean ones: the engine's own rollout after the same given frames."""
     model, (noisy, clean, _, context) = wan(num_layers=3), batch
     recipe = cv.Recipe(timesteps=(600,), shift=5.0, **layout)
-    sigma, plan = recipe.schedule(0).sigmas[0], Plan.of(recipe)
-    blocks, made = len(plan.split(0, FRAMES)), []
+    sigma, policy = recipe.schedule(0).sigmas[0], WindowPolicy.of(recipe)
+    blocks, made = len(policy.split(0, FRAMES)), []
     for block in range(blocks):
-        span, state = plan.span(block), cv.start(recipe, model, **SIZE, batch=2)
+        span, state = policy.span(block), cv.start(recipe, model, **SIZE, batch=2)
         if block:
             state = cv.prime(model, state, context, clean[:, :, : span.first])
         own = noisy[:, :, span.first : span.end]
         (last,) = cv.rollout(model, state, context, 1, noise=lambda *_, own=own: own)
         made.append(last.latents)
-    given = clean[:, :, : plan.span(blocks - 1).first]
+    given = clean[:, :, : policy.span(blocks - 1).first]
     timesteps = torch.full((2, 1), recipe.timesteps[0])
     flow = one_pass(model, layout, noisy, timesteps, context, clean=given)
     assert close(noisy - sigma * flow, torch.cat(made, dim=2))
@@ -141,11 +141,11 @@ def test_pieces_see_what_the_plan_of_a_recipe_shows():
         if window is not None and window < max(first, 3) + sink:
             continue
         recipe = cv.Recipe(first_block_frames=first, window=window, sink=sink)
-        plan, blocks = Plan.of(recipe), [first, 3, 3, 3, 3]
+        policy, blocks = WindowPolicy.of(recipe), [first, 3, 3, 3, 3]
         clean, noisy = sum(blocks[:-1]), teacher_forced(blocks, window, sink)[-len(blocks) :]
         for index, piece in enumerate(block_causal(blocks, window, sink)):
-            span = plan.span(index)
-            visible = list(plan.visible(span.end))
+            span = policy.span(index)
+            visible = list(policy.visible(span.end))
             assert [frame for run in piece.keys for frame in run] == visible
             forced = [frame for run in noisy[index].keys for frame in run]
             assert forced == [f if f < span.first else f + clean for f in visible]

@@ -73,7 +73,7 @@ class CompareStreams(Node):
         with torch.inference_mode():
             encoded = ((vae.encode(px) - mean) / std).cpu()
             decoded = vae.decode(latents * std + mean)[0].permute(3, 0, 1, 2)[None].cpu()
-        stream_vae = pack_module("nodes.host.vae").StreamVAE(vae)
+        stream_vae = pack_module("nodes.host.media.vae").StreamVAE(vae)
         weights, farthest = stream_vae.on_weights(), {"encode": 0.0, "decode": 0.0}
         ways = ([0, 1, 2, 3, 4, 5], [0, 2, 5], [0, 1, 5], [0, 5])
         for how, make, whole, expected, ends in (

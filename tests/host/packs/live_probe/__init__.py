@@ -45,7 +45,9 @@ class Flood:
         waiting = []
         server = PromptServer.instance
         noise = torch.randint(256, (4, 512, 512, 3), dtype=torch.uint8)
-        with pack_module("nodes.host.live").LiveView(model, stream, batches, decoded=True) as view:
+        with pack_module("nodes.host.live.view").LiveView(
+            model, stream, batches, decoded=True
+        ) as view:
             for _ in range(batches):
                 view.frames(noise)
                 threading.Event().wait(pause)

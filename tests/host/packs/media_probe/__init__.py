@@ -30,7 +30,7 @@ class CompareVAE:
         px = torch.rand(13, 48, 64, 3, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
             theirs = model.model.process_latent_in(vae.encode(px))
-        stream_vae = pack_module("nodes.host.vae").StreamVAE(vae)
+        stream_vae = pack_module("nodes.host.media.vae").StreamVAE(vae)
         ours = stream_vae.encode(px)
         tree = vae.first_stage_model
         own = {parameter.data_ptr() for parameter in stream_vae.on_weights().parameters()}

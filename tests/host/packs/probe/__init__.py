@@ -16,7 +16,7 @@ PACK_NAME = "causvid-stream"
 
 
 def pack_module(path: str) -> ModuleType:
-    """A module of the pack as the host has loaded it, such as "nodes.host.sampling"."""
+    """A module of the pack as the host has loaded it, such as "nodes.host.loading.sampling"."""
     package = next(name for name in sys.modules if name.endswith(PACK_NAME))
     return importlib.import_module(f"{package}.{path}")
 
@@ -69,7 +69,7 @@ class CompareForwards(Node):
         return {"required": {"model": ("MODEL",), "positive": ("CONDITIONING",)}}
 
     def run(self, model: ModelPatcher, positive: list) -> dict[str, Any]:
-        sampling, core = pack_module("nodes.host.sampling"), pack_module("causvid_core")
+        sampling, core = pack_module("nodes.host.loading.sampling"), pack_module("causvid_core")
         dtype = sampling.compute_dtype(model)
         generator = torch.Generator().manual_seed(0)
         noisy = torch.randn(1, 16, 3, 8, 12, generator=generator).to(model.load_device, dtype)

@@ -1,0 +1,1 @@
+"""Training data: encoded clips, ODE pairs and prompts."""

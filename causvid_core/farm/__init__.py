@@ -1,0 +1,1 @@
+"""Many videos: lists of jobs and the names of their files."""

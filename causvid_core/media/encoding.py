@@ -1,0 +1,51 @@
+"""Footage on its way into a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
+
+from torch import Tensor
+
+from ..stream.lengths import px_of
+from ..stream.state import StreamState
+from ..stream.window import WindowPolicy
+from .fitting import fit
+from .footage import px_blocks
+from .wan_stream import WanEncoder
+
+
+def fitted(frames: Iterable[Tensor], width: int, height: int, how: str) -> Iterator[Tensor]:
+    """Frames `[H, W, 3]` of any size, each made to fit when its turn comes."""
+    return (fit(frame[None], width, height, how)[0] for frame in frames)
+
+
+def encoded_blocks(
+    encoder: Callable[[], WanEncoder],
+    frames: Iterable[Tensor],
+    state: StreamState,
+    hold: bool = True,
+    on_frames: Callable[[Tensor], object] = lambda px: None,
+) -> Iterator[Tensor]:
+    """Latents `[1, 16, t, h, w]` of the next blocks of a stream, from px frames of its size.
+
+    Nothing is read or encoded before it is asked for; encoder: makes the one that is used, then.
+    on_frames is told the px frames `[T, H, W, 3]` of a block before its latents are given. hold:
+    see `px_blocks`.
+    """
+    policy, working = WindowPolicy.of(state.recipe), None
+    sizes = (px_of(policy, block, 1) for block in count(state.blocks))
+    for px in px_blocks(frames, sizes, hold):
+        on_frames(px)
+        clip = as_clip(px)
+        if working is None:
+            working = encoder()
+            if state.blocks:
+                # A latent frame of its own is the first frame of a video only, which this is not.
+                working.encode(clip[:, :, :1])
+        yield working.encode(clip)
+
+
+def as_clip(px: Tensor) -> Tensor:
+    """Px frames `[T, H, W, 3]` as a VAE takes them, `[1, 3, T, H, W]`."""
+    return px.permute(3, 0, 1, 2)[None].float()

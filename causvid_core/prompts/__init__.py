@@ -1,0 +1,1 @@
+"""Prompt schedules: their text, their layout over blocks, and the mixing of embeddings."""

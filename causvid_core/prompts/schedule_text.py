@@ -1,0 +1,286 @@
+"""A prompt schedule as text: one scene a line, forgiving to type and strict to read.
+
+    0: a red circle moving left
+    3s ~1s [recache]: a blue square moving right   # from 3 s on, fading in over one second
+    0.7 * a star | 0.3 * a ring
+
+Before the colon stand the time, `~` with the length of the fade and the mode in brackets, each
+optional. A text in which no line has such a mark is one prompt, on however many lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from .entries import SCENE_SECONDS, Entry, Moment, ScheduleError
+from .entry_head import is_headed, is_like_time, read_head
+
+_WEIGHT = re.compile(r"\s*([-+\u2212]?(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+))\s*[*\xd7\uff0a](?!\*)")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#")
+_BAR = re.compile(r"(?<!\\)\|")
+_ESCAPED = re.compile(r"\\([#|])")
+_TO_ESCAPE = re.compile(r"\||(?:^|(?<=[\s\\]))#")
+
+
+class Script(NamedTuple):
+    """The entries of a text and the comment lines below the last one."""
+
+    entries: tuple[Entry, ...]
+    below: tuple[str, ...] = ()
+
+
+class _Line(NamedTuple):
+    number: int
+    text: str
+    comment: str
+    above: tuple[str, ...]
+
+
+def parse_schedule(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
+    """The entries of a schedule.
+
+    A line without a time follows the one before by `scene_seconds`; the first one begins at 0.
+    Raises ScheduleError with the place of the first thing that cannot be read.
+    """
+    lines, below = _lines(text)
+    if not lines:
+        raise ScheduleError(
+            "there is no prompt", 'one scene a line, such as "0: a red circle"', 1, 1, ""
+        )
+    if not _has_marks(lines):
+        return Script((_one_prompt(lines),), below)
+    entries = tuple(_entry(line) for line in lines)
+    _check_order(entries, scene_seconds)
+    return Script(entries, below)
+
+
+def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry, ...]:
+    """Scenes without prompts, from one time a line, with fade and mode as in a schedule.
+
+    Raises ScheduleError.
+    """
+    entries = []
+    for line in _lines(text)[0]:
+        head = read_head(line.text, line.number, prompt_follows=False)
+        column = 1 + len(line.text) - len(line.text.lstrip())
+        if rest := line.text[head.end :].strip():
+            raise ScheduleError(
+                f'"{_short(rest)}" stands behind the time',
+                "times only, one a line: the prompts come from the sockets",
+                line.number,
+                1 + line.text.index(rest, head.end),
+                rest,
+            )
+        entries.append(
+            Entry(head.start, (), head.transition, head.mode, line=line.number, column=column)
+        )
+    _check_order(entries, scene_seconds)
+    return tuple(entries)
+
+
+def format_timeline(script: Script) -> str:
+    """The text of a schedule in one spelling; reading it gives the same entries and comments."""
+    heads = [_head(entry) for entry in script.entries]
+    prompts = [_prompts(entry.prompts) for entry in script.entries]
+    alone = len(heads) == 1
+    if not heads[0] and (
+        is_headed(prompts[0]) or not alone and (not any(heads) or is_like_time(prompts[0]))
+    ):
+        heads[0] = "0s"
+    lines: list[str] = []
+    for entry, head, prompt in zip(script.entries, heads, prompts, strict=True):
+        lines += (f"# {comment}".rstrip() for comment in entry.above)
+        line = f"{head}: {prompt}" if head else prompt
+        lines.append(f"{line}  # {entry.comment}" if entry.comment else line)
+    lines += (f"# {comment}".rstrip() for comment in script.below)
+    return "\n".join(lines)
+
+
+def format_moment(moment: Moment) -> str:
+    """A time as one types it: 3s, 1:05, 81f or 12b."""
+    if moment.unit != "clock":
+        return _decimal(moment.amount) + moment.unit
+    minutes, seconds = divmod(moment.amount, 60)
+    hours, minutes = divmod(minutes, 60)
+    rest = _decimal(seconds)
+    rest = rest if len(rest.split(".")[0]) == 2 else f"0{rest}"
+    return f"{hours}:{minutes:02}:{rest}" if hours else f"{minutes}:{rest}"
+
+
+def _lines(text: str) -> tuple[list[_Line], tuple[str, ...]]:
+    """Lines that are neither blank nor comments, and the comment lines below the last one."""
+    lines: list[_Line] = []
+    above: list[str] = []
+    for number, line in enumerate(re.split(r"\r\n?|\n", text.removeprefix("\ufeff")), start=1):
+        found = _COMMENT.search(line)
+        kept = line[: found.start()] if found else line
+        comment = line[found.end() :].strip() if found else ""
+        if kept.strip():
+            lines.append(_Line(number, kept.rstrip(), comment, tuple(above)))
+            above = []
+        elif found:
+            above.append(comment)
+    return lines, tuple(above)
+
+
+def _has_marks(lines: Sequence[_Line]) -> bool:
+    """Whether lines are entries: one has a head, or several begin as if they had."""
+    if any(is_headed(line.text) for line in lines):
+        return True
+    return sum(_lacks_colon(line.text) for line in lines) > 1
+
+
+def _lacks_colon(text: str) -> bool:
+    return is_like_time(text) and not _WEIGHT.match(text)
+
+
+def _entry(line: _Line) -> Entry:
+    column = 1 + len(line.text) - len(line.text.lstrip())
+    if is_headed(line.text):
+        head = read_head(line.text, line.number)
+        prompts = _parts(line.text[head.end :], [(0, line.number, head.end)])
+        marks = (head.start, prompts, head.transition, head.mode)
+    elif _lacks_colon(line.text):
+        raise ScheduleError(
+            f'"{_short(line.text.strip())}" begins like a time, without a colon and a space',
+            'a time, a colon and the prompt, such as "0: 3 dogs run"',
+            line.number,
+            column,
+            line.text.strip(),
+        )
+    else:
+        marks = (None, _parts(line.text, [(0, line.number, 0)]), None, None)
+    return Entry(*marks, line.comment, line.above, line.number, column)
+
+
+def _one_prompt(lines: Sequence[_Line]) -> Entry:
+    """All lines as one prompt; their comments stand above it."""
+    joined, places = "", []
+    for line in lines:
+        joined += " " if joined else ""
+        column = len(line.text) - len(line.text.lstrip())
+        places.append((len(joined), line.number, column))
+        joined += line.text.strip()
+    comments = [*lines[0].above]
+    for line, following in zip(lines, [*lines[1:], None], strict=True):
+        if following is not None:
+            comments += [line.comment] * bool(line.comment) + [*following.above]
+    prompts = _parts(joined, places)
+    return Entry(None, prompts, comment=lines[-1].comment, above=tuple(comments), line=1)
+
+
+def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str, Fraction], ...]:
+    """Texts and weights of `a | 0.3 * b`.
+
+    places: (offset in body, line, offset in that line), rising, to say where an error is.
+    """
+
+    def error(problem: str, expected: str, offset: int, text: str) -> ScheduleError:
+        begin, line, column = [place for place in places if place[0] <= offset][-1]
+        return ScheduleError(problem, expected, line, 1 + column + offset - begin, text)
+
+    parts: list[tuple[str, Fraction]] = []
+    spans = list(_spans(body))
+    for start, end in spans:
+        weight, text_start = Fraction(1), start
+        if found := _WEIGHT.match(body, start, end):
+            number = found[1].replace(",", ".").replace("\u2212", "-")
+            weight, text_start = Fraction(number) if len(number) < 20 else Fraction(0), found.end()
+            if weight <= 0 or (len(spans) == 1 and weight != 1):
+                lone = weight > 0
+                raise error(
+                    f'"{found[1]}" weighs a prompt that stands alone'
+                    if lone
+                    else f'the weight "{_short(found[1])}" is not above 0',
+                    'another prompt behind a bar, such as "0.7 * a star | 0.3 * a ring"'
+                    if lone
+                    else "a weight such as 0.7",
+                    found.start(1),
+                    found[1],
+                )
+        text = body[text_start:end].strip()
+        if not text:
+            bars = len(spans) > 1
+            raise error(
+                "there is no prompt beside the bar" if bars else "the prompt is empty",
+                'a prompt on both sides (write "\\|" for a bar in a prompt)'
+                if bars
+                else "what is to be seen, behind the colon",
+                min(start, max(len(body) - 1, 0)),
+                body.strip(),
+            )
+        parts.append((_ESCAPED.sub(r"\1", text), weight))
+    return tuple(parts)
+
+
+def _spans(body: str) -> Iterator[tuple[int, int]]:
+    """Where the parts between unescaped bars begin and end."""
+    start = 0
+    for bar in _BAR.finditer(body):
+        yield start, bar.start()
+        start = bar.end()
+    yield start, len(body)
+
+
+def _check_order(entries: Sequence[Entry], scene_seconds: float) -> None:
+    """Raise ScheduleError unless times rise, as far as that is known without a recipe."""
+    latest: dict[str, tuple[Fraction, Entry]] = {}
+    position: Fraction | None = None
+    for number, entry in enumerate(entries):
+        start = entry.start
+        known: dict[str, Fraction] = {}
+        if start is None and number:
+            if position is not None:
+                position += Moment.seconds(scene_seconds).px(None)
+        else:
+            start = start or Moment(Fraction(0), "s")
+            position = start.px(None)
+            if start.unit == "b" or not start.amount:
+                known["b"] = start.amount
+        if position is not None:
+            known["px"] = position
+        for unit, value in known.items():
+            if unit in latest and value <= latest[unit][0]:
+                _refuse_order(entry, value == latest[unit][0], latest[unit][1])
+            latest[unit] = (value, entry)
+
+
+def _refuse_order(entry: Entry, same: bool, before: Entry) -> None:
+    typed = format_moment(entry.start) if entry.start else ""
+    relation = "is the time of" if same else "is earlier than"
+    untimed = "" if before.start else ", which has no time and follows the one before it"
+    raise ScheduleError(
+        f'"{typed}" {relation} the scene in line {before.line}{untimed}',
+        "times that rise from line to line",
+        entry.line,
+        entry.column,
+        typed,
+    )
+
+
+def _head(entry: Entry) -> str:
+    parts = [format_moment(entry.start)] if entry.start else []
+    parts += [f"~{format_moment(entry.transition)}"] if entry.transition else []
+    parts += [f"[{entry.mode}]"] if entry.mode else []
+    return " ".join(parts)
+
+
+def _prompts(prompts: Sequence[tuple[str, Fraction]]) -> str:
+    weighted = any(weight != 1 for _, weight in prompts)
+    texts = []
+    for text, weight in prompts:
+        text = _TO_ESCAPE.sub(lambda found: "\\" + found[0], text)
+        texts.append(f"{_decimal(weight)} * {text}" if weighted or _WEIGHT.match(text) else text)
+    return " | ".join(texts)
+
+
+def _decimal(value: Fraction) -> str:
+    return f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,1 @@
+"""Safetensors in and out, stream files, shards, and tensors that lie on disk."""

@@ -1,0 +1,154 @@
+"""What the header of a stream file must say before any of its tensors is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ..model.config import LATENT_CHANNELS
+from ..stream.recipe import Recipe
+from ..stream.segment import CARRY, checked_switch
+from ..stream.window import WindowPolicy
+from .container import Entry
+
+_LARGEST = 2**31  # of any count or length in a header
+_LARGEST_SEED = 2**64
+_LONGEST_LIST = 1000
+_LONGEST_TEXT = 2000
+_WHOLE = ("frames_per_block", "first_block_frames", "window", "sink")
+_FLOATS = {"float64", "float32", "float16", "bfloat16"}
+
+Declared = dict[str, tuple[str, tuple[int, ...]]]
+
+
+def check_header(header: Mapping[str, Any], entries: Mapping[str, Entry]) -> None:
+    """Raise unless a parsed header describes a stream, and exactly with the tensors `entries`.
+
+    What it raises (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) depends
+    on how the header is wrong; ValueErrors say it in words.
+    """
+    declared = {
+        name: (str(kind), tuple(shape)) for name, (kind, shape) in header["tensors"].items()
+    }
+    found = {
+        name: (str(entry.dtype).removeprefix("torch."), entry.shape)
+        for name, entry in entries.items()
+    }
+    if declared != found:
+        names = sorted(n for n in {*declared, *found} if declared.get(n) != found.get(n))
+        raise ValueError(f"it does not fit the tensor {names[0][:80]!r}")
+    policy = WindowPolicy.of(_recipe(header["recipe"]))
+    for name in ("batch", "height", "width"):
+        _count(name, header[name], 1)
+    if type(header["seed"]) is not int or abs(header["seed"]) >= _LARGEST_SEED:
+        raise ValueError("its seed is no whole number of 64 bits")
+    _text("model", header["model"])
+    checked_switch(header.get("switch", CARRY))
+    names = _blocks(header, declared, policy) | _snapshot(header, declared)
+    names |= _decoder(header, declared)
+    if names != set(declared):
+        raise ValueError(f"it holds {min(names ^ set(declared))[:80]!r} for no reason")
+    checksums = header["checksums"]
+    if set(checksums) != names or any(type(value) is not int for value in checksums.values()):
+        raise ValueError("it does not have one checksum for every tensor")
+
+
+def _recipe(values: Mapping[str, Any]) -> Recipe:
+    """The recipe, if each value is of the kind that the field has; a value left out is its own."""
+    for name, value in values.items():
+        listed = value if isinstance(value, list) else [value]
+        if len(listed) > _LONGEST_LIST:
+            raise ValueError(f"its recipe has {len(listed)} {name}")
+        for part in listed:
+            number = type(part) in (int, float)
+            if number and not (math.isfinite(part) and abs(part) < _LARGEST):
+                raise ValueError(f"its recipe has {name} of {part:g}")
+            if name in _WHOLE and part is not None and type(part) is not int:
+                raise ValueError(f"its recipe has {name} of {part!r:.80}")
+    recipe = Recipe.from_dict(values)
+    made = recipe.to_dict()
+    if any(made[name] != value for name, value in values.items()):
+        raise ValueError("its recipe has values of other kinds than a recipe has")
+    return recipe
+
+
+def _blocks(header: Mapping[str, Any], declared: Declared, policy: WindowPolicy) -> set[str]:
+    """Names of the tensors that the blocks use."""
+    size = (header["height"], header["width"])
+    names: set[str] = set()
+    keys = set()
+    widths = set()
+    for index, block in enumerate(header["blocks"]):
+        latents, context = f"latents.{index}", block["context"]
+        _text("block key", block["key"])
+        checked_switch(block.get("switch", CARRY))
+        keys.add(block["key"])
+        frames = policy.span(index).frames
+        wanted = ("float32", (header["batch"], LATENT_CHANNELS, frames, *size))
+        if declared[latents] != wanted:
+            raise ValueError(f"{latents} is {declared[latents]}, expected {wanted}")
+        kind, shape = declared[context]
+        whole = len(shape) == 3 and shape[0] == header["batch"] and min(shape) > 0
+        if kind not in _FLOATS or not whole or not context.startswith("context."):
+            raise ValueError(f"block {index} is made of {context[:80]!r}, which is no prompt")
+        widths.add(shape[2])
+        names |= {latents, context}
+    if len(keys) != len(header["blocks"]):
+        raise ValueError("it has a block twice")
+    if len(widths) > 1:
+        raise ValueError(f"its prompts are of different widths, {min(widths)} and {max(widths)}")
+    return names
+
+
+def _snapshot(header: Mapping[str, Any], declared: Declared) -> set[str]:
+    """Names of the tensors of keys and values."""
+    snapshot = header["snapshot"]
+    if snapshot is None:
+        return set()
+    _count("blocks with keys and values", snapshot["blocks"], 1, len(header["blocks"]))
+    _count("layers", snapshot["layers"], 1, len(declared))
+    _text("signature", snapshot["signature"])
+    layers = range(snapshot["layers"])
+    names = [f"{kind}.{layer}" for kind in ("keys", "values") for layer in layers]
+    kind, shape = declared[names[0]]
+    if len(shape) != 4 or shape[0] != header["batch"] or min(shape) < 1:
+        raise ValueError(f"its keys have shape {shape}")
+    wanted = dict.fromkeys(names, (kind, shape))
+    scales = snapshot.get("scales", 0)
+    if scales not in (0, len(names)) or (scales > 0) != (kind == "int8"):
+        raise ValueError(f"its {kind} keys and values have {scales!r:.80} scales")
+    wanted |= {f"scales.{n}": ("float32", (*shape[:3], 1)) for n in range(scales)}
+    for name, description in wanted.items():
+        if declared[name] != description:
+            raise ValueError(f"{name} is {declared[name]}, expected {description}")
+    return set(wanted)
+
+
+def _decoder(header: Mapping[str, Any], declared: Declared) -> set[str]:
+    """Names of the tensors that the decoder kept; before version 3, their number alone."""
+    decoder = header["decoder"]
+    if decoder is None:
+        return set()
+    tensors = decoder
+    if isinstance(decoder, Mapping):
+        _text("decoder's name", decoder["name"])
+        _count("blocks that are decoded", decoder["blocks"], 1, len(header["blocks"]))
+        tensors = decoder["tensors"]
+    _count("decoder", tensors, 0, len(declared))
+    names = {f"decoder.{index}" for index in range(tensors)}
+    for name in names if isinstance(decoder, Mapping) else ():
+        kind, shape = declared[name]
+        if kind not in _FLOATS or len(shape) < 2 or shape[0] != header["batch"] or not min(shape):
+            raise ValueError(f"{name} is {declared[name]}, which no decoder keeps")
+    return names
+
+
+def _count(name: str, value: Any, smallest: int, largest: int = _LARGEST) -> None:
+    if type(value) is not int or not smallest <= value <= largest:
+        raise ValueError(f"its {name} is {value!r:.80}, expected {smallest} to {largest}")
+
+
+def _text(name: str, value: Any) -> None:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise ValueError(f"its {name} is no short text")

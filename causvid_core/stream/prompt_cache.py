@@ -1,0 +1,112 @@
+"""Prompts of a stream: which one a block is made of, each embedded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+from ..model.binding import BoundWan
+from ..model.prompt import EncodedPrompt, check_context, encode_prompt, real_rows
+from .segment import CARRY, checked_switch
+
+T = TypeVar("T")
+
+_KEPT = 3
+"""Embedded prompts to keep: the one in use, the one before and the one of a replayed block."""
+
+
+class PromptPlan(Protocol):
+    """Gives every block its prompt; the same tensor for the same prompt spares work.
+
+    A plan may also have `switch(block_index) -> str`: the mode (see `segment`) to apply before a
+    block, whatever the blocks before it were made of. Without it every switch is "carry".
+    """
+
+    def at(self, block_index: int) -> Tensor:
+        """Context [B, l, text_dim] of a block."""
+
+
+class Prompts:
+    """The prompts of one rollout: a context tensor for all blocks, or a `PromptPlan`; None for
+    a replay, whose blocks bring their contexts. `switch` is the mode for a context tensor that
+    differs from the prompt of the block before.
+
+    Raises ValueError when a context does not fit the model or the batch, or for an unknown mode.
+    """
+
+    def __init__(
+        self,
+        bound: BoundWan,
+        batch: int,
+        context: Tensor | PromptPlan | None = None,
+        switch: str = CARRY,
+    ) -> None:
+        self._bound, self._batch = bound, batch
+        self._plan = _Constant(context) if isinstance(context, Tensor) else context
+        self._switch = checked_switch(switch)
+        self._trimmed: list[tuple[Tensor, Tensor]] = []
+        self._encoded: list[tuple[Tensor, EncodedPrompt]] = []
+        if isinstance(context, Tensor):
+            self.context(0)
+
+    def context(self, block: int) -> Tensor:
+        """Context of a block on the CPU, [B, l, text_dim] without common padding rows."""
+        given = self._plan.at(block)
+        return _remembered(self._trimmed, given, self._trim)
+
+    def switch(self, block: int, before: Tensor | None, pending: str = CARRY) -> str:
+        """Mode of the switch before a block; `before` is the context of the block before it.
+
+        pending: the mode if the prompts ask for none.
+        """
+        if before is None:
+            return CARRY
+        mode = self._asked(block, before)
+        return pending if mode == CARRY else mode
+
+    def encode(self, context: Tensor) -> EncodedPrompt:
+        """Cross-attention keys and values of a context that `context` gave."""
+        return _remembered(self._encoded, context, self._encode)
+
+    def _asked(self, block: int, before: Tensor) -> str:
+        if isinstance(self._plan, _Constant):
+            return CARRY if _same(before, self.context(block)) else self._switch
+        planned = getattr(self._plan, "switch", None)
+        return CARRY if planned is None else checked_switch(planned(block))
+
+    def _trim(self, given: Tensor) -> Tensor:
+        check_context(self._bound, given)
+        if given.shape[0] not in (1, self._batch):
+            raise ValueError(
+                f"the prompt is for {given.shape[0]} videos, the stream makes {self._batch}; "
+                f"give one prompt or {self._batch}"
+            )
+        context = given.detach().cpu().expand(self._batch, -1, -1)
+        return context[:, : int(real_rows(context).max())].clone()
+
+    def _encode(self, context: Tensor) -> EncodedPrompt:
+        return encode_prompt(self._bound, context.to(self._bound.device, non_blocking=True))
+
+
+class _Constant:
+    def __init__(self, context: Tensor) -> None:
+        self._context = context
+
+    def at(self, block_index: int) -> Tensor:
+        return self._context
+
+
+def _same(context: Tensor, other: Tensor) -> bool:
+    return context is other or (context.shape == other.shape and bool((context == other).all()))
+
+
+def _remembered(known: list[tuple[Tensor, T]], tensor: Tensor, make: Callable[[Tensor], T]) -> T:
+    """make(tensor), looked up among the latest tensors by identity."""
+    for source, made in known:
+        if source is tensor:
+            return made
+    known.append((tensor, make(tensor)))
+    del known[:-_KEPT]
+    return known[-1][1]

@@ -1,0 +1,1 @@
+"""Frames shown in the browser while they are made."""

@@ -1,0 +1,1 @@
+"""Models, text encoders and checkpoints as the host holds them."""

@@ -1,0 +1,110 @@
+"""A MODEL of the host, ready for the core: bound, placed and tidied up afterwards."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
+
+import comfy.model_management as management
+import torch
+from comfy.model_patcher import ModelPatcher
+
+from ....causvid_core import BoundWan, bind
+from ..notice import log
+from .attention import HostAttention
+from .models import fingerprint
+
+GIB = 1024**3
+
+
+def bind_model(model: ModelPatcher) -> BoundWan:
+    """The core's forward over the MODEL's own modules; weights stay where they are.
+
+    Raises ValueError naming what was found when it is no Wan text-to-video model.
+    """
+    tree = getattr(model.model, "diffusion_model", None)
+    kind = type(model.model).__name__
+    wanted = "connect a Wan 2.1 text-to-video model"
+    if tree is None:
+        raise ValueError(f"MODEL is {kind}, which has no diffusion model; {wanted}.")
+    options = model.model_options.get("transformer_options", {})
+    try:
+        bound = bind(
+            tree,
+            attention=HostAttention(options),
+            dtype=compute_dtype(model),
+            device=model.load_device,
+            fingerprint=fingerprint(model),
+        )
+    except ValueError as error:
+        raise ValueError(f"MODEL is {kind}: {error}; {wanted}.") from error
+    if bound.config.model_type != "t2v" or bound.config.in_dim != bound.config.out_dim:
+        raise ValueError(f"MODEL is an image-to-video model and needs a start image; {wanted}.")
+    _mention_ignored(model)
+    return bound
+
+
+def compute_dtype(model: ModelPatcher) -> torch.dtype:
+    """What the host computes this MODEL in, however its weights are stored."""
+    return model.model.manual_cast_dtype or model.model.get_dtype()
+
+
+class Beside(NamedTuple):
+    """Further models at work while a stream is made, such as a VAE, and bytes they compute in."""
+
+    models: tuple[ModelPatcher, ...] = ()
+    bytes: int = 0
+
+
+NOTHING = Beside()
+
+
+@contextmanager
+def placed(model: ModelPatcher, needed_bytes: int, beside: Beside = NOTHING) -> Iterator[None]:
+    """Weights on the compute device, as far as they fit beside `needed_bytes` for the stream.
+
+    The host loads, patches and offloads as it does for its own samplers; on every way out it is
+    told that sampling has ended. Raises ValueError when the stream alone does not fit.
+    """
+    device = model.load_device
+    _refuse_too_large(needed_bytes, device)
+    together = [model, *model.get_nested_additional_models(), *beside.models]
+    margin = management.minimum_inference_memory() + beside.bytes
+    management.load_models_gpu(together, memory_required=needed_bytes + margin)
+    context = getattr(management, "cuda_device_context", lambda _: nullcontext())
+    model.pre_run()
+    try:
+        with context(device), torch.inference_mode():
+            yield
+    finally:
+        model.cleanup()
+        management.soft_empty_cache()
+
+
+def _refuse_too_large(needed_bytes: int, device: torch.device) -> None:
+    total = management.get_total_memory(device)
+    if needed_bytes > total:
+        raise ValueError(
+            f"This stream needs {needed_bytes / GIB:.1f} GiB beside the model's weights, but "
+            f"{device} has {total / GIB:.1f} GiB; lower width, height or, in CausVid Recipe, the "
+            "window."
+        )
+
+
+def _mention_ignored(model: ModelPatcher) -> None:
+    """Say in the log which settings of other nodes on this MODEL do nothing here."""
+    options = model.model_options
+    transformer = options.get("transformer_options", {})
+    found = [
+        name
+        for name, present in {
+            "a sampling shift (the recipe's is used)": "model_sampling" in model.object_patches,
+            "CFG functions": any(key.startswith("sampler_") for key in options),
+            "block replacements": transformer.get("patches_replace"),
+            "attention patches": transformer.get("patches"),
+            "wrappers": any(by_key for by_key in model.wrappers.values()),
+            "a context window": options.get("context_handler"),
+        }.items()
+        if present
+    ]
+    if found:
+        log.info("CausVid: without effect on a stream, though set on MODEL: %s", ", ".join(found))

@@ -1,0 +1,1 @@
+"""Footage, pictures and video files as the host hands them over."""

@@ -1,0 +1,1 @@
+"""A stream inside the host: from widgets to a rollout and back."""

@@ -1,0 +1,64 @@
+"""A stream at a glance: a contact sheet of its blocks."""
+
+from typing import Any
+
+import comfy.latent_formats
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ....causvid_core import recipes
+from ....causvid_core.media.sheet import evenly, picture_sheet
+from ....causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
+from ....causvid_core.stream import geometry
+from ....causvid_core.stream.describe import describe, headline
+from ....causvid_core.stream.segment import CARRY
+from ....causvid_core.stream.state import StreamBlock, StreamState
+from .progress import latent_image
+
+MOST_CELLS = 60
+MINI_RECIPES = ("causvid-mini", "causvid-mini-endless")
+
+__all__ = ["contact_sheet", "describe", "headline"]
+
+
+def contact_sheet(state: StreamState, vae: Any = None) -> Tensor:
+    """The last frame of every block, IMAGE `[1, H, W, 3]`; of evenly chosen ones of a long stream.
+
+    Decoded with `vae`, else a quick picture of the latents. Raises ValueError for an empty stream
+    and for a VAE of other latents.
+    """
+    if not state.blocks:
+        raise ValueError("The stream has no frames yet, so there is nothing to show.")
+    channels = getattr(vae, "latent_channels", None)
+    found = state.history[0].latents.shape[1]
+    if vae is not None and channels not in (None, found):
+        raise ValueError(
+            f"This VAE decodes latents of {channels} channels, the stream's have {found}; connect "
+            "the VAE that belongs to the MODEL, or none."
+        )
+    chosen = evenly(state.blocks, MOST_CELLS)
+    # The latents themselves do not tell whose they are.
+    of_mini = state.recipe in [recipes[name] for name in MINI_RECIPES]
+    images = [_picture(state.history[index], vae, of_mini) for index in chosen]
+    sheet = picture_sheet(images, [_label(state, index) for index in chosen])
+    return torch.from_numpy(np.asarray(sheet).astype(np.float32) / 255)[None]
+
+
+def _picture(block: StreamBlock, vae: Any, of_mini: bool) -> Image.Image:
+    wan = comfy.latent_formats.Wan21()
+    if vae is None and of_mini:
+        return latent_image(block.latents, LATENT_RGB_FACTORS, LATENT_RGB_BIAS)
+    if vae is None:
+        return latent_image(block.latents, wan.latent_rgb_factors, wan.latent_rgb_factors_bias)
+    frames = vae.decode(wan.process_out(block.latents[:1]))
+    last = frames.reshape(-1, *frames.shape[-3:])[-1]
+    return Image.fromarray((last[..., :3].float().cpu() * 255).round().clamp(0, 255).byte().numpy())
+
+
+def _label(state: StreamState, index: int) -> str:
+    end = state._replace(history=state.history[: index + 1]).px_frames
+    mode = state.history[index].switch
+    taken = f", {mode}" if mode != CARRY else ""
+    return f"block {index}, {geometry.seconds_from_px(end):.1f} s{taken}"
