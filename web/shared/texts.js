@@ -42,7 +42,7 @@ export const ENGLISH = {
   "timeline.position": "{number} of {count}",
   "timeline.too_late": "after the end of the stream at {seconds} s",
   "timeline.fields": "Scene {number}",
-  "timeline.field.start": "Start of scene {number}",
+  "timeline.field.start": "Time of scene {number}",
   "timeline.field.start_empty": "follows",
   "timeline.field.fade": "Fade into scene {number}",
   "timeline.field.fade_empty": "fade",
