@@ -1,7 +1,7 @@
-/** Elements in one expression; texts go in as text, never as HTML. */
+/** Builds elements in one expression. Texts are inserted as text, never as HTML. */
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element with attributes (null and false leave one out) and children. */
+/** An element with attributes (null and false omit one) and children. */
 export function make(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
@@ -20,7 +20,7 @@ export function set(element, attributes) {
   return element;
 }
 
-/** Exactly `count` children: more are made by `create`, surplus ones go. Returns them. */
+/** Give `parent` exactly `count` children, with `create` for new ones. Returns the children. */
 export function keep(parent, count, create) {
   while (parent.children.length > count) parent.lastElementChild.remove();
   while (parent.children.length < count) parent.append(create(parent.children.length));

@@ -1,4 +1,4 @@
-/** Buttons over the track, and what the selected scene comes to. */
+/** Buttons above the track, and a summary of the selected scene. */
 import { icon, ICONS, make, set } from "./dom.js";
 import { FPS } from "./words.js";
 
