@@ -1,6 +1,6 @@
 """CausVid Stream's engine: causal Wan models, sampled and distilled block by block.
 
-FullAttention a program needs is a name of this package; modules are imported on first use.
+Everything a program needs is a name of this package; modules are imported on first use.
 """
 
 from ._lazy import attach
