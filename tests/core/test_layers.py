@@ -76,6 +76,14 @@ def test_node_files_do_not_import_each_other() -> None:
             assert all(m.startswith("nodes.host") for m in others), name_of(path)
 
 
+def test_torch_load_reads_weights_only() -> None:
+    for path in python_files("causvid_core", "nodes"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                safe = {k.arg: ast.unparse(k.value) for k in node.keywords}.get("weights_only")
+                assert safe == "True", f"{name_of(path)}, line {node.lineno}"
+
+
 def test_files_stay_short() -> None:
     lengths = {
         name_of(path): len(path.read_text("utf-8").splitlines())
