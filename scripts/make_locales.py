@@ -2,10 +2,9 @@
 
     .causvid/venv/bin/python scripts/make_locales.py
 
-Run it after changing a text of a node, of web/shared/texts.js or of
-causvid_core/prompts/schedule_errors.json, or a translation in scripts/translations. It lists the
-translations that are missing; those texts stay English. `python scripts/test.py` makes the
-environment that it needs (in CAUSVID_HOME, or .causvid).
+Run it when a text of a node or of web/shared/texts.js has changed, or a translation in
+scripts/translations. It says which translations lack; those texts stay English until then.
+`python scripts/test.py` makes the environment that it needs (CAUSVID_HOME, if it is not .causvid).
 """
 
 import sys
@@ -25,9 +24,9 @@ def main() -> int:
     environment.ensure([OLDEST])
     with tempfile.TemporaryDirectory() as folder, Host(environment, OLDEST, Path(folder)) as host:
         nodes = locales.node_texts(host.object_info)
-    locales.SCHEDULE_ERRORS_MODULE.write_text(locales.schedule_errors_module(), "utf-8")
     widgets = locales.widget_texts()
     write("en", nodes, widgets)
+    locales.SCHEDULE_ERRORS_MODULE.write_text(locales.schedule_errors_module(), "utf-8")
     complete = True
     for language in locales.LANGUAGES:
         known, missing = locales.catalogue(language), dict[str, None]()
@@ -37,7 +36,7 @@ def main() -> int:
             locales.translated_widgets(widgets, known, missing.setdefault),
         )
         for text in missing:
-            print(f"{language} has no translation of: {text}")
+            print(f"{language} lacks: {text}")
         complete = complete and not missing
     return 0 if complete else 1
 
