@@ -40,9 +40,9 @@ function receive(event) {
   if (!enabled()) return;
   const stream = streams.of(event);
   const missed = event.after_px_frame > stream.newest;
-  const behind = stream.newest;
+  const newest = stream.newest;
   stream.add(event);
-  if (missed) catchUp(stream, behind);
+  if (missed) catchUp(stream, newest);
   place(stream);
 }
 

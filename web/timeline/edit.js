@@ -109,12 +109,12 @@ function mark(schedule, index, part, typed, place) {
 
 /** The range of a mark and its spaces; the range of the whole head if it holds only this mark. */
 function withSpaces({ head, indent, source: { text } }, [begin, end]) {
-  const [before, behind] = [text.slice(indent, begin), text.slice(end, head.colon)];
-  if (!trim(before) && !trim(behind)) {
+  const [before, after] = [text.slice(indent, begin), text.slice(end, head.colon)];
+  if (!trim(before) && !trim(after)) {
     const rest = text.slice(head.colon + 1);
     return [indent, text.length - trimStart(rest).length];
   }
-  if (!trim(before)) return [begin, end + behind.length - trimStart(behind).length];
+  if (!trim(before)) return [begin, end + after.length - trimStart(after).length];
   return [begin - before.length + trimEnd(before).length, end];
 }
 

@@ -103,7 +103,7 @@ class Reader {
     const found = MOMENT.exec(this.plain);
     if (!found) throw this.error(`not_${expected}`, begin);
     this.at = begin + found[0].length;
-    const { sign, clock, prefix, number, unit: behind } = found.groups;
+    const { sign, clock, prefix, number, unit: suffix } = found.groups;
     if (sign === "-") throw this.error(`negative_${expected}`, begin);
     if (sign) throw this.error(`plus_${expected}`, begin);
     if (found[0].match(/[0-9]+/g).some((digits) => digits.length > DIGITS)) {
@@ -112,10 +112,10 @@ class Reader {
     const place = { begin, end: this.at, minutes: false };
     if (clock) return { ...place, unit: "clock", amount: this.clock(clock, begin),
       digits: found.indices.groups.clock };
-    if (behind && (prefix || !unitOf(behind))) {
+    if (suffix && (prefix || !unitOf(suffix))) {
       throw this.error(prefix ? "two_units" : "not_unit", ...found.indices.groups.unit);
     }
-    const unit = unitOf(prefix || behind || "s");
+    const unit = unitOf(prefix || suffix || "s");
     const amount = times(parseDecimal(number), unit === "clock" ? 60 : 1);
     if ((unit === "f" || unit === "b") && amount.d !== 1n) {
       throw this.error(unit === "f" ? "part_frames" : "part_blocks", begin, this.at);

@@ -14,7 +14,7 @@ const WATCHED = ["text", "mode", "transition", "scene_seconds"];
 const FOCUS_KEPT = 5000; // ms; undo recreates every node in less
 
 const timelines = new Set();
-const gone = new Map(); // place of a removed node -> {view, element, undoneAt} of its timeline
+const removed = new Map(); // place of a removed node -> {view, element, undoneAt} of its timeline
 
 /** Give a node its timeline. */
 export function addTimeline(node) {
@@ -48,8 +48,8 @@ export function addTimeline(node) {
   let place = ""; // remembered, because the graph has no id any more when the node is removed
   after(node, "onAdded", () => {
     place = `${node.graph.id}:${node.id}`;
-    const left = gone.get(place);
-    gone.delete(place);
+    const left = removed.get(place);
+    removed.delete(place);
     if (!left) return;
     timeline.resume(left.view, performance.now() - left.undoneAt < FOCUS_KEPT);
     // A Vue node that is recreated with its old id keeps the element that it showed before.
@@ -58,7 +58,7 @@ export function addTimeline(node) {
   });
   after(node, "onRemoved", () => {
     const { view, element, undoneAt } = timeline;
-    gone.set(place, { view, element: new WeakRef(element), undoneAt });
+    removed.set(place, { view, element: new WeakRef(element), undoneAt });
     timelines.delete(timeline);
     timeline.dispose();
   });
