@@ -92,9 +92,9 @@ def continued(state, context, switch):
 
 
 def arithmetic(given):
-    """Digests of what this machine makes of `given` [2, 64, 32], with PyTorch's functions alone, in the sizes and
-    the layouts of the streams.
+    """Digests of what this machine makes of `given` [2, 64, 32], with PyTorch's functions alone.
 
+    Sizes and layouts are those of the streams.
     Kernels add in another order on another processor, so the last bits may differ there.
     """
     weights, found = load_file(MODEL), {}
