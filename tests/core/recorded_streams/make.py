@@ -20,7 +20,7 @@ SHORT = {"timesteps": (1000, 600), "shift": 5.0}
 ABSOLUTE = cv.Recipe(**SHORT, window=9, sink=3)
 RELATIVE = cv.Recipe(**SHORT, window=9, sink=1, positions="relative")
 EVERYTHING = cv.Recipe(timesteps=(1000, 757, 522), shift=8.0)
-FRAMEWISE = cv.Recipe(**SHORT, frames_per_block=1, window=4, sink=1, context_timestep=30)
+FRAMEWISE = cv.Recipe(**SHORT, frames_per_block=1, window=4, sink=1, context_timestep=30.0)
 FIRST_FRAME = cv.Recipe(
     timesteps=(1000, 500),
     warp=True,
@@ -51,9 +51,9 @@ def prompt(number, batch=1):
     return torch.randn(batch, 5, 12, generator=torch.Generator().manual_seed(100 + number))
 
 
-def rolled(recipe, blocks, switches=None, batch=1, size=SIZE):
+def rolled(recipe, blocks, switches=None, batch=1, size=SIZE, dtype=torch.float32):
     """A state after some blocks; its keys and values are still on the device."""
-    model, plan = replay.model(), Prompts(switches or {}, batch)
+    model, plan = replay.model(dtype), Prompts(switches or {}, batch)
     state = cv.start(recipe, model, **size, batch=batch, seed=7)
     return list(cv.rollout(model, state, plan, blocks))[-1].state
 
@@ -87,7 +87,7 @@ def int8(state):
 
 def streams():
     """By name: a function that makes the state, the prompt it continues with, and the mode in
-    which it turns to that prompt.
+    which it turns to that prompt. A name with bfloat16 in it has a model of that dtype.
     """
     made = {
         "exact_absolute": (lambda: rolled(ABSOLUTE, 6).exact(), prompt(0), "carry"),
@@ -96,6 +96,8 @@ def streams():
         "exact_framewise": (lambda: rolled(FRAMEWISE, 7).exact(), prompt(0), "carry"),
         "exact_first_frame": (lambda: rolled(FIRST_FRAME, 5).exact(), prompt(0), "carry"),
         "exact_batch": (lambda: rolled(RELATIVE, 4, batch=2).exact(), prompt(0, 2), "carry"),
+        "exact_bfloat16": (lambda: rolled(ABSOLUTE, 4, dtype=torch.bfloat16).exact(), prompt(0),
+                           "carry"),
         "exact_primed": (lambda: primed().exact(), prompt(0), "carry"),
         "int8_absolute": (lambda: int8(rolled(ABSOLUTE, 5)), prompt(1), "carry"),
         "int8_relative_batch": (lambda: int8(rolled(RELATIVE, 4, {2: "carry"}, 2)), prompt(1, 2),
@@ -137,7 +139,8 @@ def record(name, make, context, switch):
     notes = {"workflow": json.dumps({"name": "recorded é 视频"})}
     cv.save_stream(make(), path, notes if name == "exact_absolute" else None)
     state = cv.load_stream(path)
-    _, latents = replay.continued(state, context, switch)
+    known = {"switch": switch, "dtype": "bfloat16" if "bfloat16" in name else "float32"}
+    _, latents = replay.continued(state, context, known)
     tensors, metadata = replay.read(path)
     header = metadata["stream"]
     snapshot, decoder = header["snapshot"], header["decoder"]
@@ -150,9 +153,10 @@ def record(name, make, context, switch):
         "cache": None if snapshot is None else ("int8" if snapshot["scales"] else "exact"),
         "decoder": decoder,
     }
-    metadata = {"stream": json.dumps(stream), "switch": switch}
     save_file(
-        {"latents": latents, "context": context}, replay.CONTINUED / f"{name}.safetensors", metadata
+        {"latents": latents, "context": context},
+        replay.CONTINUED / f"{name}.safetensors",
+        known | {"stream": json.dumps(stream)},
     )
 
 

@@ -23,13 +23,13 @@ BLOCKS = 3
 """Blocks that are recorded of every stream's continuation."""
 
 
-def model():
-    """The stored model; it computes in float32."""
+def model(dtype=torch.float32):
+    """The stored model, computing in `dtype`."""
     with safe_open(MODEL, "pt") as file:
         sizes = json.loads(file.metadata()["config"])
     made = cv.CausalWan(cv.WanConfig(**sizes))
     made.load_state_dict(load_file(MODEL))
-    return made
+    return made.to(dtype)
 
 
 def read(path):
@@ -85,44 +85,65 @@ def clear_values(tensors, header):
             tensor.zero_()
 
 
-def continued(state, context, switch):
-    """The next blocks of a stream, and their latents."""
-    blocks = list(cv.rollout(model(), state, context, BLOCKS, switch=switch))
+def continued(state, context, known):
+    """The next blocks of a stream, and their latents. known: the continuation's metadata."""
+    blocks = list(
+        cv.rollout(
+            model(getattr(torch, known["dtype"])), state, context, BLOCKS, switch=known["switch"]
+        )
+    )
     return blocks, torch.cat([block.latents for block in blocks], dim=2)
 
 
 def arithmetic(given):
     """Digests of what this machine makes of `given` [2, 64, 32], with PyTorch's functions alone.
 
-    Sizes and layouts are those of the streams.
-    Kernels add in another order on another processor, so the last bits may differ there.
+    Sizes and layouts are those of the streams. Kernels add in another order on another processor,
+    so the last bits may differ there.
     """
-    weights, found = load_file(MODEL), {}
-    # Copies, because where memory begins decides on kernels as well, and files put it anywhere.
-    given, up, down = (tensor.clone() for tensor in (
-        given, weights["blocks.0.ffn.0.weight"], weights["blocks.0.ffn.2.weight"]
-    ))  # fmt: skip
-    for batch in (1, 2):
-        x = given[:batch]
-        for tokens in (6, 18, 36, 54):
-            wide = functional.gelu(functional.linear(x[:, :tokens], up), approximate="tanh")
-            found[f"layer {batch} {tokens}"] = functional.linear(wide, down)
-            q, k, v = (x[:, part].unflatten(-1, (2, -1)).transpose(1, 2) for part in
-                       (slice(18), slice(tokens), slice(9, 9 + tokens)))  # fmt: skip
-            attended = functional.scaled_dot_product_attention(q, k, v)
-            found[f"attention {batch} {tokens}"] = attended.contiguous()
-        found[f"layer norm {batch}"] = functional.layer_norm(x, x.shape[-1:])
-        found[f"rms norm {batch}"] = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
-        found[f"silu {batch}"] = functional.silu(x[:, 0])
+    found = _network_functions(given, torch.float32) | _network_functions(given, torch.bfloat16)
     angle = torch.outer(torch.arange(64).double(), 10000.0 ** (-torch.arange(16).double() / 16))
     found["waves"] = torch.cat((angle.cos(), angle.sin()), dim=-1).float()
     rotation = torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
-    pairs = torch.view_as_complex(given[0, :64].unflatten(-1, (-1, 2)).contiguous())
+    pairs = torch.view_as_complex(given[0, :64].clone().unflatten(-1, (-1, 2)))
     found["rotated"] = torch.view_as_real(pairs * rotation)
     for frames in (1, 2, 3):
         noise = torch.Generator().manual_seed(frames)
         found[f"noise {frames}"] = torch.randn(16, frames, 4, 6, generator=noise)
     return {name: hashlib.sha256(raw(tensor)).hexdigest() for name, tensor in found.items()}
+
+
+def _network_functions(given, dtype):
+    # Copies, because where memory begins decides on kernels as well, and files put it anywhere.
+    given = given.to(dtype, copy=True)
+    weights = {name: each.to(dtype, copy=True) for name, each in load_file(MODEL).items()}
+    layers = [name.removesuffix(".weight") for name, each in weights.items() if
+              "blocks.1" not in name and name.endswith(".weight") and each.ndim > 1]  # fmt: skip
+    found = {}
+    for batch in (1, 2):
+        x, run = given[:batch], f"{dtype} {batch}"
+        for layer in layers:
+            weight, bias = weights[f"{layer}.weight"], weights[f"{layer}.bias"]
+            for count in (1, 3, 5, 12, 18, 36, 48, 54):
+                size = (batch, count, *weight.shape[1:])
+                if weight.ndim == 5:
+                    size = (batch, weight.shape[1], 3, 4, 4 + 2 * (count > 12))
+                filling = -(-torch.Size(size).numel() // given.numel())
+                values = given.flatten().repeat(filling)[: torch.Size(size).numel()].view(size)
+                found[f"{layer} {run} {count}"] = (
+                    functional.linear(values, weight, bias)
+                    if weight.ndim == 2
+                    else functional.conv3d(values, weight, bias, stride=weight.shape[2:])
+                )
+        for tokens in (4, 12, 18, 36, 48, 54):
+            q, k, v = (x[:, part].unflatten(-1, (2, -1)).transpose(1, 2) for part in
+                       (slice(18), slice(tokens), slice(9, 9 + tokens)))  # fmt: skip
+            found[f"attention {run} {tokens}"] = functional.scaled_dot_product_attention(q, k, v)
+        found[f"layer norm {run}"] = functional.layer_norm(x, x.shape[-1:])
+        found[f"rms norm {run}"] = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+        found[f"silu {run}"] = functional.silu(x[:, 0])
+        found[f"gelu {run}"] = functional.gelu(x, approximate="tanh")
+    return found
 
 
 def same_arithmetic():
