@@ -22,17 +22,10 @@ each_stream = pytest.mark.parametrize("name", replay.NAMES)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Several threads add in another order than the one that recorded."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def same_arithmetic(one_thread):
-    return replay.same_arithmetic()
+def same_arithmetic():
+    """Whether latents must be the recorded ones to the bit."""
+    with replay.one_thread():
+        yield replay.same_arithmetic()
 
 
 @pytest.fixture

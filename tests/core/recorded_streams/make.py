@@ -177,7 +177,6 @@ def record_arithmetic():
 
 
 def main():
-    torch.set_num_threads(1)
     for folder in (replay.STREAMS, replay.CONTINUED):
         folder.mkdir(exist_ok=True)
     if not replay.MODEL.exists():
@@ -193,4 +192,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    with replay.one_thread():
+        main()
