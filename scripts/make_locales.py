@@ -26,6 +26,7 @@ def main() -> int:
         nodes = locales.node_texts(host.object_info)
     widgets = locales.widget_texts()
     write("en", nodes, widgets)
+    locales.SCHEDULE_ERRORS_MODULE.write_text(locales.schedule_errors_module(), "utf-8")
     complete = True
     for language in locales.LANGUAGES:
         known, missing = locales.catalogue(language), dict[str, None]()

@@ -1,25 +1,25 @@
 /**
- * A prompt schedule's text as entries that know where they stand in it: the counterpart of
- * causvid_core/stream/timeline_text.py. A test reads the same texts with both.
+ * Reads a prompt schedule's text into entries with their positions: the counterpart of
+ * causvid_core/prompts/schedule_text.py. A test reads the same texts with both.
  */
 import { add, compare, decimal, fraction, nearestFraction, parseDecimal, times } from "./fraction.js";
-import { errorAt, readHead, short, TimelineError } from "./head.js";
+import { errorAt, readHead, short, ScheduleError } from "./head.js";
 import {
   BAR, COMMENT, ESCAPED, FPS, isHeaded, isLikeTime, SCENE_SECONDS, trim, trimEnd, trimStart, WEIGHT,
 } from "./words.js";
 
 /**
- * {entries, marked, newline}. Throws TimelineError at the first thing that cannot be read.
+ * {entries, marked, newline}. Throws ScheduleError at the first thing that cannot be read.
  *
  * An entry is {line, column, offset, end, below, indent, source, head, start, transition, mode,
  * prompts, body}: `offset` and `end` bound its line in the text, `below` begins the next line,
  * `body` [begin, end] bounds its prompt as typed; `source` is the line {number, text} up to its
  * comment, in which `indent`, head and the moments hold indices, see readHead().
- * marked is false for a text that is one prompt; its entry may have several lines, and then no body.
+ * marked is false for a text that is one prompt; if its entry has several lines, it has no body.
  */
-export function parseTimeline(text, sceneSeconds = SCENE_SECONDS) {
+export function parseSchedule(text, sceneSeconds = SCENE_SECONDS) {
   const lines = splitLines(text);
-  if (!lines.length) throw new TimelineError("no_prompt", {}, 1, 1);
+  if (!lines.length) throw new ScheduleError("no_prompt", {}, 1, 1);
   const marked = lines.some((line) => isHeaded(line.text)) ||
     lines.filter((line) => lacksColon(line.text)).length > 1;
   const newline = /\r\n?|\n/.exec(text)?.[0] ?? "\n";
@@ -29,7 +29,7 @@ export function parseTimeline(text, sceneSeconds = SCENE_SECONDS) {
   return { entries, marked, newline };
 }
 
-/** Where a moment lies in px frames, or null for blocks, whose length is not known here. */
+/** A moment in px frames, or null for blocks, whose length is not known here. */
 export function pxOf(moment) {
   if (moment.unit === "s" || moment.unit === "clock") return times(moment.amount, FPS);
   return moment.unit === "f" || !moment.amount.n ? moment.amount : null;
@@ -48,7 +48,7 @@ export function formatMoment(moment) {
   return hours ? `${hours}:${String(over).padStart(2, "0")}:${rest}` : `${over}:${rest}`;
 }
 
-/** Lines that are neither blank nor comments; `text` is what stands before the comment. */
+/** Lines that are neither blank nor comments; `text` is the part before the comment. */
 function splitLines(text) {
   const lines = [];
   let offset = text.startsWith("\ufeff") ? 1 : 0;
@@ -108,7 +108,7 @@ function onePrompt(lines) {
     indent: indentOf(first), source: first, head: null, start: null, transition: null, mode: null, prompts, body };
 }
 
-/** Texts and weights of `a | 0.3 * b`; places say where the body's pieces stand in the text. */
+/** Texts and weights of `a | 0.3 * b`; `places` maps the body's pieces to the text. */
 function readParts(body, places) {
   const error = (key, offset, text = "") => {
     const place = places.findLast(({ from }) => from <= offset);
@@ -126,7 +126,7 @@ function readParts(body, places) {
       weight = typed.length < 20 ? parseDecimal(typed.replace("\u2212", "-")) : fraction(0n);
       const [at] = found.indices.groups.number;
       if (weight.n <= 0n) throw error("weight_low", at, short(typed));
-      if (spans.length === 1 && weight.n !== weight.d) throw error("weight_alone", at, typed);
+      if (spans.length === 1 && weight.n !== weight.d) throw error("weight_alone", at, short(typed));
     }
     const text = trim(body.slice(textStart, end));
     if (!text) {
@@ -138,13 +138,13 @@ function readParts(body, places) {
   return parts;
 }
 
-/** Where the parts between unescaped bars begin and end. */
+/** Ranges [begin, end] of the parts between unescaped bars. */
 function spansOf(body) {
   const bars = [...body.matchAll(BAR)].map((bar) => bar.index);
   return [...bars, body.length].map((end, number) => [number ? bars[number - 1] + 1 : 0, end]);
 }
 
-/** Throw TimelineError unless times rise, as far as that is known without a recipe. */
+/** Throw ScheduleError unless times rise, as far as this can be checked without a recipe. */
 function checkOrder(entries, sceneSeconds) {
   const latest = {};
   let position = null;
@@ -170,7 +170,7 @@ function checkOrder(entries, sceneSeconds) {
 function orderError(entry, same, before) {
   const key = `${same ? "same_time" : "earlier"}${before.start ? "" : "_untimed"}`;
   const text = entry.start ? formatMoment(entry.start) : "";
-  return new TimelineError(key, { text, before: before.line }, entry.line, entry.column);
+  return new ScheduleError(key, { text, before: before.line }, entry.line, entry.column);
 }
 
 function matchWeight(text, index) {
