@@ -15,15 +15,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..media.film import Film
 from ..media.video import contact_sheet
 from ..media.writer import VideoFile, VideoWriter
-from ..media.writer_codecs import CODECS, VideoSettings, checked, is_deep
+from ..media.writer_codecs import CODECS, VideoSettings, checked_settings, is_deep
 from ..storage.disk import DiskStore
 from ..storage.stream_files import save_stream
 from ..stream.geometry import FPS, SPACE_SCALE
 from ..stream.rollout import rollout
 from ..stream.state import StreamState
-from .film import Film
 from .job import Job, make_job, texts_of
 from .parts import Parts, Sources, load_parts
 from .progress import ProgressLine
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises ValueError, OSError or RuntimeError in a sentence.
     """
-    settings = checked(
+    settings = checked_settings(
         VideoSettings(_codec(arguments), arguments.quality, arguments.fps, arguments.pixel_format)
     )
     out = _out(arguments, CODECS[settings.codec].suffix)

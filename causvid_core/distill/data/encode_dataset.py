@@ -16,8 +16,7 @@ from torch import Tensor
 
 from ...media.encoding import as_clip
 from ...media.fitting import FITS, fit
-from ...media.footage import nearest_frames, picked
-from ...media.reading import Clock, frames_from, read_clock
+from ...media.reading import Clock, frames_from, nearest_frames, picked, read_clock
 from ...media.vae import WanVAE
 from ...media.wan_stream import WanEncoder
 from ...storage.shards import ShardWriter, content_key
