@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import NamedTuple
 
 from ..stream import geometry
@@ -22,12 +25,18 @@ _FPS = Fraction(geometry.FPS)
 class ScheduleError(ValueError):
     """A schedule that cannot be read.
 
-    line and column count from 1; text is what stands there, expected what was wanted instead.
+    key and values select and complete a sentence of schedule_errors.json, which the timeline in
+    the browser shares. line and column count from 1; text is what stands there.
     """
 
-    def __init__(self, problem: str, expected: str, line: int, column: int, text: str) -> None:
-        super().__init__(f"Line {line}, column {column}: {problem}; expected {expected}.")
-        self.line, self.column, self.text, self.expected = line, column, text, expected
+    def __init__(
+        self, key: str, line: int, column: int, text: str = "", **values: str | int
+    ) -> None:
+        sentences = _sentences()
+        problem = sentences[key].format(text=_short(text), **values)
+        super().__init__(sentences["place"].format(line=line, column=column, problem=problem))
+        self.key, self.values = key, values
+        self.line, self.column, self.text = line, column, text
 
 
 class Moment(NamedTuple):
@@ -160,13 +169,13 @@ def _starts(entries: Sequence[Entry], policy: WindowPolicy, defaults: Defaults) 
             position = before + Moment.seconds(defaults.scene).px(policy)
         if before is not None and position <= before:
             raise ScheduleError(
-                f"with {policy.frames_per_block} latent frames a block this scene begins at frame "
-                f"{math.floor(position)}, but the one before it, in line "
-                f"{entries[number - 1].line}, at frame {math.floor(before)}",
-                "times that rise from line to line",
+                "order",
                 entry.line,
                 entry.column,
-                "",
+                size=policy.frames_per_block,
+                frame=math.floor(position),
+                before=entries[number - 1].line,
+                previous=math.floor(before),
             )
         positions.append(position)
     return [math.floor(position) for position in positions]
@@ -180,3 +189,13 @@ def _fading(length: Moment, start: int, policy: WindowPolicy) -> int:
     if not px_frames:
         return 0
     return block_of(policy, start + px_frames - 1) - block_of(policy, start) + 1
+
+
+@functools.cache
+def _sentences() -> dict[str, str]:
+    """What a ScheduleError says, by key."""
+    return json.loads(Path(__file__).with_name("schedule_errors.json").read_text("utf-8"))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."

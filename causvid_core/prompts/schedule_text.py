@@ -48,9 +48,7 @@ def parse_schedule(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
     """
     lines, below = _lines(text)
     if not lines:
-        raise ScheduleError(
-            "there is no prompt", 'one scene a line, such as "0: a red circle"', 1, 1, ""
-        )
+        raise ScheduleError("no_prompt", 1, 1)
     if not _has_marks(lines):
         return Script((_one_prompt(lines),), below)
     entries = tuple(_entry(line) for line in lines)
@@ -68,13 +66,8 @@ def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry,
         head = read_head(line.text, line.number, prompt_follows=False)
         column = 1 + len(line.text) - len(line.text.lstrip())
         if rest := line.text[head.end :].strip():
-            raise ScheduleError(
-                f'"{_short(rest)}" stands behind the time',
-                "times only, one a line: the prompts come from the sockets",
-                line.number,
-                1 + line.text.index(rest, head.end),
-                rest,
-            )
+            begin = line.text.index(rest, head.end)
+            raise ScheduleError("behind_time", line.number, begin + 1, rest)
         entries.append(
             Entry(head.start, (), head.transition, head.mode, line=line.number, column=column)
         )
@@ -145,13 +138,7 @@ def _entry(line: _Line) -> Entry:
         prompts = _parts(line.text[head.end :], [(0, line.number, head.end)])
         marks = (head.start, prompts, head.transition, head.mode)
     elif _lacks_colon(line.text):
-        raise ScheduleError(
-            f'"{_short(line.text.strip())}" begins like a time, without a colon and a space',
-            'a time, a colon and the prompt, such as "0: 3 dogs run"',
-            line.number,
-            column,
-            line.text.strip(),
-        )
+        raise ScheduleError("like_time", line.number, column, line.text.strip())
     else:
         marks = (None, _parts(line.text, [(0, line.number, 0)]), None, None)
     return Entry(*marks, line.comment, line.above, line.number, column)
@@ -179,9 +166,9 @@ def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str
     places: (offset in body, line, offset in that line), rising, to say where an error is.
     """
 
-    def error(problem: str, expected: str, offset: int, text: str) -> ScheduleError:
+    def error(key: str, offset: int, text: str) -> ScheduleError:
         begin, line, column = [place for place in places if place[0] <= offset][-1]
-        return ScheduleError(problem, expected, line, 1 + column + offset - begin, text)
+        return ScheduleError(key, line, 1 + column + offset - begin, text)
 
     parts: list[tuple[str, Fraction]] = []
     spans = list(_spans(body))
@@ -191,28 +178,12 @@ def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str
             number = found[1].replace(",", ".").replace("\u2212", "-")
             weight, text_start = Fraction(number) if len(number) < 20 else Fraction(0), found.end()
             if weight <= 0 or (len(spans) == 1 and weight != 1):
-                lone = weight > 0
-                raise error(
-                    f'"{found[1]}" weighs a prompt that stands alone'
-                    if lone
-                    else f'the weight "{_short(found[1])}" is not above 0',
-                    'another prompt behind a bar, such as "0.7 * a star | 0.3 * a ring"'
-                    if lone
-                    else "a weight such as 0.7",
-                    found.start(1),
-                    found[1],
-                )
+                key = "weight_alone" if weight > 0 else "weight_low"
+                raise error(key, found.start(1), found[1])
         text = body[text_start:end].strip()
         if not text:
-            bars = len(spans) > 1
-            raise error(
-                "there is no prompt beside the bar" if bars else "the prompt is empty",
-                'a prompt on both sides (write "\\|" for a bar in a prompt)'
-                if bars
-                else "what is to be seen, behind the colon",
-                min(start, max(len(body) - 1, 0)),
-                body.strip(),
-            )
+            key = "bar_empty" if len(spans) > 1 else "empty"
+            raise error(key, min(start, max(len(body) - 1, 0)), body.strip())
         parts.append((_ESCAPED.sub(r"\1", text), weight))
     return tuple(parts)
 
@@ -251,15 +222,8 @@ def _check_order(entries: Sequence[Entry], scene_seconds: float) -> None:
 
 def _refuse_order(entry: Entry, same: bool, before: Entry) -> None:
     typed = format_moment(entry.start) if entry.start else ""
-    relation = "is the time of" if same else "is earlier than"
-    untimed = "" if before.start else ", which has no time and follows the one before it"
-    raise ScheduleError(
-        f'"{typed}" {relation} the scene in line {before.line}{untimed}',
-        "times that rise from line to line",
-        entry.line,
-        entry.column,
-        typed,
-    )
+    key = f"{'same_time' if same else 'earlier'}{'' if before.start else '_untimed'}"
+    raise ScheduleError(key, entry.line, entry.column, typed, before=before.line)
 
 
 def _head(entry: Entry) -> str:
@@ -280,7 +244,3 @@ def _prompts(prompts: Sequence[tuple[str, Fraction]]) -> str:
 
 def _decimal(value: Fraction) -> str:
     return f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."
