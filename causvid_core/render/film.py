@@ -8,13 +8,13 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from ..media.decoded import DecoderMemory, go_on, remembered
+from ..media.decoded import go_on, remembered
 from ..media.decoding import StreamDecoder
 from ..media.overlap import BackgroundDecoder
 from ..media.writer import as_levels
 from ..stream.rollout import Block
 from ..stream.segment import starts_afresh
-from ..stream.state import StreamState
+from ..stream.state import DecoderMemory, StreamState
 
 BEHIND = 2  # blocks that may be on their way before the device is waited for
 
