@@ -6,40 +6,13 @@ A decoder is anything with the life cycle of `causvid_core.media.decoding.Stream
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..stream.segment import starts_afresh
-
-if TYPE_CHECKING:
-    from ..stream.state import StreamBlock
-
-
-class DecoderMemory(NamedTuple):
-    """A decoder's name, the blocks of the stream that it has decoded, and what it kept of them.
-
-    past: tensors on the CPU; empty where they would take too much, and then the last latents are
-    decoded once more, which gives the same to the bit.
-    """
-
-    name: str
-    blocks: int
-    past: tuple[Tensor, ...] = ()
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the tensors."""
-        return sum(tensor.nbytes for tensor in self.past)
-
-    def light(self) -> DecoderMemory:
-        """Without the tensors."""
-        return self._replace(past=())
-
-    def within(self, budget: int) -> DecoderMemory:
-        """Itself if it takes at most `budget` bytes, else `light`."""
-        return self if self.nbytes <= budget else self.light()
+from ..stream.state import DecoderMemory, StreamBlock
 
 
 def resume_decoder(

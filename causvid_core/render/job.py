@@ -30,6 +30,7 @@ from ..stream.geometry import (
 )
 from ..stream.lengths import blocks_for, px_of
 from ..stream.prompt_cache import PromptPlan
+from ..stream.rebasing import rebase
 from ..stream.rollout import prime, start
 from ..stream.state import StreamState
 from ..stream.window import WindowPolicy
@@ -102,7 +103,7 @@ def _begun(arguments: argparse.Namespace, parts: Parts, store: DiskStore) -> Str
     if arguments.size is not None and size != found:
         raise ValueError(f"the stream is {found[0]}x{found[1]} px; leave --size out")
     recipe = parts.preset.recipe if arguments.recipe is not None else state.recipe
-    rebased = state.rebased(parts.model, recipe)
+    rebased = rebase(state, parts.model, recipe)
     if (rebased.model, rebased.recipe) != (state.model, state.recipe):
         if not arguments.allow_changes:
             raise ValueError(
