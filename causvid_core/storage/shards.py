@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor
 
-from .container import raw_bytes
+from .safetensors_file import raw_bytes
 from .shard_file import KINDS, SUFFIX, Sample, Shard, ShardError, finite, read_shard, write_shard
 
 __all__ = ["Sample", "ShardError", "ShardSet", "ShardWriter", "content_key"]
