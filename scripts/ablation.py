@@ -45,9 +45,15 @@ def job(arguments: argparse.Namespace, name: str, seed: int) -> object:
     from measuring.ablation import Job
 
     return Job(
-        name, seed, arguments.folder, arguments.teacher, arguments.guidance,
-        tuple(arguments.overrides), arguments.prompts, arguments.long_prompts,
-    )  # fmt: skip
+        name,
+        seed,
+        arguments.folder,
+        arguments.teacher,
+        arguments.guidance,
+        tuple(arguments.overrides),
+        arguments.prompts,
+        arguments.long_prompts,
+    )
 
 
 def one_network(chosen: object) -> Path:

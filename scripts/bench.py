@@ -80,22 +80,31 @@ def run(environment: Environment, arguments: argparse.Namespace) -> dict[str, An
         measured: dict[str, list[dict[str, Any]]] = {name: [] for name, _, _ in clips}
         for turn in range(arguments.rounds):
             for name, dtype, how in clips if turn == 0 else clips[:REPEATED]:
-                clip = part(f"Measuring {name}", "engine",
-                            job="clip", dtype=dtype, device=device, weights=weights,
-                            **how)  # fmt: skip
+                clip = part(
+                    f"Measuring {name}",
+                    "engine",
+                    job="clip",
+                    dtype=dtype,
+                    device=device,
+                    weights=weights,
+                    **how,
+                )
                 measured[name].append(clip | {"dtype": dtype})
         comfyui = None
         if arguments.comfyui:
-            comfyui = part("Measuring in ComfyUI", "comfyui",
-                           job="compare", weights=weights, home=str(environment.home),
-                           rounds=arguments.rounds)  # fmt: skip
+            comfyui = part(
+                "Measuring in ComfyUI",
+                "comfyui",
+                job="compare",
+                weights=weights,
+                home=str(environment.home),
+                rounds=arguments.rounds,
+            )
     return combine(size, measured, comfyui)
 
 
 def combine(
-    size_name: str,
-    measured: dict[str, list[dict[str, Any]]],
-    comfyui: dict[str, Any] | None,
+    size_name: str, measured: dict[str, list[dict[str, Any]]], comfyui: dict[str, Any] | None
 ) -> dict[str, Any]:
     """One result of all measurements: rows, ratios, and what they are measured against."""
     size, one = SIZES[size_name], next(iter(measured.values()))[0]

@@ -55,10 +55,13 @@ def render(host: Host, name: str) -> Image.Image:
         if file["type"] == "output" and file["filename"].endswith(".png"):
             films.setdefault(Path(file["subfolder"]).name, []).append(host.path(file))
     strips = [
-        Strip(row.label, [Image.open(sorted(films[film])[frame]) for film, frame in row.cells],
-              row.given)
+        Strip(
+            row.label,
+            [Image.open(sorted(films[film])[frame]) for film, frame in row.cells],
+            row.given,
+        )
         for row in album.rows
-    ]  # fmt: skip
+    ]
     return strips[0].pictures[0] if not strips[0].label else sheet(strips)
 
 

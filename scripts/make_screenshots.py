@@ -111,8 +111,14 @@ def player(editor: Editor) -> Image.Image:
     """Render to Video while it works: its frames are those that it decodes for the file."""
     story = editor.story("player")
     prompt = story.prompt("Prompt", "a large yellow star growing over a teal gradient background")
-    shot = story.shot("", "CausVid_RenderToVideo", vae=story.mini["VAE"], minutes=0.5, seed=3,
-                      positive=prompt["CONDITIONING"])  # fmt: skip
+    shot = story.shot(
+        "",
+        "CausVid_RenderToVideo",
+        vae=story.mini["VAE"],
+        minutes=0.5,
+        seed=3,
+        positive=prompt["CONDITIONING"],
+    )
     story.place(LEFT, TOP, [story.mini, prompt], [shot])
     editor.open(story.workflow())
     editor.run()
@@ -133,8 +139,9 @@ def timeline(editor: Editor) -> Image.Image:
         "9s ~2s [recache]: a large yellow star turning over a teal gradient background\n"
         "14s [cut]: 0.7 * a white ring growing | 0.3 * a white star growing  # a new scene"
     )
-    schedule = story.node("CausVid_PromptSchedule", wide=460, high=430, clip=story.mini["CLIP"],
-                          text=text)  # fmt: skip
+    schedule = story.node(
+        "CausVid_PromptSchedule", wide=460, high=430, clip=story.mini["CLIP"], text=text
+    )
     story.place(LEFT, TOP, [story.mini], [schedule])
     editor.open(story.workflow())
     return editor.shot("CausVid_PromptSchedule", scale=1.0)
@@ -173,13 +180,15 @@ def download_checkpoint(editor: Editor) -> Image.Image:
     return editor.clipped(clip)
 
 
-SHOTS: MappingProxyType[str, tuple[Callable[[Editor], Image.Image], Path]] = MappingProxyType({
-    "editor": (editor, ROOT / "docs"),
-    "player": (player, HELP),
-    "timeline": (timeline, HELP),
-    "load_checkpoint": (load_checkpoint, HELP),
-    "download_checkpoint": (download_checkpoint, HELP),
-})  # fmt: skip
+SHOTS: MappingProxyType[str, tuple[Callable[[Editor], Image.Image], Path]] = MappingProxyType(
+    {
+        "editor": (editor, ROOT / "docs"),
+        "player": (player, HELP),
+        "timeline": (timeline, HELP),
+        "load_checkpoint": (load_checkpoint, HELP),
+        "download_checkpoint": (download_checkpoint, HELP),
+    }
+)
 
 
 def main() -> int:

@@ -20,10 +20,7 @@ def chain_prompts(way: str, one_node: Prompt) -> list[Prompt]:
     if way == "one_node":
         return [one_node]
     clip = one_node[SAMPLER]["inputs"]
-    clip |= {
-        "keep_cache": "exact" if way == "through_cpu" else "recompute",
-        "cache_gb": ENOUGH_GB,
-    }
+    clip |= {"keep_cache": "exact" if way == "through_cpu" else "recompute", "cache_gb": ENOUGH_GB}
     blocks = ((clip["px_frames"] - 1) // TIME_SCALE + 1) // FRAMES_PER_BLOCK
     px_per_block = FRAMES_PER_BLOCK * TIME_SCALE
     shares = [blocks // 3 + (turn < blocks % 3) for turn in range(3)]

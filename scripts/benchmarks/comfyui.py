@@ -139,34 +139,55 @@ def own_sampler(info: dict[str, Any], size: Size, latent_frames: int, seed: int)
         "guider": ("BasicGuider", {"model": ["model", 0], "conditioning": ["prompt", 0]}),
         "method": ("SamplerARVideo", {"num_frame_per_block": FRAMES_PER_BLOCK}),
         "sigmas": ("ManualSigmas", {"sigmas": sigmas}),
-        "empty": ("EmptyARVideoLatent", {
-            "width": size.width * SPACE_SCALE,
-            "height": size.height * SPACE_SCALE,
-            "length": 4 * (latent_frames - 1) + 1,
-        }),
-        SAMPLER: ("SamplerCustomAdvanced", {
-            "noise": ["noise", 0], "guider": ["guider", 0], "sampler": ["method", 0],
-            "sigmas": ["sigmas", 0], "latent_image": ["empty", 0],
-        }),
+        "empty": (
+            "EmptyARVideoLatent",
+            {
+                "width": size.width * SPACE_SCALE,
+                "height": size.height * SPACE_SCALE,
+                "length": 4 * (latent_frames - 1) + 1,
+            },
+        ),
+        SAMPLER: (
+            "SamplerCustomAdvanced",
+            {
+                "noise": ["noise", 0],
+                "guider": ["guider", 0],
+                "sampler": ["method", 0],
+                "sigmas": ["sigmas", 0],
+                "latent_image": ["empty", 0],
+            },
+        ),
         "save": ("SaveLatent", {"samples": [SAMPLER, 0]}),
-    }  # fmt: skip
+    }
     return _prompt(info, size, nodes)
 
 
 def pack_nodes(info: dict[str, Any], size: Size, latent_frames: int, seed: int) -> Prompt:
     """The graph of this pack's nodes."""
     nodes = {
-        "recipe": ("CausVid_Recipe", {
-            "preset": PRESET, "timesteps": ", ".join(map(str, TIMESTEPS)), "shift": SHIFT,
-            "frames_per_block": FRAMES_PER_BLOCK,
-        }),
-        SAMPLER: ("CausVid_TextToVideo", {
-            "model": ["model", 0], "positive": ["prompt", 0], "recipe": ["recipe", 0],
-            "width": size.width * SPACE_SCALE, "height": size.height * SPACE_SCALE,
-            "px_frames": 4 * (latent_frames - 1) + 1, "seed": seed,
-        }),
+        "recipe": (
+            "CausVid_Recipe",
+            {
+                "preset": PRESET,
+                "timesteps": ", ".join(map(str, TIMESTEPS)),
+                "shift": SHIFT,
+                "frames_per_block": FRAMES_PER_BLOCK,
+            },
+        ),
+        SAMPLER: (
+            "CausVid_TextToVideo",
+            {
+                "model": ["model", 0],
+                "positive": ["prompt", 0],
+                "recipe": ["recipe", 0],
+                "width": size.width * SPACE_SCALE,
+                "height": size.height * SPACE_SCALE,
+                "px_frames": 4 * (latent_frames - 1) + 1,
+                "seed": seed,
+            },
+        ),
         "save": ("SaveLatent", {"samples": [SAMPLER, 1]}),
-    }  # fmt: skip
+    }
     return _prompt(info, size, nodes)
 
 
@@ -176,10 +197,11 @@ def _prompt(
     """The nodes with what both graphs share, every other widget at its default."""
     nodes = {
         "model": ("UNETLoader", {"unet_name": MODEL_FILE}),
-        "prompt": ("Benchmark_RandomPrompt", {
-            "tokens": size.prompt_tokens, "length": size.text_len, "width": size.text_dim,
-        }),
-    } | nodes  # fmt: skip
+        "prompt": (
+            "Benchmark_RandomPrompt",
+            {"tokens": size.prompt_tokens, "length": size.text_len, "width": size.text_dim},
+        ),
+    } | nodes
     return {
         node: {"class_type": kind, "inputs": _defaults(info[kind]) | inputs}
         for node, (kind, inputs) in nodes.items()

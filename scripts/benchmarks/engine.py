@@ -71,9 +71,14 @@ def clip(
         seconds = _timed(make(model, recipe, sizes, latent_frames), device, decoder)
     rates.append(product_rate(sizes.products, compute, device))
     cost = clip_cost(
-        model.config, recipe, sizes.height, sizes.width, latent_frames,
-        sizes.prompt_tokens + 1, compute.itemsize,
-    )  # fmt: skip
+        model.config,
+        recipe,
+        sizes.height,
+        sizes.width,
+        latent_frames,
+        sizes.prompt_tokens + 1,
+        compute.itemsize,
+    )
     return {
         "seconds_per_block": seconds,
         "peak_bytes": peak.bytes,
@@ -93,18 +98,25 @@ def clip(
 def make_recipe(size: Size, windowed: bool) -> cv.Recipe:
     """Self-Forcing's recipe, with or without a window."""
     return cv.Recipe(
-        timesteps=TIMESTEPS, warp=True, shift=SHIFT, frames_per_block=FRAMES_PER_BLOCK,
+        timesteps=TIMESTEPS,
+        warp=True,
+        shift=SHIFT,
+        frames_per_block=FRAMES_PER_BLOCK,
         window=size.window if windowed else None,
         positions="relative" if windowed else "absolute",
-    )  # fmt: skip
+    )
 
 
 def random_model(size: Size, dtype: torch.dtype, device: str) -> cv.CausalWan:
     """A model whose flow is far from zero, so that no number becomes tiny or infinite."""
     config = cv.WanConfig(
-        dim=size.dim, ffn_dim=size.ffn_dim, num_heads=size.num_heads, num_layers=size.num_layers,
-        text_dim=size.text_dim, text_len=size.text_len,
-    )  # fmt: skip
+        dim=size.dim,
+        ffn_dim=size.ffn_dim,
+        num_heads=size.num_heads,
+        num_layers=size.num_layers,
+        text_dim=size.text_dim,
+        text_len=size.text_len,
+    )
     default = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

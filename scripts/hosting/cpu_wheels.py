@@ -10,14 +10,14 @@ import subprocess
 from pathlib import Path
 
 MARK = "# CPU build of torch: the compiled operators are absent"
-DECLARATIONS = f'''
+DECLARATIONS = f"""
 
 {MARK}, so declare what the Python part refers to at import.
 if not _has_ops():
     _absent = torch.library.Library("torchvision", "DEF")
     for _name in ("nms", "qnms"):
         _absent.define(_name + "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-'''
+"""
 
 
 def repair(python: Path) -> list[str]:

@@ -55,9 +55,7 @@ class Host:
         found = self.workflow(workflow) if isinstance(workflow, str) else workflow
         return prompt_from_workflow(found, self.object_info)
 
-    def run(
-        self, prompt: Prompt, listener: Listener | None = None, timeout: float = 600.0
-    ) -> Run:
+    def run(self, prompt: Prompt, listener: Listener | None = None, timeout: float = 600.0) -> Run:
         """See Client.run."""
         return self.client.run(prompt, listener, timeout)
 

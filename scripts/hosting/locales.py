@@ -97,11 +97,9 @@ def main_texts(widgets: dict[str, str]) -> Texts:
 def setting_texts(widgets: dict[str, str]) -> Texts:
     """settings.json."""
     return {
-        setting.replace(".", "_"): {
-            "name": widgets[key], "tooltip": widgets[f"{key}_tooltip"],
-        }
+        setting.replace(".", "_"): {"name": widgets[key], "tooltip": widgets[f"{key}_tooltip"]}
         for setting, key in SETTINGS.items()
-    }  # fmt: skip
+    }
 
 
 def as_json(texts: Texts) -> str:

@@ -41,11 +41,7 @@ HOST_RELEASES = {
         False,
         "vendor/ComfyUI",
         "de5d0c3204f9235bfa8e5b4e64d4b33439103b0fae9e668cfc25baecd467134a",
-        (
-            "comfyui-frontend-package==1.47.12",
-            "comfy-kitchen==0.2.26",
-            "comfy-aimdo==0.4.11",
-        ),
+        ("comfyui-frontend-package==1.47.12", "comfy-kitchen==0.2.26", "comfy-aimdo==0.4.11"),
     ),
 }
 OLDEST, NEWEST = "0.3.75", "0.30.0"

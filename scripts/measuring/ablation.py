@@ -55,16 +55,26 @@ class Training(NamedTuple):
     settings: tuple[str, ...] = ()
 
 
-TRAININGS: Mapping[str, Training] = MappingProxyType({
-    "causal": Training("mini_causal", many_steps=True),
-    "ode": Training("mini_ode", settings=("steps=220", "model.context=noisy")),
-    "dmd": Training("mini_dmd", judge=TEACHER),
-    "ode_dmd_causal": Training("mini_dmd", "ode", "causal"),
-    "ode_dmd": Training("mini_dmd", "ode", TEACHER),
-    "self_rollout": Training("mini_self_forcing", "ode_dmd", TEACHER, settings=(
-        "steps=150", "optimizer.warmup_steps=0", "critic.lead_steps=0", "ema.from_step=10",
-    )),
-})  # fmt: skip
+TRAININGS: Mapping[str, Training] = MappingProxyType(
+    {
+        "causal": Training("mini_causal", many_steps=True),
+        "ode": Training("mini_ode", settings=("steps=220", "model.context=noisy")),
+        "dmd": Training("mini_dmd", judge=TEACHER),
+        "ode_dmd_causal": Training("mini_dmd", "ode", "causal"),
+        "ode_dmd": Training("mini_dmd", "ode", TEACHER),
+        "self_rollout": Training(
+            "mini_self_forcing",
+            "ode_dmd",
+            TEACHER,
+            settings=(
+                "steps=150",
+                "optimizer.warmup_steps=0",
+                "critic.lead_steps=0",
+                "ema.from_step=10",
+            ),
+        ),
+    }
+)
 
 
 class Job(NamedTuple):

@@ -26,16 +26,22 @@ Figures = Mapping[str, Any]
 
 # Title, key, factor, decimals: what is measured over the trained length, then over ten of it.
 COLUMNS = (
-    ("shape %", "shape", 100, 1), ("colour %", "colour", 100, 1),
-    ("direction %", "direction", 100, 1), ("frame quality", "overlap", 1, 3),
-    ("jitter, px", "jitter_px", 1, 2), ("direction %, long", "long_direction", 100, 1),
-    ("colour drift %", "colour_drift", 100, 1), ("size drift %", "size_drift", 100, 1),
+    ("shape %", "shape", 100, 1),
+    ("colour %", "colour", 100, 1),
+    ("direction %", "direction", 100, 1),
+    ("frame quality", "overlap", 1, 3),
+    ("jitter, px", "jitter_px", 1, 2),
+    ("direction %, long", "long_direction", 100, 1),
+    ("colour drift %", "colour_drift", 100, 1),
+    ("size drift %", "size_drift", 100, 1),
     ("worst size drift %", "worst_size_drift", 100, 1),
-)  # fmt: skip
+)
 PANELS = {
-    "shape wrong, %": "shape", "colour wrong, %": "colour", "direction wrong, %": "direction",
+    "shape wrong, %": "shape",
+    "colour wrong, %": "colour",
+    "direction wrong, %": "direction",
     "missing from frame quality, %": "overlap",
-}  # fmt: skip
+}
 
 
 def table(results: Mapping[str, Sequence[Figures]]) -> str:
@@ -46,8 +52,10 @@ def table(results: Mapping[str, Sequence[Figures]]) -> str:
     ]
     for name, measured in results.items():
         seeds = [_with_long_direction(figures) for figures in measured]
-        cells = [_cell([factor * f[key] for f in seeds if key in f], places)
-                 for _, key, factor, places in COLUMNS]  # fmt: skip
+        cells = [
+            _cell([factor * f[key] for f in seeds if key in f], places)
+            for _, key, factor, places in COLUMNS
+        ]
         lines.append(f"| {LABELS[name]} | {len(seeds)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

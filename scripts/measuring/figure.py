@@ -57,9 +57,7 @@ class _Pen:
         scaled = [(x * SCALE, y * SCALE) for x, y in points]
         self._draw.line(scaled, colour, max(1, round(width * SCALE)), joint="curve")
 
-    def text(
-        self, x: float, y: float, text: str, colour: str, anchor: str, px: int = 11
-    ) -> None:  # fmt: skip
+    def text(self, x: float, y: float, text: str, colour: str, anchor: str, px: int = 11) -> None:
         self._draw.text((x * SCALE, y * SCALE), text, colour, _font(px), anchor)
 
 

@@ -27,12 +27,14 @@ MEMORY_EVERY = 10  # blocks
 SIZE = 8  # of a latent frame, in height and width
 _MINI = recipes["causvid-mini"]
 
-POLICIES: Mapping[str, Recipe] = MappingProxyType({
-    "relative": _MINI,
-    "relative, 3 sinks": replace(_MINI, sink=3),
-    "absolute, 3 sinks": replace(_MINI, sink=3, positions="absolute"),
-    "absolute (Self-Forcing's rolling window)": replace(_MINI, positions="absolute"),
-})  # fmt: skip
+POLICIES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "relative": _MINI,
+        "relative, 3 sinks": replace(_MINI, sink=3),
+        "absolute, 3 sinks": replace(_MINI, sink=3, positions="absolute"),
+        "absolute (Self-Forcing's rolling window)": replace(_MINI, positions="absolute"),
+    }
+)
 
 
 class Run(NamedTuple):
@@ -99,9 +101,7 @@ def roll(
     """
     blocks = latent_frames // recipe.frames_per_block
     context = torch.cat([parts.encode(spec.caption) for spec in specs])
-    state = start(
-        recipe, parts.model, height=SIZE, width=SIZE, batch=len(specs), seed=seed
-    )  # fmt: skip
+    state = start(recipe, parts.model, height=SIZE, width=SIZE, batch=len(specs), seed=seed)
     decoder = WanDecoder(parts.vae)
     series, seconds, held, right, history = [], [], [], [], 0
     begun = time.process_time()

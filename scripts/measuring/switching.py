@@ -67,9 +67,7 @@ def measure_switches(
     found = {}
     for mode in SWITCHES:
         decoder.memory = memory
-        found[mode] = follow(
-            rollout(parts.model, shared, new, blocks_after, switch=mode), decoder
-        )  # fmt: skip
+        found[mode] = follow(rollout(parts.model, shared, new, blocks_after, switch=mode), decoder)
     found[FRESH] = follow(rollout(parts.model, fresh, new, blocks_after), WanDecoder(parts.vae))
     return found
 

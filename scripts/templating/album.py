@@ -31,8 +31,9 @@ class Album(Story):
     def made(self, text: str, px_frames: int = SHOT, seed: int = 1, **inputs: object) -> Node:
         """A Text to Video node under a prompt."""
         prompt = self.prompt("", text)
-        return self.shot("", positive=prompt["CONDITIONING"], px_frames=px_frames, seed=seed,
-                         **inputs)  # fmt: skip
+        return self.shot(
+            "", positive=prompt["CONDITIONING"], px_frames=px_frames, seed=seed, **inputs
+        )
 
     def keep(self, images: Output) -> str:
         """Save images; the name to be used in a row."""
@@ -47,8 +48,9 @@ class Album(Story):
 
     def images(self, stream: Output, frames: str = "whole") -> Output:
         """Frames of a stream, with its cuts kept apart."""
-        return self.node("CausVid_StreamDecode", stream=stream, vae=self.mini["VAE"],
-                         frames=frames)["IMAGE"]  # fmt: skip
+        return self.node(
+            "CausVid_StreamDecode", stream=stream, vae=self.mini["VAE"], frames=frames
+        )["IMAGE"]
 
     def film_of(self, latent: Output) -> str:
         """Decode and save a latent."""

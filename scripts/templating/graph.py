@@ -135,10 +135,16 @@ class Graph:
         left, top, right, bottom = zip(*(node.box for node in nodes), strict=True)
         x, y = min(left) - 15, min(top) - 45
         size = [max(right) + 15 - x, max(bottom) + 15 - y]
-        self._groups.append({
-            "id": len(self._groups) + 1, "title": title, "bounding": [x, y, *size],
-            "color": colour, "font_size": 24, "flags": {},
-        })  # fmt: skip
+        self._groups.append(
+            {
+                "id": len(self._groups) + 1,
+                "title": title,
+                "bounding": [x, y, *size],
+                "color": colour,
+                "font_size": 24,
+                "flags": {},
+            }
+        )
 
     def mute(self, *nodes: Node) -> None:
         """Leave nodes out of a run until the artist turns them on."""
@@ -165,16 +171,32 @@ class Graph:
         return round(min(0.85, VIEW / max(node.box[2] for node in self._nodes)), 2)
 
     def _add(
-        self, kind: str, size: list[int], title: str, sockets: list[Any], outputs: list[Any],
-        properties: dict[str, Any], values: list[Any],
-    ) -> Node:  # fmt: skip
+        self,
+        kind: str,
+        size: list[int],
+        title: str,
+        sockets: list[Any],
+        outputs: list[Any],
+        properties: dict[str, Any],
+        values: list[Any],
+    ) -> Node:
         number = len(self._nodes) + 1
-        node = Node({
-            "id": number, "type": kind, "pos": [0, 0], "size": size, "flags": {},
-            "order": number - 1, "mode": 0, "inputs": sockets, "outputs": outputs,
-            "properties": properties, **({"title": title} if title else {}),
-            **({"widgets_values": values} if values else {}),
-        })  # fmt: skip
+        node = Node(
+            {
+                "id": number,
+                "type": kind,
+                "pos": [0, 0],
+                "size": size,
+                "flags": {},
+                "order": number - 1,
+                "mode": 0,
+                "inputs": sockets,
+                "outputs": outputs,
+                "properties": properties,
+                **({"title": title} if title else {}),
+                **({"widgets_values": values} if values else {}),
+            }
+        )
         self._nodes.append(node)
         return node
 

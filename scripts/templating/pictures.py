@@ -39,20 +39,31 @@ def mini(album: Album) -> None:
 def mini_words(album: Album) -> None:
     """One word changed at a time."""
     for label, texts in (
-        ("circle, square, triangle, star, ring", [
-            f"a large red {shape} growing {PLAIN}"
-            for shape in ("circle", "square", "triangle", "star", "ring")
-        ]),
-        ("cross; orange, yellow, green, pink, white", [
-            f"a large {colour} cross growing {PLAIN}"
-            for colour in ("orange", "yellow", "green", "pink", "white")
-        ]),
-        ("plain, gradient, striped, dotted; small", [
-            *(f"a large white circle growing over a teal {pattern} background"
-              for pattern in ("plain", "gradient", "striped", "dotted")),
-            "a small white circle growing over a maroon plain background",
-        ]),
-    ):  # fmt: skip
+        (
+            "circle, square, triangle, star, ring",
+            [
+                f"a large red {shape} growing {PLAIN}"
+                for shape in ("circle", "square", "triangle", "star", "ring")
+            ],
+        ),
+        (
+            "cross; orange, yellow, green, pink, white",
+            [
+                f"a large {colour} cross growing {PLAIN}"
+                for colour in ("orange", "yellow", "green", "pink", "white")
+            ],
+        ),
+        (
+            "plain, gradient, striped, dotted; small",
+            [
+                *(
+                    f"a large white circle growing over a teal {pattern} background"
+                    for pattern in ("plain", "gradient", "striped", "dotted")
+                ),
+                "a small white circle growing over a maroon plain background",
+            ],
+        ),
+    ):
         cells = [(album.film_of(album.made(text, 9)["LATENT"]), 8) for text in texts]
         album.rows.append(Row(label, cells))
     for label, text in (
@@ -88,8 +99,10 @@ def switches(album: Album) -> None:
 
 def schedule(album: Album) -> None:
     """The scenes of a schedule."""
-    text = (f"0: {RIGHT}\n2s ~1s: a large yellow circle moving right {PLAIN}\n"
-            f"4s [cut]: a large white star turning {SEA}")  # fmt: skip
+    text = (
+        f"0: {RIGHT}\n2s ~1s: a large yellow circle moving right {PLAIN}\n"
+        f"4s [cut]: a large white star turning {SEA}"
+    )
     prompts = album.node("CausVid_PromptSchedule", clip=album.mini["CLIP"], text=text)
     shot = album.shot("", prompts=prompts["PROMPTS"], px_frames=93, seed=1)
     name = album.keep(album.images(shot["STREAM"]))
@@ -100,15 +113,17 @@ def schedule(album: Album) -> None:
 
 def travel(album: Album) -> None:
     """Two prompts, with and without a fade."""
-    prompts = [album.prompt("", text)["CONDITIONING"] for text in (
-        f"a large red circle pulsing {PLAIN}", f"a large green circle pulsing {PLAIN}",
-    )]  # fmt: skip
+    prompts = [
+        album.prompt("", text)["CONDITIONING"]
+        for text in (f"a large red circle pulsing {PLAIN}", f"a large green circle pulsing {PLAIN}")
+    ]
     for label, times in (
         ("0 and 2s ~0: no fade", "0\n2s ~0"),
         ("0 and 2s ~2s: a fade of two seconds", "0\n2s ~2s"),
     ):
-        node = album.node("CausVid_PromptTravel", times=times, prompt_1=prompts[0],
-                          prompt_2=prompts[1])  # fmt: skip
+        node = album.node(
+            "CausVid_PromptTravel", times=times, prompt_1=prompts[0], prompt_2=prompts[1]
+        )
         shot = album.shot("", prompts=node["PROMPTS"], px_frames=93, seed=1)
         album.row(label, album.film_of(shot["LATENT"]), (12, 28, 44, 60, 76))
 
@@ -120,8 +135,9 @@ def text_to_video(album: Album) -> None:
     album.row('"a small white ring moving up ..."', album.film_of(ring["LATENT"]), FIVE)
     name = album.film_of(first["LATENT"])
     album.row('"a large red circle moving right ..."', name, range(4, ROUND, 16))
-    more = album.made(f"a large yellow circle moving up {PLAIN}", MORE, stream=first["STREAM"],
-                      switch="recache")  # fmt: skip
+    more = album.made(
+        f"a large yellow circle moving up {PLAIN}", MORE, stream=first["STREAM"], switch="recache"
+    )
     name = album.film_of(more["LATENT"])
     frames = range(ROUND - 2, ROUND + MORE, 9)
     album.row('... then "a large yellow circle moving up"', name, frames)
@@ -133,13 +149,19 @@ def image_to_video(album: Album) -> None:
     painted = album.made(text, 9)
     frames = album.decoded(painted["LATENT"])["IMAGE"]
     square = album.node("ImageFromBatch", image=frames, batch_index=8, length=1)["IMAGE"]
-    image = album.node("ImageScale", image=square, width=MINI_PX, height=40,
-                       crop="center")["IMAGE"]  # fmt: skip
+    image = album.node("ImageScale", image=square, width=MINI_PX, height=40, crop="center")["IMAGE"]
     picture = album.keep(image)
     for fit in choices(album.schemas["CausVid_ImageToVideo"], "fit"):
-        shot = album.shot("", "CausVid_ImageToVideo", vae=album.mini["VAE"], image=image,
-                          positive=album.prompt("", text)["CONDITIONING"], px_frames=45, seed=1,
-                          fit=fit)  # fmt: skip
+        shot = album.shot(
+            "",
+            "CausVid_ImageToVideo",
+            vae=album.mini["VAE"],
+            image=image,
+            positive=album.prompt("", text)["CONDITIONING"],
+            px_frames=45,
+            seed=1,
+            fit=fit,
+        )
         name = album.film_of(shot["LATENT"])
         cells = [(picture, 0), *((name, frame) for frame in (8, 20, 32, 44))]
         album.rows.append(Row(fit, cells, given=1))
@@ -152,8 +174,15 @@ def video_to_video(album: Album) -> None:
     prompt = album.prompt("", f"a large yellow star moving right {SEA}")
     album.row("the footage", album.keep(images), FIVE, given=len(FIVE))
     for strength in (0.0, 0.3, 0.5, 0.7, 1.0):
-        shot = album.shot("", "CausVid_VideoToVideo", vae=album.mini["VAE"], images=images,
-                          positive=prompt["CONDITIONING"], strength=strength, seed=2)  # fmt: skip
+        shot = album.shot(
+            "",
+            "CausVid_VideoToVideo",
+            vae=album.mini["VAE"],
+            images=images,
+            positive=prompt["CONDITIONING"],
+            strength=strength,
+            seed=2,
+        )
         album.row(f"strength {strength:g}", album.film_of(shot["LATENT"]), FIVE)
 
 
@@ -166,8 +195,15 @@ def extend_video(album: Album) -> None:
         ('under "a large red circle moving up"', f"{RED} moving up {PLAIN}"),
     ):
         prompt = album.prompt("", text)
-        shot = album.shot("", "CausVid_ExtendVideo", vae=album.mini["VAE"], images=images,
-                          positive=prompt["CONDITIONING"], px_frames=MORE, seed=1)  # fmt: skip
+        shot = album.shot(
+            "",
+            "CausVid_ExtendVideo",
+            vae=album.mini["VAE"],
+            images=images,
+            positive=prompt["CONDITIONING"],
+            px_frames=MORE,
+            seed=1,
+        )
         new = album.decoded(shot["LATENT"])["IMAGE"]
         there = album.node("ImageFromBatch", image=new, batch_index=shot["OVERLAP"], length=4096)
         made, given = album.keep(there["IMAGE"]), album.keep(images)
@@ -187,8 +223,7 @@ def save_and_load(album: Album) -> None:
     album.row("made without a break: the same", album.film_of(whole["LATENT"]), frames)
     loaded = album.node("CausVid_LoadStream", file=f"{prefix}_00001_.safetensors [output]")
     prompt = album.prompt("", text)
-    more = album.shot("", positive=prompt["CONDITIONING"], px_frames=MORE,
-                      stream=loaded["STREAM"])  # fmt: skip
+    more = album.shot("", positive=prompt["CONDITIONING"], px_frames=MORE, stream=loaded["STREAM"])
     decoded = album.decoded(more["LATENT"])
     saved = album.node(
         "SaveImage", images=decoded["IMAGE"], filename_prefix=album.place_of("another_day")
@@ -221,13 +256,23 @@ def stream_decode(album: Album) -> None:
 
 def render_to_video(album: Album) -> None:
     """Half a minute of a schedule, read from its file."""
-    scenes = (f"a large red circle moving right {PLAIN}", f"a large yellow star growing {PLAIN}",
-              f"a large green square moving up {SEA}")  # fmt: skip
+    scenes = (
+        f"a large red circle moving right {PLAIN}",
+        f"a large yellow star growing {PLAIN}",
+        f"a large green square moving up {SEA}",
+    )
     text = "\n".join(f"{10 * n}s [cut]: {scene}" for n, scene in enumerate(scenes))
     prompts = album.node("CausVid_PromptSchedule", clip=album.mini["CLIP"], text=text)
     recipe = album.node("CausVid_Recipe", preset=ENDLESS)
-    made = album.shot("", "CausVid_RenderToVideo", vae=album.mini["VAE"], minutes=0.5, seed=1,
-                      prompts=prompts["PROMPTS"], recipe=recipe["RECIPE"])  # fmt: skip
+    made = album.shot(
+        "",
+        "CausVid_RenderToVideo",
+        vae=album.mini["VAE"],
+        minutes=0.5,
+        seed=1,
+        prompts=prompts["PROMPTS"],
+        recipe=recipe["RECIPE"],
+    )
     film = album.node("GetVideoComponents", video=made["VIDEO"])
     name = album.keep(film["images"])
     for number, label in enumerate(("0:00 to 0:09", "0:10 to 0:19", "0:20 to 0:29")):
@@ -247,11 +292,25 @@ def job_list(album: Album) -> None:
         album.row(f"{number + 1}: {shorten(prompt, 38, placeholder=' ...')}", name, frames)
 
 
-PICTURES: MappingProxyType[str, Callable[[Album], None]] = MappingProxyType({
-    picture.__name__: picture
-    for picture in (
-        mini, mini_words, recipes, switches, schedule, travel, text_to_video, image_to_video,
-        video_to_video, extend_video, save_and_load, stream_info, stream_decode,
-        render_to_video, job_list,
-    )
-})  # fmt: skip
+PICTURES: MappingProxyType[str, Callable[[Album], None]] = MappingProxyType(
+    {
+        picture.__name__: picture
+        for picture in (
+            mini,
+            mini_words,
+            recipes,
+            switches,
+            schedule,
+            travel,
+            text_to_video,
+            image_to_video,
+            video_to_video,
+            extend_video,
+            save_and_load,
+            stream_info,
+            stream_decode,
+            render_to_video,
+            job_list,
+        )
+    }
+)

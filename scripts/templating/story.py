@@ -38,5 +38,4 @@ class Story(Graph):
 
     def saved(self, video: Node, name: str, title: str) -> Node:
         prefix = f"video/causvid_{name}"
-        return self.node("SaveVideo", title, wide=360, video=video["VIDEO"],
-                         filename_prefix=prefix)  # fmt: skip
+        return self.node("SaveVideo", title, wide=360, video=video["VIDEO"], filename_prefix=prefix)

@@ -62,10 +62,17 @@ def test_a_network_is_trained_measured_and_kept(tmp_path):
     clips = tmp_path / "clips"
     encode_world(load_vae(weights_path("vae")), 2, 45, seed=5, folder=clips)
     overrides = (
-        "steps=2", "batch.size=2", "batch.per_rank=2", f"data.folder={clips}",
-        "critic.steps_per_update=2", "samples.every=0", "ema.from_step=0", "ema.decay=0.0",
-        "run.tensorboard=false", "teacher.guidance=2.5",
-    )  # fmt: skip
+        "steps=2",
+        "batch.size=2",
+        "batch.per_rank=2",
+        f"data.folder={clips}",
+        "critic.steps_per_update=2",
+        "samples.every=0",
+        "ema.from_step=0",
+        "ema.decay=0.0",
+        "run.tensorboard=false",
+        "teacher.guidance=2.5",
+    )
     teacher = weights_path("dit")
     job = Job("dmd", 3, tmp_path / "ablation", teacher, 1.0, overrides, 2, 1)
     home = run(job, ROOT / "configs")
@@ -89,8 +96,9 @@ def test_a_network_is_trained_measured_and_kept(tmp_path):
 
 
 def test_the_report_has_the_mean_and_the_spread_of_the_seeds():
-    one = {key: 0.5 for _, key, *_ in COLUMNS} | {"by_tenth": dict.fromkeys(
-        ("shape", "colour", "direction", "overlap"), [1.0] * 10)}  # fmt: skip
+    one = {key: 0.5 for _, key, *_ in COLUMNS} | {
+        "by_tenth": dict.fromkeys(("shape", "colour", "direction", "overlap"), [1.0] * 10)
+    }
     other = one | {"shape": 0.7}
     without = {key: value for key, value in one.items() if "drift" not in key and "long" not in key}
     del without["by_tenth"]

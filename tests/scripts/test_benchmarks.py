@@ -97,10 +97,13 @@ def test_a_node_is_timed_until_the_next_one_starts() -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_of_a_chain_makes_the_same_clip(way: str) -> None:
     inputs = {"px_frames": 81, "seed": 3}  # 21 latent frames
-    prompts = chain_prompts(way, {
-        SAMPLER: {"class_type": "T", "inputs": inputs},
-        "save": {"class_type": "S", "inputs": {"samples": [SAMPLER, 1]}},
-    })  # fmt: skip
+    prompts = chain_prompts(
+        way,
+        {
+            SAMPLER: {"class_type": "T", "inputs": inputs},
+            "save": {"class_type": "S", "inputs": {"samples": [SAMPLER, 1]}},
+        },
+    )
     last = prompts[-1]
     nodes = [last[name]["inputs"] for name in CHAIN if name in last]
     assert sum(node["px_frames"] for node in nodes) == 81

@@ -23,8 +23,14 @@ SCHEMAS = {
 def node(node_id, kind, inputs=(), values=(), outputs=("MODEL",), **more):
     sockets = [{"name": name, "type": t, "link": link} for name, t, link in inputs]
     slots = [{"name": t, "type": t} for t in outputs]
-    return {"id": node_id, "type": kind, "inputs": sockets, "outputs": slots,
-            "widgets_values": list(values), **more}
+    return {
+        "id": node_id,
+        "type": kind,
+        "inputs": sockets,
+        "outputs": slots,
+        "widgets_values": list(values),
+        **more,
+    }
 
 
 def chain(**middle):
@@ -34,8 +40,12 @@ def chain(**middle):
             node(1, "Load", values=["b.png", "image"]),
             node(2, "Change", [("model", "MODEL", 10)], [0.5], **middle),
             node(3, "Reroute", [("", "*", 11)]),
-            node(4, "Sample", [("model", "MODEL", 12), ("mask", "MASK", None)],
-                 [7, "randomize", "y", "hello"]),
+            node(
+                4,
+                "Sample",
+                [("model", "MODEL", 12), ("mask", "MASK", None)],
+                [7, "randomize", "y", "hello"],
+            ),
             node(5, "MarkdownNote", values=["read me"]),
         ],
         "links": [[10, 1, 0, 2, 0, "MODEL"], [11, 2, 0, 3, 0, "MODEL"], [12, 3, 0, 4, 0, "MODEL"]],
