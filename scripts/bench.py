@@ -10,19 +10,17 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
-    sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
-
+import hosting  # noqa: F401  (first of all: it checks the version of Python)
 from benchmarks.child import MeasuringFailed, measure
 from benchmarks.sizes import FRAMES_PER_BLOCK, SIZES, Size
 from benchmarks.table import render
-from hosting.environment import ROOT, Environment, SetupError
+from hosting import command
+from hosting.environment import ROOT, Environment
 from hosting.pins import NEWEST
 
 # name, dtype, and what is asked of `benchmarks.engine.clip`
@@ -50,13 +48,9 @@ CHAINS = {
 def main() -> int:
     arguments = parse_arguments()
     environment = Environment(torch_index_url=arguments.torch_index_url)
-    try:
-        if arguments.python is None:
-            environment.ensure([NEWEST] if arguments.comfyui else [])
-        result = run(environment, arguments)
-    except (SetupError, MeasuringFailed) as error:
-        print(error, file=sys.stderr)
-        return 1
+    if arguments.python is None:
+        environment.ensure([NEWEST] if arguments.comfyui else [])
+    result = run(environment, arguments)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     print(f"\n{render(result)}\n\nWritten to {arguments.output}")
     return 0
@@ -220,9 +214,7 @@ def parse_arguments() -> argparse.Namespace:
         "--python", type=Path, help="an interpreter with torch, instead of setting one up"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "bench.json")
-    parser.add_argument(
-        "--torch-index-url", help="a further package index for torch, e.g. one with smaller builds"
-    )
+    command.add_torch_index(parser)
     arguments = parser.parse_args()
     arguments.size = "full" if arguments.device == "cpu" else "1.3B"
     if arguments.quick:
@@ -233,7 +225,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    command.run(main, MeasuringFailed)

@@ -12,16 +12,13 @@ import importlib.util
 import json
 import multiprocessing
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
-    sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
+from hosting import command
+from hosting.environment import ROOT, Environment, SetupError
 
-ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("torch", "safetensors", "einops", "cv2", "PIL", "av")
 REPORT_SECONDS = 20
 
@@ -30,9 +27,8 @@ def main() -> int:
     arguments = parse_arguments()
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         return run_in_environment()
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(arguments.threads)
-    sys.path.insert(0, str(ROOT))
+    os.environ.update(command.thread_variables(arguments.threads))
+    command.import_core()
     if not arguments.switch:
         long_streams(arguments)
         return 0
@@ -112,19 +108,12 @@ def progress(name: str) -> Callable[[int, int], None]:
 
 
 def run_in_environment() -> int:
-    """This command again, with an interpreter that has what it needs."""
-    from hosting.environment import Environment, SetupError
-
+    """Run this command again, with an interpreter that has what it needs. Raises SetupError."""
     environment = Environment()
-    try:
-        environment.ensure([])
-    except SetupError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if Path(sys.executable).resolve() == environment.python.resolve():
-        print(f"{environment.python} lacks one of {', '.join(NEEDED)}.", file=sys.stderr)
-        return 1
-    return subprocess.run([environment.python, *sys.argv]).returncode
+    environment.ensure([])
+    if command.runs_in(environment):
+        raise SetupError(f"{environment.python} lacks one of {', '.join(NEEDED)}.")
+    return command.run_again(environment)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -147,7 +136,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    command.run(main)

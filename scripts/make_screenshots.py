@@ -9,23 +9,22 @@ environment that it needs (CAUSVID_HOME, if it is not .causvid) and installs the
 
 import argparse
 import io
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
+from hosting import command
 from hosting.browser import ARGUMENTS, LOADED, find_browser
-from hosting.environment import ROOT, Environment
+from hosting.environment import ROOT
 from hosting.graph import Workflow
-from hosting.host import Host
+from hosting.host import Host, temporary_host
 from hosting.pins import NEWEST
 from make_templates import encoded
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from templating.chosen import parse_names
 from templating.graph import LEFT, TOP
-from templating.stories import Story
+from templating.story import Story
 
 HELP = ROOT / "web" / "docs" / "pictures"
 VIEW = {"width": 1800, "height": 1250}
@@ -193,16 +192,10 @@ SHOTS: MappingProxyType[str, tuple[Callable[[Editor], Image.Image], Path]] = Map
 
 def main() -> int:
     names = parse_arguments().names or list(SHOTS)
-    environment = Environment()
-    environment.ensure([NEWEST])
     browser = find_browser()
     if browser is None:
         raise SystemExit("No Chromium or Chrome was found; CAUSVID_CHROMIUM may name one.")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Host(environment, NEWEST, Path(folder)) as host,
-        sync_playwright() as driver,
-    ):
+    with temporary_host(NEWEST) as host, sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=str(browser), args=ARGUMENTS)
         for name in names:
             page = chromium.new_page(viewport=VIEW)
@@ -223,4 +216,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

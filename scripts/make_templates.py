@@ -13,21 +13,19 @@ ComfyUI draws the graphs, so that they open in every release; it renders them as
 import argparse
 import io
 import json
-import sys
-import tempfile
 from pathlib import Path
 
+from hosting import command
 from hosting.client import Run
-from hosting.environment import ROOT, Environment
+from hosting.environment import ROOT
 from hosting.graph import MUTED, Workflow, prompt_from_workflow
-from hosting.host import Host
-from hosting.pins import HOST_RELEASES
+from hosting.host import Host, temporary_host
+from hosting.pins import OLDEST
 from PIL import Image
 from templating.chosen import parse_names
 from templating.stories import STORIES
 
 WORKFLOWS = ROOT / "workflows"
-OLDEST = next(iter(HOST_RELEASES))
 BY_HAND = ("text_to_video_mini",)  # graphs that nobody draws; their pictures are made
 PATIENCE = 3600.0  # seconds for one graph, on a busy machine
 LARGEST_BYTES = 70_000
@@ -39,13 +37,10 @@ WIDE_COLUMNS, COLUMNS, ROWS, CELL_PX = 4, 6, 4, 128
 
 def main() -> int:
     arguments = parse_arguments()
-    sys.path.insert(0, str(ROOT))  # for causvid_core; here no ComfyUI minds the folder `nodes`
-    environment = Environment()
-    environment.ensure([OLDEST])
-    with tempfile.TemporaryDirectory() as folder:
-        with Host(environment, OLDEST, Path(folder)) as host:
-            for name in arguments.names or [*STORIES, *BY_HAND]:
-                make(host, name, arguments)
+    command.import_core()
+    with temporary_host(OLDEST) as host:
+        for name in arguments.names or [*STORIES, *BY_HAND]:
+            make(host, name, arguments)
     return 0
 
 
@@ -64,18 +59,27 @@ def make(host: Host, name: str, arguments: argparse.Namespace) -> None:
 
 
 def render(host: Host, workflow: Workflow) -> tuple[list[Path], float]:
-    """The videos of a graph, and how long its run took; muted nodes are run after the others."""
-    run = finished(host, workflow)
-    seconds = run.seconds
+    """The videos of a graph, and the seconds of its first run."""
+    runs = finished(host, workflow)
+    files = runs[-1].files()
+    videos = sorted(host.path(file) for file in files if file["filename"].endswith(".mp4"))
+    return videos, runs[0].seconds
+
+
+def finished(host: Host, workflow: Workflow) -> list[Run]:
+    """Runs of a graph, which must succeed. A graph with muted nodes runs twice, then with them.
+
+    Unmutes the nodes of `workflow`.
+    """
+    runs = [_finished(host, workflow)]
     if any(node["mode"] == MUTED for node in workflow["nodes"]):
         for node in workflow["nodes"]:
             node["mode"] = 0
-        run = finished(host, workflow)
-    files = sorted(host.path(file) for file in run.files() if file["filename"].endswith(".mp4"))
-    return files, seconds
+        runs.append(_finished(host, workflow))
+    return runs
 
 
-def finished(host: Host, workflow: Workflow) -> Run:
+def _finished(host: Host, workflow: Workflow) -> Run:
     prompt = prompt_from_workflow(workflow, host.client.object_info())
     run = host.run(prompt, timeout=PATIENCE)
     if run.status != "success":
@@ -121,4 +125,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

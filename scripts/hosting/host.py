@@ -1,11 +1,11 @@
-"""A running ComfyUI with this pack in it, and everything one asks of it."""
+"""A running ComfyUI with this pack in it."""
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .client import Client, Listener, Run
@@ -80,7 +80,7 @@ class Host:
 
     def memory(self) -> int:
         """Resident bytes of the server process; needs psutil."""
-        import psutil  # the demo runs without any package
+        import psutil
 
         return psutil.Process(self.server.pid).memory_info().rss
 
@@ -97,10 +97,17 @@ class Host:
     def __enter__(self) -> "Host":
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
+
+
+@contextmanager
+def temporary_host(release: str) -> Iterator[Host]:
+    """A running host whose base directory is deleted in the end. Raises SetupError, ServerError.
+
+    What it needs is set up first.
+    """
+    environment = Environment()
+    environment.ensure([release])
+    with TemporaryDirectory() as folder, Host(environment, release, Path(folder)) as host:
+        yield host
