@@ -44,10 +44,12 @@ def main() -> int:
 def long_streams(arguments: argparse.Namespace) -> None:
     """Measure every policy in a process of its own, then write and print what was found."""
     from measuring import report
+    from measuring.figure import require_matplotlib, save
     from measuring.rolling import POLICIES, Run, as_json
 
     from causvid_core.distill.world import held_out_specs
 
+    require_matplotlib()
     jobs = [(name, arguments) for name in POLICIES]
     workers = multiprocessing.get_context("spawn")
     with workers.Pool(min(arguments.processes, len(jobs)), maxtasksperchild=1) as pool:
@@ -57,7 +59,7 @@ def long_streams(arguments: argparse.Namespace) -> None:
     text = report.tables(runs)
     arguments.out.mkdir(parents=True, exist_ok=True)
     report.write_between(arguments.out / "long_run.md", text)
-    report.figure(runs).quantize(64).save(arguments.out / "long_run.png", optimize=True)
+    save(report.figure(runs), arguments.out / "long_run.png")
     result = {
         "latent_frames": arguments.latent_frames,
         "prompts": [spec.caption for spec in specs],

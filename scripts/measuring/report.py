@@ -11,10 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from causvid_core.distill.steadiness import Drift, deviation
-
 from .figure import Panel, draw
 from .rolling import PLACES, TRAITS, Run
+from .steadiness import Drift, deviation
 
 MIB = 1024**2
 BEGIN, END = "<!-- measured by scripts/long_run.py -->", "<!-- end of what was measured -->"

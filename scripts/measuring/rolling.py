@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from causvid_core.distill.measure import read_clip
-from causvid_core.distill.steadiness import MEASURES, Drift, drift, jumps, lost_at, measure
 from causvid_core.distill.world import ClipSpec
 from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.stream.presets import recipes
@@ -20,6 +19,7 @@ from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.rollout import rollout, start
 
 from .parts import Parts, held_bytes
+from .steadiness import MEASURES, Drift, drift, jumps, lost_at, measure
 
 PLACES = (132, 201, 1024)  # latent frames where published systems were seen to collapse or to end
 TRAITS = ("colour", "direction", "shape")

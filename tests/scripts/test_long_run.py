@@ -9,10 +9,10 @@ from measuring.figure import Panel, draw
 from measuring.parts import Parts, held_bytes
 from measuring.report import BEGIN, END, figure, tables, write_between
 from measuring.rolling import POLICIES, Run, as_json, roll
+from measuring.steadiness import MEASURES
 from measuring.switching import FRESH, Taken, measure_switches, settled, table
 
 import causvid_core as cv
-from causvid_core.distill.steadiness import MEASURES
 from causvid_core.distill.train_vae import new_vae
 from causvid_core.distill.world import held_out_specs
 from causvid_core.stream.scene import SWITCHES
@@ -93,6 +93,7 @@ def test_tables_replace_what_stood_between_the_marks(run, tmp_path):
 
 
 def test_the_figure_shows_every_policy(run):
+    pytest.importorskip("matplotlib")
     image = figure({"one": run, "two": run._replace(seconds=[1.0] * 10)})
     assert image.width > 1000 and len(image.getcolors(1 << 20)) > 20
     curve = [1.0, math.nan, 3.0]
