@@ -110,14 +110,7 @@ def player(editor: Editor) -> Image.Image:
     """Render to Video while it works: its frames are those that it decodes for the file."""
     story = editor.story("player")
     prompt = story.prompt("Prompt", "a large yellow star growing over a teal gradient background")
-    shot = story.shot(
-        "",
-        "CausVid_RenderToVideo",
-        vae=story.mini["VAE"],
-        minutes=0.5,
-        seed=3,
-        positive=prompt["CONDITIONING"],
-    )
+    shot = story.shot("", prompt, "CausVid_RenderToVideo", minutes=0.5, seed=3)
     story.place(LEFT, TOP, [story.mini, prompt], [shot])
     editor.open(story.workflow())
     editor.run()

@@ -45,6 +45,9 @@ class Node:
             raise GraphError(f"{self.saved['type']} has no output {name}, but {', '.join(names)}.")
         return Output(self, names.index(name))
 
+    def has(self, output: str) -> bool:
+        return any(one["name"] == output for one in self.saved["outputs"])
+
     @property
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right and bottom, its title included."""
