@@ -56,7 +56,7 @@ def story_in_clips(schemas: Schemas) -> Workflow:
             frames="new",
         )
         video = graph.node("CreateVideo", wide=340, images=images["IMAGE"], fps=16)
-        saved = graph.saved(video, f"clip_{number}", f"Clip {number}")
+        saved = graph.saved(video, f"video/causvid_clip_{number}", f"Clip {number}")
         decoded.append(images)
         columns += [[prompt, shot], [images, video, saved]]
     graph.explained(film_notes.CLIPS, *columns)
@@ -78,12 +78,9 @@ def batch_from_a_list(schemas: Schemas) -> Workflow:
     shot = graph.shot("Each video", text, seconds=jobs["SECONDS"], seed=jobs["SEED"])
     images = graph.decoded(shot["LATENT"])
     video = graph.video(images)
-    saved = graph.node(
-        "SaveVideo",
-        "All videos",
-        wide=360,
-        video=video["VIDEO"],
-        filename_prefix=jobs["FILENAME_PREFIX"],
-    )
+    saved = graph.saved(video, jobs["FILENAME_PREFIX"], "All videos")
     graph.explained(notes.BATCH, [jobs, text], [shot], [images, video], [saved])
     return graph.workflow()
+
+
+TEMPLATES = (batch_from_a_list, render_to_a_file, story_in_clips)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hosting.graph import Workflow
 
 from . import notes
-from .graph import Schemas
+from .graph import Node, Schemas
 from .story import NIGHT, ROUND, SEA, Story
 
 STRENGTH = 0.8
@@ -34,10 +34,8 @@ def image_to_video(schemas: Schemas) -> Workflow:
 
 def video_to_video(schemas: Schemas) -> Workflow:
     graph = Story(schemas, "video_to_video")
-    seen = graph.prompt("What the footage shows", f"a large red circle moving right {NIGHT}")
-    filmed = graph.shot("The Mini films", seen, seconds=3.5)
-    images = graph.decoded(filmed["LATENT"])
-    footage = graph.video(images, "The footage")
+    first = _footage(graph, f"a large red circle moving right {NIGHT}", seconds=3.5)
+    images, footage = first[1]
     becomes = graph.prompt("What it becomes", f"a large yellow circle moving right {SEA}")
     shot = graph.shot(
         "Restyled",
@@ -52,16 +50,11 @@ def video_to_video(schemas: Schemas) -> Workflow:
         "ImageStitch", "Side by side", wide=260, image1=images["IMAGE"], image2=film[0][0]["IMAGE"]
     )
     both = graph.video(stitched)
-    compared = graph.saved(both, "before_and_after", "Before and after")
+    compared = graph.saved(both, "video/causvid_before_and_after", "Before and after")
     graph.explained(
-        notes.VIDEO,
-        [seen, filmed],
-        [images, footage],
-        [becomes, shot],
-        [*film[0], stitched, both],
-        [*film[1], compared],
+        notes.VIDEO, *first, [becomes, shot], [*film[0], stitched, both], [*film[1], compared]
     )
-    graph.group("1 Footage", seen, filmed, images, footage)
+    graph.group("1 Footage", *sum(first, []))
     graph.group("2 Restyled", becomes, shot, *sum(film, []))
     graph.group("3 Side by side", stitched, both, compared)
     return graph.workflow()
@@ -69,10 +62,8 @@ def video_to_video(schemas: Schemas) -> Workflow:
 
 def extend_footage(schemas: Schemas) -> Workflow:
     graph = Story(schemas, "extend_footage")
-    seen = graph.prompt("What the footage shows", f"a large orange circle moving right {NIGHT}")
-    filmed = graph.shot("The Mini films", seen, seconds=ROUND)
-    images = graph.decoded(filmed["LATENT"])
-    footage = graph.video(images, "The footage")
+    first = _footage(graph, f"a large orange circle moving right {NIGHT}", seconds=ROUND)
+    images, footage = first[1]
     happens = graph.prompt("What happens next", f"a large orange circle moving up {NIGHT}")
     shot = graph.shot(
         "The footage continues", happens, "CausVid_ExtendVideo", video=footage["VIDEO"], seconds=2.0
@@ -95,23 +86,25 @@ def extend_footage(schemas: Schemas) -> Workflow:
         length=4096,
     )
     joined = graph.node(
-        "ImageBatch",
-        "Footage and new frames",
-        wide=260,
-        image1=images["IMAGE"],
-        image2=new["IMAGE"],
+        "ImageBatch", "Footage + new frames", wide=260, image1=images["IMAGE"], image2=new["IMAGE"]
     )
     video = graph.video(joined)
-    saved = graph.saved(video, "extended", "The longer video")
+    saved = graph.saved(video, "video/causvid_extended", "The longer video")
     graph.explained(
-        notes.FOOTAGE,
-        [seen, filmed],
-        [images, footage],
-        [happens, shot],
-        [made, new, joined, video],
-        [saved, info],
+        notes.FOOTAGE, *first, [happens, shot], [made, new, joined, video], [saved, info]
     )
-    graph.group("1 Footage", seen, filmed, images, footage)
+    graph.group("1 Footage", *sum(first, []))
     graph.group("2 What happens next", happens, shot)
     graph.group("3 One video", made, new, joined, video)
     return graph.workflow()
+
+
+def _footage(graph: Story, text: str, seconds: float) -> list[list[Node]]:
+    """Two columns in which the Mini makes footage; the second one is its images and its video."""
+    seen = graph.prompt("What the footage shows", text)
+    filmed = graph.shot("The Mini films", seen, seconds=seconds)
+    images = graph.decoded(filmed["LATENT"])
+    return [[seen, filmed], [images, graph.video(images, "The footage")]]
+
+
+TEMPLATES = (image_to_video, video_to_video, extend_footage)

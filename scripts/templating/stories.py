@@ -7,9 +7,7 @@ from types import MappingProxyType
 
 from hosting.graph import Workflow
 
-from . import notes
-from .films import batch_from_a_list, render_to_a_file, story_in_clips
-from .footage import extend_footage, image_to_video, video_to_video
+from . import films, footage, notes
 from .graph import Node, Schemas, choices
 from .story import ENDLESS, NIGHT, ROUND, SEA, TOP, Story
 
@@ -144,21 +142,7 @@ def endless(schemas: Schemas) -> Workflow:
     return graph.workflow()
 
 
+TEMPLATES = (extend_a_story, branch_two_endings, prompt_travel, save_and_resume, endless)
 STORIES: MappingProxyType[str, Callable[[Schemas], Workflow]] = MappingProxyType(
-    {
-        story.__name__: story
-        for story in (
-            extend_a_story,
-            branch_two_endings,
-            image_to_video,
-            video_to_video,
-            prompt_travel,
-            save_and_resume,
-            endless,
-            extend_footage,
-            batch_from_a_list,
-            render_to_a_file,
-            story_in_clips,
-        )
-    }
+    {one.__name__: one for one in (*TEMPLATES, *footage.TEMPLATES, *films.TEMPLATES)}
 )

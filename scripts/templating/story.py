@@ -62,7 +62,7 @@ class Story(Graph):
         """Two columns that decode a latent and save it as a video."""
         images = self.decoded(latent)
         video = self.video(images)
-        return [[images, video], [self.saved(video, name, title)]]
+        return [[images, video], [self.saved(video, f"video/causvid_{name}", title)]]
 
     def decoded(self, latent: Output) -> Node:
         return self.node("VAEDecode", wide=260, samples=latent, vae=self.mini["VAE"])
@@ -70,14 +70,8 @@ class Story(Graph):
     def video(self, images: Node, title: str = "") -> Node:
         return self.node("CreateVideo", title, wide=260, images=images["IMAGE"], fps=FPS)
 
-    def saved(self, video: Node, name: str, title: str) -> Node:
-        return self.node(
-            "SaveVideo",
-            title,
-            wide=360,
-            video=video["VIDEO"],
-            filename_prefix=f"video/causvid_{name}",
-        )
+    def saved(self, video: Node, prefix: str | Output, title: str) -> Node:
+        return self.node("SaveVideo", title, wide=360, video=video["VIDEO"], filename_prefix=prefix)
 
     def saved_stream(self, title: str, stream: Node, prefix: str, wide: int = 340) -> Node:
         return self.node(
