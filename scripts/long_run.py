@@ -1,10 +1,10 @@
 """Measures how steady long streams of CausVid Mini are: `python scripts/long_run.py`.
 
-Rolls out the same prompts once for each way to keep a window, decodes as it goes and measures
-every block: colour, contrast, sharpness and size, time and memory. Prints the tables, puts them
-into docs/long_run.md, draws docs/long_run.png and writes long_run.json. `--switch` measures
-instead how soon a new prompt rules, by the mode of the switch. Without torch, the environment
-that scripts/demo.py uses is set up and used.
+Rolls out the same prompts with every window policy, decodes the blocks and measures each of them:
+colour, contrast, sharpness and size, time and memory. Prints the tables, writes them to
+docs/long_run.md, draws docs/long_run.png and writes long_run.json. `--switch` measures instead how
+soon the picture follows a new prompt in each switch mode. Without torch, it sets up and uses the
+environment of scripts/demo.py.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def long_streams(arguments: argparse.Namespace) -> None:
-    """Measure every policy in a process of its own, then write and print what was found."""
+    """Measure every policy in its own process, then write and print the results."""
     from measuring import report
     from measuring.figure import require_matplotlib, save
     from measuring.rolling import POLICIES, Run, as_json
@@ -72,7 +72,7 @@ def long_streams(arguments: argparse.Namespace) -> None:
 
 
 def one_stream(job: tuple[str, argparse.Namespace]) -> tuple[object, ...]:
-    """The run of one policy, in a process that has done nothing else, as plain values."""
+    """The run of one policy, in a fresh process, as plain values."""
     name, arguments = job
     parts = prepare(arguments.threads)
     from measuring.rolling import POLICIES, roll
@@ -85,7 +85,7 @@ def one_stream(job: tuple[str, argparse.Namespace]) -> tuple[object, ...]:
 
 
 def prepare(threads: int) -> object:
-    """The Mini, in a process that computes with so many threads."""
+    """Limit this process to `threads` and load the Mini."""
     import cv2
     import torch
     from measuring.parts import mini
@@ -96,7 +96,7 @@ def prepare(threads: int) -> object:
 
 
 def progress(name: str) -> Callable[[int, int], None]:
-    """Prints a line now and then."""
+    """A callback that prints a line every REPORT_SECONDS and at the end."""
     begun = last = time.monotonic()
 
     def report(block: int, blocks: int) -> None:
@@ -121,19 +121,17 @@ def run_in_environment() -> int:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure long streams and prompt switches.")
     parser.add_argument("--latent-frames", type=int, default=2000)
-    parser.add_argument("--prompts", type=int, default=4, help="videos side by side, default 4")
+    parser.add_argument("--prompts", type=int, default=4, help="videos in a batch (default: 4)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="default 1: times are CPU times")
-    parser.add_argument(
-        "--processes", type=int, default=os.cpu_count(), help="side by side, default: every core"
-    )
+    parser.add_argument("--threads", type=int, default=1, help="per process (default: 1)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="policies at once")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="for the page and figure")
     parser.add_argument("--json", type=Path, default=ROOT / "long_run.json")
     parser.add_argument("--switch", action="store_true", help="measure prompt switches instead")
-    parser.add_argument("--videos", type=int, default=16, help="of --switch, default 16")
+    parser.add_argument("--videos", type=int, default=16, help="for --switch (default: 16)")
     arguments = parser.parse_args()
     if arguments.latent_frames < 60 or arguments.prompts < 1 or arguments.videos < 1:
-        parser.error("give at least 60 latent frames and one video")
+        parser.error("at least 60 latent frames and one video are needed")
     return arguments
 
 

@@ -1,10 +1,11 @@
-"""Makes the pictures of the help pages, in web/docs/pictures, and docs/mini.jpg of README.md, with
-CausVid Mini in a real ComfyUI.
+"""Makes the pictures of the help pages, in web/docs/pictures, and docs/mini.jpg for README.md.
+
+They come from CausVid Mini in a real ComfyUI.
 
     .causvid/venv/bin/python scripts/make_help_pictures.py              # all of them
     .causvid/venv/bin/python scripts/make_help_pictures.py switches     # one
 
-Run it when the Mini has other weights, or a node does something else. `python scripts/test.py`
+Run it when the weights of the Mini or the behaviour of a node change. `python scripts/test.py`
 makes the environment that it needs (CAUSVID_HOME, if it is not .causvid).
 """
 
@@ -37,7 +38,7 @@ def main() -> int:
 
 
 def render(host: Host, name: str) -> Image.Image:
-    """The picture of that name; muted nodes of its graph are run after the others."""
+    """The picture of that name. Muted nodes of its graph run after the others."""
     album = Album(host.client.object_info(), f"help_{name}")
     PICTURES[name](album)
     run = finished(host, album.workflow())[-1]

@@ -3,7 +3,7 @@
     .causvid/venv/bin/python scripts/make_screenshots.py            # all of them
     .causvid/venv/bin/python scripts/make_screenshots.py timeline   # one
 
-Run it when nodes or the pack's widgets look different. `python scripts/test.py` makes the
+Run it when nodes or widgets of the pack look different. `python scripts/test.py` makes the
 environment that it needs (CAUSVID_HOME, if it is not .causvid) and installs the browser.
 """
 
@@ -76,7 +76,7 @@ class Editor:
         self.page.click('[data-testid="queue-button"]')
 
     def wait(self) -> None:
-        """Until the run has succeeded."""
+        """Wait until the run has succeeded."""
         self.page.wait_for_function(ENDED, timeout=600_000)
 
     def shot(self, *kinds: str, scale: float = 0.8) -> Image.Image:
@@ -87,7 +87,7 @@ class Editor:
         return self.clipped(clip)
 
     def element(self, selector: str) -> Image.Image:
-        """An element of the page and a little around it."""
+        """An element of the page, with a margin."""
         box = self.page.locator(selector).bounding_box()
         around = {"x": box["x"] - 8, "y": box["y"] - 8}
         return self.clipped(around | {n: box[n] + 16 for n in ("width", "height")})
@@ -107,7 +107,7 @@ def editor(editor: Editor) -> Image.Image:
 
 
 def player(editor: Editor) -> Image.Image:
-    """Render to Video while it works: its frames are those that it decodes for the file."""
+    """Render to Video at work, with the frames that it decodes for the file."""
     story = editor.story("player")
     prompt = story.prompt("Prompt", "a large yellow star growing over a teal gradient background")
     shot = story.shot("", prompt, "CausVid_RenderToVideo", minutes=0.5, seed=3)
@@ -140,7 +140,7 @@ def timeline(editor: Editor) -> Image.Image:
 
 
 def load_checkpoint(editor: Editor) -> Image.Image:
-    """The loaders of the real weights, below each other."""
+    """The loaders of real weights, in a column."""
     workflow = editor.host.workflow("text_to_video_wan_1_3B")
     with editor.host.placeholder_models(workflow):
         editor.page.evaluate("app.refreshComboInNodes()")

@@ -1,13 +1,13 @@
-"""Makes the Mini's templates, and their pictures, from what the nodes offer today.
+"""Makes the Mini's templates and their pictures from the current nodes.
 
     .causvid/venv/bin/python scripts/make_templates.py                  # every .json and .jpg
     .causvid/venv/bin/python scripts/make_templates.py endless          # of one template
     .causvid/venv/bin/python scripts/make_templates.py --graphs         # only the .json
     .causvid/venv/bin/python scripts/make_templates.py --pictures       # only the .jpg
 
-Run it when a node got another input, and when the Mini has other weights. `python scripts/test.py`
-makes the environment that it needs (CAUSVID_HOME, if it is not .causvid). The oldest supported
-ComfyUI draws the graphs, so that they open in every release; it renders them as they are.
+Run it when a node gets an input, when the notes of a template change, or when the Mini has other
+weights. `python scripts/test.py` makes the environment that it needs (CAUSVID_HOME, if it is not
+.causvid). The graphs come from the oldest supported ComfyUI, so that they open in every release.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from templating.chosen import parse_names
 from templating.stories import STORIES
 
 WORKFLOWS = ROOT / "workflows"
-BY_HAND = ("text_to_video_mini",)  # graphs that nobody draws; their pictures are made
+BY_HAND = ("text_to_video_mini",)  # graphs that are edited by hand; only their pictures are made
 PATIENCE = 3600.0  # seconds for one graph, on a busy machine
 LARGEST_BYTES = 70_000
 QUALITIES = range(90, 30, -5)
-# Of a template's videos, by what their names begin with, those that its picture shows.
+# The videos in the picture of a template, by the beginning of their names; default: all.
 SHOWN = {"video_to_video": ("causvid_before",), "save_and_resume": ("causvid_another",)}
 WIDE_COLUMNS, COLUMNS, ROWS, CELL_PX = 4, 6, 4, 128
 
@@ -67,9 +67,9 @@ def render(host: Host, workflow: Workflow) -> tuple[list[Path], float]:
 
 
 def finished(host: Host, workflow: Workflow) -> list[Run]:
-    """Runs of a graph, which must succeed. A graph with muted nodes runs twice, then with them.
+    """Run a graph to its end; one with muted nodes runs again with them unmuted.
 
-    Unmutes the nodes of `workflow`.
+    Unmutes the nodes of `workflow`. Ends the program if a run fails.
     """
     runs = [_finished(host, workflow)]
     if any(node["mode"] == MUTED for node in workflow["nodes"]):
@@ -88,7 +88,7 @@ def _finished(host: Host, workflow: Workflow) -> Run:
 
 
 def sheet(videos: list[Path]) -> Image.Image:
-    """Frames of every video, in their order, below each other."""
+    """Contact sheets of all videos, below each other."""
     from causvid_core.media.video import contact_sheet, read_frames
 
     sheets = []
@@ -107,7 +107,7 @@ def sheet(videos: list[Path]) -> Image.Image:
 
 
 def encoded(image: Image.Image) -> bytes:
-    """A JPEG that is small enough for a template's picture, as good as that allows."""
+    """A JPEG of at most LARGEST_BYTES, at the best quality that allows."""
     for quality in QUALITIES:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality, optimize=True)

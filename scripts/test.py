@@ -39,13 +39,13 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         description="Run every test; arguments not listed here go to pytest."
     )
-    parser.add_argument("--fast", action="store_true", help="only what needs no ComfyUI")
+    parser.add_argument("--fast", action="store_true", help="only the tests without ComfyUI")
     command.add_torch_index(parser)
     return parser.parse_known_args()
 
 
 def browser_variables(environment: Environment) -> dict[str, str]:
-    """Says where the browser is. Without one its tests are skipped, on a Linux CI they fail."""
+    """Variables that name the browser. Without one its tests are skipped; a Linux CI fails."""
     browser = find_browser() or install_browser(environment.log)
     variables = {"CAUSVID_REQUIRE_HOST": "1"}
     if browser is not None:

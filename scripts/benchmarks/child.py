@@ -34,16 +34,16 @@ def measure(python: Path, part: str, threads: int, **arguments: Any) -> dict[str
 
 
 def answer(parts: dict[str, Callable[..., dict[str, Any]]]) -> None:
-    """The other end of `measure`: calls the part that the arguments name and prints its result."""
+    """The child's side of `measure`: call the named part and print its result."""
     arguments = json.loads(sys.argv[1])
     result = parts[arguments.pop("job")](**arguments)
     print(json.dumps(result), flush=True)
 
 
 class PeakMemory:
-    """The most resident bytes that a process takes while this is open, beyond what it took before.
+    """A context manager that records by how many bytes the resident memory of a process rises.
 
-    A context manager around work in this process or another one; needs psutil.
+    pid: another process, None for this one. Needs psutil.
     """
 
     def __init__(self, pid: int | None = None) -> None:

@@ -51,10 +51,10 @@ class Notice:
 
 @dataclass
 class Run:
-    """What happened to one prompt; filled while it runs.
+    """What happened to one prompt; filled in while it runs.
 
-    status: "success", "error" or "interrupted". error: the message of the failed node, else None.
-    outputs: node id -> what it showed, as in the history. cached: nodes that did not run again.
+    status: "success", "error" or "interrupted". error: the message of the failed node, if any.
+    outputs: node id -> what it showed, as in the history. cached: nodes whose results were reused.
     """
 
     prompt_id: str
@@ -75,7 +75,7 @@ class Run:
         return [(s[node_id]["value"], s[node_id]["max"]) for s in states if node_id in s]
 
     def files(self) -> list[dict[str, str]]:
-        """Every file that an output node showed: filename, subfolder, type."""
+        """Every file that an output node saved: filename, subfolder, type."""
         shown = (v for output in self.outputs.values() for v in output.values())
         entries = (e for v in shown if isinstance(v, list) for e in v)
         return [e for e in entries if isinstance(e, dict) and "filename" in e]
@@ -134,7 +134,7 @@ class Client:
         return json.loads(body)
 
     def get_bytes(self, path: str) -> tuple[int, bytes]:
-        """Status and body, whatever they are."""
+        """Status and body, for any status."""
         return self._request("GET", path)
 
     def post(self, path: str, data: Any) -> tuple[int, Any]:
@@ -149,7 +149,7 @@ class Client:
         self.post("/interrupt", {})
 
     def free(self) -> None:
-        """Asks the server to unload models and forget cached results."""
+        """Ask the server to unload models and to drop cached results."""
         self.post("/free", {"unload_models": True, "free_memory": True})
 
     def view(self, file: dict[str, str]) -> bytes:
@@ -170,10 +170,10 @@ class Client:
         timeout: float = 600.0,
         extra_data: dict[str, Any] | None = None,
     ) -> Run:
-        """Queues an API-format prompt and returns when it has ended.
+        """Queue an API-format prompt and return when it has ended.
 
         `listener` gets every event, Preview and Notice as it arrives and may call `interrupt`.
-        Raises PromptRejected when the prompt does not validate, and TimeoutError.
+        Raises PromptRejected if the prompt does not validate, and TimeoutError.
         """
         started = time.monotonic()
         client_id = uuid.uuid4().hex
@@ -200,7 +200,7 @@ class Client:
         return run
 
     def _outputs(self, prompt_id: str) -> dict[str, Any]:
-        """Outputs enter the history a moment after the last event."""
+        """The outputs of a run, which enter the history a moment after its last event."""
         for _ in range(50):
             entry = self.get(f"/history/{prompt_id}").get(prompt_id)
             if entry is not None:

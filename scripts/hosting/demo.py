@@ -18,7 +18,7 @@ BAR_WIDTH = 32
 
 
 class DemoError(RuntimeError):
-    """The video was not made; the message says why."""
+    """The video was not made. The message says why."""
 
 
 class Stopwatch:
@@ -110,7 +110,7 @@ def make(environment: Environment, arguments: argparse.Namespace) -> None:
 
 
 def change(prompt: Prompt, arguments: argparse.Namespace) -> str:
-    """Writes the command line's choices into the workflow's prompt; returns the text to render."""
+    """Write the command's options into the workflow's prompt; returns the text to render."""
     encode = prompt[find_node(prompt, "CLIPTextEncode")]["inputs"]
     sample = prompt[find_node(prompt, "CausVid_TextToVideo")]["inputs"]
     if arguments.prompt is not None:
@@ -124,7 +124,7 @@ def change(prompt: Prompt, arguments: argparse.Namespace) -> str:
 
 
 def render(host: Host, prompt: Prompt) -> Path:
-    """Runs the prompt under a progress bar and returns the video file in ComfyUI's folder."""
+    """Run the prompt under a progress bar; returns the video file in ComfyUI's folder."""
     bar = ProgressBar(find_node(prompt, "CausVid_TextToVideo"))
     run = host.run(prompt, bar, timeout=24 * 3600)
     bar.finish()
@@ -139,7 +139,7 @@ def render(host: Host, prompt: Prompt) -> Path:
 def keep(
     environment: Environment, video: Path, text: str, arguments: argparse.Namespace
 ) -> tuple[Path, Path]:
-    """Writes a copy to look at and a contact sheet to the output folder; returns both paths."""
+    """Write an enlarged copy and a contact sheet to the output folder; returns both paths."""
     arguments.output.mkdir(parents=True, exist_ok=True)
     words = re.findall(r"[a-z0-9]+", text.lower())[:8] or ["video"]
     copy = arguments.output / f"{'-'.join(words)}-{arguments.seed}.mp4"

@@ -1,11 +1,11 @@
 """The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main,settings}.json.
 
-English is written by the nodes' schemas and by web/shared/texts.js. The other languages translate
-sentence by sentence, from scripts/translations/<language>.json, so that a sentence which many nodes
-share is translated once, and one that was changed is missed rather than left with an old meaning.
+The English comes from the nodes' schemas and from web/shared/texts.js. Other languages translate it
+sentence by sentence, in scripts/translations/<language>.json. A sentence that many nodes share is
+translated once, and a changed sentence shows up as missing instead of keeping an old translation.
 
-No text of a node holds { } @ | or $: some editors take them for signs of their message format,
-others show what would escape them.
+No text of a node contains { } @ | or $: some editors read them as message format, others would show
+an escape.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def catalogue(language: str) -> Catalogue:
 
 
 def node_texts(schemas: Texts) -> Texts:
-    """nodeDefs.json in English, of the pack's nodes in a server's `/object_info`."""
+    """nodeDefs.json in English, from the pack's nodes in a server's `/object_info`."""
     return {
         name: _node(schema)
         for name, schema in sorted(schemas.items())
@@ -55,7 +55,7 @@ def widget_texts() -> dict[str, str]:
 
 
 def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], None]) -> Texts:
-    """nodeDefs.json in another language; `missing` is told what stays English."""
+    """nodeDefs.json in another language. Calls `missing` with every text that stays English."""
 
     def found(table: dict[str, str], english: str) -> str:
         if english not in table:
@@ -82,7 +82,7 @@ def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], 
 def translated_widgets(
     english: dict[str, str], known: Catalogue, missing: Callable[[str], None]
 ) -> dict[str, str]:
-    """The widgets' texts in another language, by key."""
+    """The widgets' texts in another language, by key. `missing` as above."""
     for text in english.values():
         if text not in known.texts:
             missing(text)
