@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 import causvid_core as cv
+from causvid_core.stream.snapshots import snapshot, snapshot_within
 
 from . import replay
 
@@ -63,7 +64,7 @@ def decoded(state, past):
 
     No public function sets this; a decoder's own tensors would be too large to keep here.
     """
-    from causvid_core.stream.decoded import DecoderMemory
+    from causvid_core.stream.state import DecoderMemory
 
     return state._replace(decoder=DecoderMemory("recorded decoder 1", 5, past))
 
@@ -82,7 +83,7 @@ def primed():
 
 
 def int8(state):
-    return state.within(10**9, int8=True)
+    return snapshot_within(state, 10**9, int8=True)
 
 
 def streams():
@@ -90,15 +91,15 @@ def streams():
     which it turns to that prompt. A name with bfloat16 in it has a model of that dtype.
     """
     made = {
-        "exact_absolute": (lambda: rolled(ABSOLUTE, 6).exact(), prompt(0), "carry"),
-        "exact_relative": (lambda: rolled(RELATIVE, 6, size=WIDE).exact(), prompt(0), "carry"),
-        "exact_everything": (lambda: rolled(EVERYTHING, 3).exact(), prompt(0), "carry"),
-        "exact_framewise": (lambda: rolled(FRAMEWISE, 7).exact(), prompt(0), "carry"),
-        "exact_first_frame": (lambda: rolled(FIRST_FRAME, 5).exact(), prompt(0), "carry"),
-        "exact_batch": (lambda: rolled(RELATIVE, 4, batch=2).exact(), prompt(0, 2), "carry"),
-        "exact_bfloat16": (lambda: rolled(ABSOLUTE, 4, dtype=torch.bfloat16).exact(), prompt(0),
+        "exact_absolute": (lambda: snapshot(rolled(ABSOLUTE, 6)), prompt(0), "carry"),
+        "exact_relative": (lambda: snapshot(rolled(RELATIVE, 6, size=WIDE)), prompt(0), "carry"),
+        "exact_everything": (lambda: snapshot(rolled(EVERYTHING, 3)), prompt(0), "carry"),
+        "exact_framewise": (lambda: snapshot(rolled(FRAMEWISE, 7)), prompt(0), "carry"),
+        "exact_first_frame": (lambda: snapshot(rolled(FIRST_FRAME, 5)), prompt(0), "carry"),
+        "exact_batch": (lambda: snapshot(rolled(RELATIVE, 4, batch=2)), prompt(0, 2), "carry"),
+        "exact_bfloat16": (lambda: snapshot(rolled(ABSOLUTE, 4, dtype=torch.bfloat16)), prompt(0),
                            "carry"),
-        "exact_primed": (lambda: primed().exact(), prompt(0), "carry"),
+        "exact_primed": (lambda: snapshot(primed()), prompt(0), "carry"),
         "int8_absolute": (lambda: int8(rolled(ABSOLUTE, 5)), prompt(1), "carry"),
         "int8_relative_batch": (lambda: int8(rolled(RELATIVE, 4, {2: "carry"}, 2)), prompt(1, 2),
                                 "carry"),
@@ -114,7 +115,7 @@ def streams():
         "decoder": (lambda: decoded(rolled(ABSOLUTE, 6).light(), decoder_tensors()), prompt(0),
                     "carry"),
         "then_recache": (lambda: rolled(RELATIVE, 4).light(), prompt(1), "recache"),
-        "then_flush": (lambda: rolled(RELATIVE, 4).exact(), prompt(1), "flush"),
+        "then_flush": (lambda: snapshot(rolled(RELATIVE, 4)), prompt(1), "flush"),
         "then_cut": (lambda: rolled(RELATIVE, 4).light(), prompt(1), "cut"),
         "decoder_light": (lambda: decoded(rolled(ABSOLUTE, 6).light(), ()), prompt(0), "carry"),
         "empty": (lambda: cv.start(RELATIVE, replay.model(), **SIZE, seed=2**64 - 1), prompt(0),
@@ -130,7 +131,7 @@ def streams():
 
 
 def rolled_after(recipe, blocks, switches):
-    return lambda: rolled(recipe, blocks, switches).exact()
+    return lambda: snapshot(rolled(recipe, blocks, switches))
 
 
 def record(name, make, context, switch):
