@@ -12,7 +12,7 @@ from ..causvid_core.media.writer_codecs import (
     PIXEL_FORMATS,
     QUALITY,
     VideoSettings,
-    checked,
+    checked_settings,
     codecs,
 )
 from ..causvid_core.stream.geometry import FPS
@@ -159,7 +159,7 @@ class RenderToVideo(io.ComfyNode):
         """Values that are not linked, before anything is queued."""
         try:
             if codec is not None and pixel_format is not None:
-                checked(VideoSettings(codec, pixel_format=pixel_format))
+                checked_settings(VideoSettings(codec, pixel_format=pixel_format))
             check_prefix("linked" if filename_prefix is None else filename_prefix)
         except ValueError as error:
             return str(error)
@@ -192,7 +192,7 @@ class RenderToVideo(io.ComfyNode):
         **options: Any,
     ) -> io.NodeOutput:
         inputs.require_size(width, height)
-        settings = checked(VideoSettings(codec, quality, fps, pixel_format))
+        settings = checked_settings(VideoSettings(codec, quality, fps, pixel_format))
         decoder = StreamVAE(vae)
         opened = open_stream(
             model,

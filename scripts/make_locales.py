@@ -2,27 +2,18 @@
 
     .causvid/venv/bin/python scripts/make_locales.py
 
-Run it when a text of a node or of web/shared/texts.js has changed, or a translation in
-scripts/translations. It says which translations lack; those texts stay English until then.
+Run it after changing a text of a node or of web/shared/texts.js, or a translation in
+scripts/translations. It lists the missing translations; those texts stay English.
 `python scripts/test.py` makes the environment that it needs (CAUSVID_HOME, if it is not .causvid).
 """
 
-import sys
-import tempfile
-from pathlib import Path
-
-from hosting import locales
-from hosting.environment import Environment
-from hosting.host import Host
-from hosting.pins import HOST_RELEASES
-
-OLDEST = next(iter(HOST_RELEASES))
+from hosting import command, locales
+from hosting.host import temporary_host
+from hosting.pins import OLDEST
 
 
 def main() -> int:
-    environment = Environment()
-    environment.ensure([OLDEST])
-    with tempfile.TemporaryDirectory() as folder, Host(environment, OLDEST, Path(folder)) as host:
+    with temporary_host(OLDEST) as host:
         nodes = locales.node_texts(host.object_info)
     widgets = locales.widget_texts()
     write("en", nodes, widgets)
@@ -36,13 +27,13 @@ def main() -> int:
             locales.translated_widgets(widgets, known, missing.setdefault),
         )
         for text in missing:
-            print(f"{language} lacks: {text}")
+            print(f"{language}: no translation of: {text}")
         complete = complete and not missing
     return 0 if complete else 1
 
 
 def write(language: str, nodes: locales.Texts, widgets: dict[str, str]) -> None:
-    """The files of one language."""
+    """Write the files of one language."""
     folder = locales.LOCALES / language
     folder.mkdir(parents=True, exist_ok=True)
     for name, texts in (
@@ -54,4 +45,4 @@ def write(language: str, nodes: locales.Texts, widgets: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

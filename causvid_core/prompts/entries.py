@@ -1,46 +1,30 @@
-"""Scenes of a prompt schedule: when each begins, and which blocks it comes to. Plain numbers."""
+"""Entries of a prompt schedule: when each begins, and which blocks it covers. Plain numbers.
+
+An artist calls an entry a scene.
+"""
 
 from __future__ import annotations
 
-import functools
-import json
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from typing import NamedTuple
 
 from ..stream import geometry
 from ..stream.segment import CARRY, SWITCHES
 from ..stream.window import WindowPolicy
+from .schedule_errors import ScheduleError
 
 SCENE_SECONDS = 5.0
-"""How long after the entry before it one without a time begins."""
+"""How long after the previous entry one without a time begins."""
 
 _FPS = Fraction(geometry.FPS)
 
 
-class ScheduleError(ValueError):
-    """A schedule that cannot be read.
-
-    key and values select and complete a sentence of schedule_errors.json, which the timeline in
-    the browser shares. line and column count from 1; text is what stands there.
-    """
-
-    def __init__(
-        self, key: str, line: int, column: int, text: str = "", **values: str | int
-    ) -> None:
-        sentences = _sentences()
-        problem = sentences[key].format(text=_short(text), **values)
-        super().__init__(sentences["place"].format(line=line, column=column, problem=problem))
-        self.key, self.values = key, values
-        self.line, self.column, self.text = line, column, text
-
-
 class Moment(NamedTuple):
-    """A time or a length as typed. unit: "s", "clock" (also seconds), "f" px frames, "b" blocks."""
+    """A time or a length as typed. unit: "s", "clock" (seconds too), "f" px frames, "b" blocks."""
 
     amount: Fraction
     unit: str
@@ -50,23 +34,27 @@ class Moment(NamedTuple):
         """`seconds` seconds."""
         return cls(Fraction(seconds).limit_denominator(10**6), "s")
 
-    def px(self, policy: WindowPolicy | None) -> Fraction | None:
-        """Where it lies in px frames; blocks need a policy, without one they give None."""
+    @property
+    def known_px(self) -> Fraction | None:
+        """Px frames from the start; None for blocks, whose size depends on the recipe."""
         if self.unit in ("s", "clock"):
             return self.amount * _FPS
-        if self.unit == "f" or not self.amount:
-            return self.amount
-        return None if policy is None else Fraction(first_px(policy, int(self.amount)))
+        return self.amount if self.unit == "f" or not self.amount else None
+
+    def px(self, policy: WindowPolicy) -> Fraction:
+        """Px frames from the start, on the blocks of a policy."""
+        known = self.known_px
+        return Fraction(first_px(policy, int(self.amount))) if known is None else known
 
 
 @dataclass(frozen=True)
 class Entry:
     """One line of a schedule: what is seen from `start` on.
 
-    start: None follows the entry before. prompts: texts with their weights. transition: length of
-    the fade from the entry before. transition and mode are the schedule's default where None.
-    comment stands behind the entry, above are the comment lines before it; line and column say
-    where it was read.
+    start: None to follow the previous entry. prompts: texts with their weights. transition: length
+    of the fade from the previous entry. transition and mode: None for the schedule's default.
+    comment: the one at the end of the line; above: the comment lines before it. line, column: where
+    the entry was read.
     """
 
     start: Moment | None
@@ -81,10 +69,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a schedule's entries have where they say nothing.
+    """What holds for entries that do not say otherwise.
 
-    mode: one of SWITCHES. transition and scene in seconds: the fade, and how long after an entry
-    one without a time begins. Raises ValueError for a value out of range.
+    mode: one of SWITCHES. transition: seconds of the fade. scene: seconds after the previous entry
+    at which one without a time begins. Raises ValueError for a value out of range.
     """
 
     mode: str = CARRY
@@ -103,8 +91,8 @@ class Defaults:
 class Placement(NamedTuple):
     """An entry on a recipe's blocks.
 
-    It begins with block `first`; `fading` blocks are mixed with the entry before, of which
-    `asked` were asked for; the block after them is the first of its own, where `mode` applies.
+    It begins with block `first`. `fading` blocks (of the `asked` that the schedule wants) are mixed
+    with the previous entry; `mode` applies at the block after them, the first that is all its own.
     """
 
     entry: int
@@ -130,10 +118,10 @@ def lay_out(
 ) -> tuple[Placement, ...]:
     """The entries that are seen, in order, on the blocks of a policy.
 
-    A entry begins with the block that makes its first px frame; of several in one block the last
-    is seen. A fade covers every block with a px frame in it, but leaves a block of its own to
-    each entry; a cut has none. Raises ScheduleError where times in blocks and times in seconds
-    turn out not to rise.
+    An entry begins with the block that makes its first px frame; of several in one block the last
+    is seen. A fade covers every block that has a px frame in it, but leaves each entry a block of
+    its own; a cut has no fade. Raises ScheduleError when times in blocks and times in seconds turn
+    out not to rise.
     """
     starts = _starts(entries, policy, defaults)
     blocks = [block_of(policy, start) for start in starts]
@@ -151,8 +139,8 @@ def lay_out(
     return tuple(placed)
 
 
-def ruling(placements: Sequence[Placement], block: int) -> int:
-    """Which placement makes block `block`: the last that has begun, else the first."""
+def placement_of(placements: Sequence[Placement], block: int) -> int:
+    """Index of the placement that makes a block: the last that has begun, else the first."""
     return max(0, bisect_right(placements, block, key=lambda placed: placed.first) - 1)
 
 
@@ -189,13 +177,3 @@ def _fading(length: Moment, start: int, policy: WindowPolicy) -> int:
     if not px_frames:
         return 0
     return block_of(policy, start + px_frames - 1) - block_of(policy, start) + 1
-
-
-@functools.cache
-def _sentences() -> dict[str, str]:
-    """What a ScheduleError says, by key."""
-    return json.loads(Path(__file__).with_name("schedule_errors.json").read_text("utf-8"))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."

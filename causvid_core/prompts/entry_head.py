@@ -1,4 +1,4 @@
-"""What stands before the colon of a scene: its time, its fade and its mode."""
+"""What comes before the colon of an entry: its time, its fade and its mode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ..stream.segment import SWITCHES
-from .entries import Moment, ScheduleError
+from .entries import Moment
+from .schedule_errors import ScheduleError
 
 UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
@@ -28,7 +29,7 @@ _MOMENT = re.compile(
 )
 _HEADED = re.compile(rf"[\[~:]|{_MOMENT.pattern}\s*(?:[\[~]|:(?![0-9]))", re.IGNORECASE)
 _LIKE_TIME = re.compile(rf"[-+]?(?:{_NAMES})?\s*[0-9]", re.IGNORECASE)
-# Full-width signs and others that keyboards put in place of the plain ones, each for one.
+# Full-width signs, and others that keyboards put in place of the plain ones, one for one.
 _SIGNS = {
     **{0xFF00 + code - 0x20: code for code in range(0x21, 0x7F)},
     **str.maketrans("\u301c\u223c\u02dc\u3010\u3011\u2212\u2013", "~~~[]--"),
@@ -36,7 +37,7 @@ _SIGNS = {
 
 
 class Head(NamedTuple):
-    """What a head says, None where it says nothing; `end` is the index behind it."""
+    """What a head says, None where it says nothing; `end` is the index after it."""
 
     start: Moment | None
     transition: Moment | None
@@ -45,7 +46,7 @@ class Head(NamedTuple):
 
 
 def is_headed(line: str) -> bool:
-    """Whether a line begins with marks, right or wrong, up to a colon."""
+    """Whether a line begins with time, fade or mode, correct or not, up to a colon."""
     return _HEADED.match(line.translate(_SIGNS).lstrip()) is not None
 
 
@@ -55,7 +56,7 @@ def is_like_time(line: str) -> bool:
 
 
 def read_head(line: str, number: int, prompt_follows: bool = True) -> Head:
-    """The head of line `number`; without a prompt behind it the colon may be left out.
+    """The head of line `number`; without a prompt after it the colon may be left out.
 
     Raises ScheduleError.
     """
@@ -97,7 +98,7 @@ class _Reader:
         return Head(start, transition, mode, self._at + (sign == ":"))
 
     def _next(self) -> str:
-        """The next sign that is no space, not taken yet; "" at the end."""
+        """The next character that is not a space; "" at the end."""
         rest = self._plain[self._at :]
         self._at += len(rest) - len(rest.lstrip())
         return self._plain[self._at : self._at + 1]
@@ -146,7 +147,7 @@ class _Reader:
         return seconds
 
     def _counted(self, found: re.Match[str]) -> Moment:
-        """A number with its unit before or behind it; a bare one counts seconds."""
+        """A number with its unit before or after it; a bare one counts seconds."""
         prefix, behind = found["prefix"], found["unit"]
         if behind and (prefix or behind.casefold() not in UNITS):
             key = "two_units" if prefix else "not_unit"

@@ -1,11 +1,11 @@
-"""A prompt schedule as text: one scene a line, forgiving to type and strict to read.
+"""A prompt schedule as text: one scene per line, forgiving to type and strict to read.
 
     0: a red circle moving left
     3s ~1s [recache]: a blue square moving right   # from 3 s on, fading in over one second
     0.7 * a star | 0.3 * a ring
 
-Before the colon stand the time, `~` with the length of the fade and the mode in brackets, each
-optional. A text in which no line has such a mark is one prompt, on however many lines.
+Before the colon come the time, `~` with the length of the fade, and the mode in brackets; each is
+optional. A text in which no line has any of them is one prompt, on however many lines.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from .entries import SCENE_SECONDS, Entry, Moment, ScheduleError
+from .entries import SCENE_SECONDS, Entry, Moment
 from .entry_head import is_headed, is_like_time, read_head
+from .schedule_errors import ScheduleError
 
 _WEIGHT = re.compile(r"\s*([-+\u2212]?(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+))\s*[*\xd7\uff0a](?!\*)")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 _BAR = re.compile(r"(?<!\\)\|")
 _ESCAPED = re.compile(r"\\([#|])")
-_TO_ESCAPE = re.compile(r"\||(?:^|(?<=[\s\\]))#")
 
 
 class Script(NamedTuple):
@@ -43,7 +43,7 @@ class _Line(NamedTuple):
 def parse_schedule(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
     """The entries of a schedule.
 
-    A line without a time follows the one before by `scene_seconds`; the first one begins at 0.
+    A line without a time begins `scene_seconds` after the previous one; the first begins at 0.
     Raises ScheduleError with the place of the first thing that cannot be read.
     """
     lines, below = _lines(text)
@@ -57,7 +57,7 @@ def parse_schedule(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
 
 
 def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry, ...]:
-    """Scenes without prompts, from one time a line, with fade and mode as in a schedule.
+    """Entries without prompts, from one time per line, with fade and mode as in a schedule.
 
     Raises ScheduleError.
     """
@@ -75,26 +75,8 @@ def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry,
     return tuple(entries)
 
 
-def format_timeline(script: Script) -> str:
-    """The text of a schedule in one spelling; reading it gives the same entries and comments."""
-    heads = [_head(entry) for entry in script.entries]
-    prompts = [_prompts(entry.prompts) for entry in script.entries]
-    alone = len(heads) == 1
-    if not heads[0] and (
-        is_headed(prompts[0]) or not alone and (not any(heads) or is_like_time(prompts[0]))
-    ):
-        heads[0] = "0s"
-    lines: list[str] = []
-    for entry, head, prompt in zip(script.entries, heads, prompts, strict=True):
-        lines += (f"# {comment}".rstrip() for comment in entry.above)
-        line = f"{head}: {prompt}" if head else prompt
-        lines.append(f"{line}  # {entry.comment}" if entry.comment else line)
-    lines += (f"# {comment}".rstrip() for comment in script.below)
-    return "\n".join(lines)
-
-
 def format_moment(moment: Moment) -> str:
-    """A time as one types it: 3s, 1:05, 81f or 12b."""
+    """A time as an artist types it: 3s, 1:05, 81f or 12b."""
     if moment.unit != "clock":
         return _decimal(moment.amount) + moment.unit
     minutes, seconds = divmod(moment.amount, 60)
@@ -201,15 +183,15 @@ def _check_order(entries: Sequence[Entry], scene_seconds: float) -> None:
     """Raise ScheduleError unless times rise, as far as that is known without a recipe."""
     latest: dict[str, tuple[Fraction, Entry]] = {}
     position: Fraction | None = None
+    scene = Moment.seconds(scene_seconds).known_px
     for number, entry in enumerate(entries):
         start = entry.start
         known: dict[str, Fraction] = {}
         if start is None and number:
-            if position is not None:
-                position += Moment.seconds(scene_seconds).px(None)
+            position = None if position is None or scene is None else position + scene
         else:
             start = start or Moment(Fraction(0), "s")
-            position = start.px(None)
+            position = start.known_px
             if start.unit == "b" or not start.amount:
                 known["b"] = start.amount
         if position is not None:
@@ -224,22 +206,6 @@ def _refuse_order(entry: Entry, same: bool, before: Entry) -> None:
     typed = format_moment(entry.start) if entry.start else ""
     key = f"{'same_time' if same else 'earlier'}{'' if before.start else '_untimed'}"
     raise ScheduleError(key, entry.line, entry.column, typed, before=before.line)
-
-
-def _head(entry: Entry) -> str:
-    parts = [format_moment(entry.start)] if entry.start else []
-    parts += [f"~{format_moment(entry.transition)}"] if entry.transition else []
-    parts += [f"[{entry.mode}]"] if entry.mode else []
-    return " ".join(parts)
-
-
-def _prompts(prompts: Sequence[tuple[str, Fraction]]) -> str:
-    weighted = any(weight != 1 for _, weight in prompts)
-    texts = []
-    for text, weight in prompts:
-        text = _TO_ESCAPE.sub(lambda found: "\\" + found[0], text)
-        texts.append(f"{_decimal(weight)} * {text}" if weighted or _WEIGHT.match(text) else text)
-    return " | ".join(texts)
 
 
 def _decimal(value: Fraction) -> str:

@@ -10,11 +10,11 @@ from causvid_core.prompts.entries import (
     SCENE_SECONDS,
     Defaults,
     Moment,
-    ScheduleError,
     block_of,
     first_px,
     lay_out,
 )
+from causvid_core.prompts.schedule_errors import ScheduleError
 from causvid_core.prompts.schedule_text import parse_schedule
 from causvid_core.stream.geometry import FPS
 from causvid_core.stream.presets import recipes

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from causvid_core.prompts.entries import Defaults, Entry, Moment, ScheduleError, lay_out
+from causvid_core.prompts.entries import Defaults, Entry, Moment, lay_out
 from causvid_core.prompts.layout import EncodedSchedule, distinct_texts
+from causvid_core.prompts.schedule_errors import ScheduleError
 from causvid_core.prompts.schedule_text import parse_schedule
 from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.state import StreamBlock, StreamState

@@ -5,7 +5,7 @@ from pathlib import Path
 from comfy.model_patcher import ModelPatcher
 
 from ....causvid_core.model.checkpoints import host_metadata, open_checkpoint
-from ....causvid_core.render.recognise import preset_of
+from ....causvid_core.stream.recognise import preset_of
 from ..notice import show
 from .models import load_model, load_model_file, tag
 

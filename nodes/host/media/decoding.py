@@ -11,7 +11,12 @@ import comfy.utils
 import torch
 from torch import Tensor
 
-from ....causvid_core.media.decoded import decoded, go_on, remembered, to_decode_again
+from ....causvid_core.media.decoded import (
+    decode_blocks,
+    decoder_memory,
+    latents_to_redecode,
+    resume_decoder,
+)
 from ....causvid_core.media.decoding import StreamDecoder
 from ....causvid_core.media.vae import LATENT_MEAN, LATENT_STD, SPACE_SCALE, Z_DIM
 from ....causvid_core.media.wan_stream import WanDecoder
@@ -51,15 +56,15 @@ def decode_stream(state: StreamState, vae: Any, tiny: str, frames: str, budget: 
     size = (state.batch, total, state.height * SPACE_SCALE, state.width * SPACE_SCALE)
     said = _require_room(size, f", or set frames to {NEW}" if frames == WHOLE else "")
     with _decoder(vae, tiny, size) as decoder:
-        again = to_decode_again(decoder, state.decoder, state.history, first)
+        again = latents_to_redecode(decoder, state.decoder, state.history, first)
         counting = _Counting(
             decoder,
             sum(block.latents.shape[2] for block in state.history[first:])
             + (0 if again is None else again.shape[2]),
         )
-        go_on(counting, state.decoder, state.history, first)
-        image = _collected(decoded(counting, state.history, first), size)
-        memory = remembered(decoder, state.blocks, budget)
+        resume_decoder(counting, state.decoder, state.history, first)
+        image = _collected(decode_blocks(counting, state.history, first), size)
+        memory = decoder_memory(decoder, state.blocks, budget)
         needed = sum(tensor.nbytes for tensor in decoder.memory.past)
     if again is not None:
         said += f", after {again.shape[2]} latent frames before them once more"
@@ -90,7 +95,7 @@ def decode_latent(latent: dict[str, Tensor], vae: Any, tiny: str) -> Decoded:
     mean, std = (torch.tensor(v).view(-1, 1, 1, 1) for v in (LATENT_MEAN, LATENT_STD))
     with _decoder(vae, tiny, size) as decoder:
         block = StreamBlock.new((samples.cpu().float() - mean) / std, torch.empty(0))
-        image = _collected(decoded(_Counting(decoder, count), [block]), size)
+        image = _collected(decode_blocks(_Counting(decoder, count), [block]), size)
     return Decoded(image, None, said)
 
 

@@ -14,12 +14,12 @@ from comfy.cli_args import args
 from comfy_api.latest import InputImpl, io, ui
 from torch import Tensor
 
-from ....causvid_core.media.decoded import DecoderMemory
+from ....causvid_core.media.film import Film
 from ....causvid_core.media.wan_stream import WanDecoder
 from ....causvid_core.media.writer import VideoFile, VideoWriter
-from ....causvid_core.media.writer_codecs import CODECS, VideoSettings, checked, is_deep
-from ....causvid_core.render.film import Film
+from ....causvid_core.media.writer_codecs import CODECS, VideoSettings, checked_settings, is_deep
 from ....causvid_core.storage.disk import DiskStore
+from ....causvid_core.stream import DecoderMemory
 from ....causvid_core.stream.geometry import SPACE_SCALE
 from ....causvid_core.stream.rollout import Block
 from ....causvid_core.stream.state import StreamState
@@ -81,7 +81,7 @@ class Recording:
         tags: dict[str, str],
         first: int,
     ) -> None:
-        self._target, self._settings, self._vae = target, checked(settings), vae
+        self._target, self._settings, self._vae = target, checked_settings(settings), vae
         self._tags, self._first = tags, first
         self.px_frames = 0
         self.memory: DecoderMemory | None = None

@@ -10,8 +10,8 @@ from comfy_api.latest import Input
 from torch import Tensor
 
 from ....causvid_core.media.fitting import as_rgb
-from ....causvid_core.media.footage import nearest_frames
-from ....causvid_core.media.footage_file import Footage, counted, footage_file, told
+from ....causvid_core.media.footage import Footage, describe_footage, footage_file, frames_in_words
+from ....causvid_core.media.reading import nearest_frames
 from ....causvid_core.stream.geometry import FPS
 
 __all__ = ["Footage", "footage"]
@@ -23,12 +23,12 @@ def footage(video: Any = None, images: Tensor | None = None) -> Footage:
     A video file is never held whole. Raises ValueError when there is nothing to see.
     """
     if images is not None:
-        return _from_images(images, range(len(images)), f"{counted(len(images))} of IMAGE")
+        return _from_images(images, range(len(images)), f"{frames_in_words(len(images))} of IMAGE")
     if type(video).get_stream_source is Input.Video.get_stream_source:  # made of images in memory
         parts = video.get_components()
         images, fps = parts.images, float(parts.frame_rate)
         chosen = nearest_frames([n / fps for n in range(len(images))], FPS)
-        return _from_images(images, chosen, told(len(images), fps, len(chosen), FPS))
+        return _from_images(images, chosen, describe_footage(len(images), fps, len(chosen), FPS))
     trim = getattr(video, "get_active_trim_window", lambda: (0.0, 0.0))()
     return footage_file(video.get_stream_source(), FPS, *trim)
 

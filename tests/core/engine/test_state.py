@@ -5,7 +5,8 @@ import torch
 
 import causvid_core as cv
 from causvid_core.model.attention import torch_attention
-from causvid_core.stream import session
+from causvid_core.stream import release, session, snapshot, snapshot_within
+from causvid_core.stream.prompt_cache import Prompts
 
 from .streams import RECIPES, SIZE, Stop, latents, make, raise_stop
 
@@ -18,7 +19,7 @@ def test_replaying_a_long_stream_is_exact_and_short(model, context, recipe, monk
     tail = make(model, blocks[23].state.light(), context, 2)
     assert torch.equal(latents(tail), latents(blocks[24:]))
     assert len(passes) == 25 if recipe.window is None else len(passes) < 16
-    state = blocks[23].state.light().exact(model)
+    state = snapshot(blocks[23].state.light(), model)
     assert torch.equal(latents(make(model, state, context, 2)), latents(blocks[24:]))
 
 
@@ -94,7 +95,7 @@ def test_another_model_never_reads_the_first_ones_cache(wan, context, recipe):
     live = latents(make(second, state, context, 2))
     light = latents(make(second, state.light(), context, 2))
     assert torch.equal(live, light)
-    exact = make(first, cv.start(recipe, first, **SIZE), context, 3)[-1].state.exact()
+    exact = snapshot(make(first, cv.start(recipe, first, **SIZE), context, 3)[-1].state)
     assert torch.equal(latents(make(second, exact, context, 2)), light)
 
 
@@ -107,7 +108,7 @@ def test_states_made_in_inference_mode_go_on_outside(model, context, recipe, who
 def test_eight_bits_never_reach_a_ring_that_exact_states_share(model, context):
     recipe = cv.Recipe(timesteps=(1000, 600), shift=5.0)
     blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 6)
-    coarse = blocks[4].state.within(2**30, int8=True)
+    coarse = snapshot_within(blocks[4].state, 2**30, int8=True)
     with pytest.raises(Stop):
         make(model, blocks[0].state, context, 1, on_step=raise_stop)
     assert make(model, coarse, context, 1)[-1].state.live is not coarse.live
@@ -116,7 +117,7 @@ def test_eight_bits_never_reach_a_ring_that_exact_states_share(model, context):
 
 def test_a_snapshot_is_used_where_the_ring_holds_less(model, context, recipe, whole, monkeypatch):
     blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 6)
-    state = blocks[5].state.exact()
+    state = snapshot(blocks[5].state)
     state.live.rewind(1)  # as an interrupted branch would
     passes = []
     write = session.write_cache
@@ -127,19 +128,19 @@ def test_a_snapshot_is_used_where_the_ring_holds_less(model, context, recipe, wh
 
 def test_a_budget_decides_between_exact_and_light(model, context, recipe):
     state = make(model, cv.start(recipe, model, **SIZE), context, 2)[-1].state
-    size = state.exact().snapshot.nbytes
-    assert state.within(size).snapshot.nbytes == size
-    assert state.within(size - 1).snapshot is None
-    assert state.exact().within(size - 1).snapshot is None
-    state.release()
-    assert state.within(size).snapshot is None
+    size = snapshot(state).snapshot.nbytes
+    assert snapshot_within(state, size).snapshot.nbytes == size
+    assert snapshot_within(state, size - 1).snapshot is None
+    assert snapshot_within(snapshot(state), size - 1).snapshot is None
+    release(state)
+    assert snapshot_within(state, size).snapshot is None
     with pytest.raises(ValueError, match="pass the model"):
-        state.exact()
+        snapshot(state)
 
 
 def test_only_tensors_in_tuples_hold_memory(model, context):
     """The host counts what it finds in tensors, lists and tuples."""
-    state = make(model, cv.start(RECIPES["window"], model, **SIZE), context, 2)[-1].state.exact()
+    state = snapshot(make(model, cv.start(RECIPES["window"], model, **SIZE), context, 2)[-1].state)
 
     def count(value):
         if isinstance(value, torch.Tensor):
@@ -148,3 +149,40 @@ def test_only_tensors_in_tuples_hold_memory(model, context):
         return sum(map(count, value)) if isinstance(value, tuple) else 0
 
     assert count(state) >= state.snapshot.nbytes + state.latents.nbytes
+
+
+def test_a_session_refuses_calls_out_of_order(model, context):
+    bound, state = cv.bind(model), cv.start(RECIPES["window"], model, **SIZE)
+    with torch.no_grad(), session.Session(bound, state, 1, Prompts(bound, 1, context)) as run:
+        with run.block() as block:
+            x = torch.zeros(block.shape)
+            with pytest.raises(RuntimeError, match="unfinished"), run.block():
+                pass
+            assert block.flow(x, 1000).shape == x.shape
+            block.finish(x)
+            with pytest.raises(RuntimeError, match="block 0 is finished"):
+                block.flow(x, 1000)
+            with pytest.raises(RuntimeError, match="block 0 is finished"):
+                block.finish(x)
+        with pytest.raises(RuntimeError, match="at its end"), run.block():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("change", "violation"),
+    [
+        (lambda live: live.block_ids.append(live.block_ids[0]), "held twice"),
+        (lambda live: setattr(live, "written", 1), "2 blocks are held, but 1 latent frames"),
+        (lambda live: setattr(live, "signature", ""), "without a signature"),
+        (lambda live: setattr(live, "frame_tokens", 0), "no tokens"),
+        (lambda live: setattr(live, "ring", None), "without a ring"),
+        (lambda live: live.ring.keys.append(torch.zeros(1)), "layers differ"),
+        (lambda live: setattr(live, "frame_tokens", 99), "overflow the ring"),
+    ],
+)
+def test_an_inconsistent_cache_is_named(model, context, change, violation):
+    state = make(model, cv.start(RECIPES["window"], model, **SIZE), context, 3)[-1].state
+    state.live.check_integrity(state.segment.policy)
+    change(state.live)
+    with pytest.raises(RuntimeError, match=violation):
+        state.live.check_integrity(state.segment.policy)
