@@ -2,7 +2,8 @@
 
     .causvid/venv/bin/python scripts/make_locales.py
 
-Run it after changing a text of a node or of web/shared/texts.js, or a translation in
+Run it after changing a text of a node, of web/shared/texts.js or of
+causvid_core/prompts/schedule_errors.json, or a translation in
 scripts/translations. It lists the missing translations; those texts stay English.
 `python scripts/test.py` makes the environment that it needs (CAUSVID_HOME, if it is not .causvid).
 """

@@ -1,8 +1,10 @@
 """The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main,settings}.json.
 
-The English comes from the nodes' schemas and from web/shared/texts.js. Other languages translate it
-sentence by sentence, in scripts/translations/<language>.json. A sentence that many nodes share is
-translated once, and a changed sentence shows up as missing instead of keeping an old translation.
+The English comes from the nodes' schemas, from web/shared/texts.js and, for what Python says too,
+from causvid_core/prompts/schedule_errors.json, of which web/shared/schedule_errors.js is made. Other
+languages translate it sentence by sentence, in scripts/translations/<language>.json. A sentence that
+many nodes share is translated once, and a changed sentence shows up as missing instead of keeping an
+old translation.
 
 No text of a node contains { } @ | or $: some editors read them as message format, others would show
 an escape.
@@ -20,6 +22,8 @@ LANGUAGES = ("zh", "ja", "ko")
 NODE_PREFIX = "CausVid_"
 LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "scripts" / "translations"
 WIDGET_TEXTS = ROOT / "web" / "shared" / "texts.js"
+SCHEDULE_ERRORS = ROOT / "causvid_core" / "prompts" / "schedule_errors.json"
+SCHEDULE_ERRORS_MODULE = ROOT / "web" / "shared" / "schedule_errors.js"
 NAMESPACE = "causvid"  # of main.json, whose keys all packs share
 # Settings of the editor that a widget registers, and the key of its name; the tooltip's follows it.
 SETTINGS = {"CausVid.LiveFrames": "player.setting"}
@@ -51,7 +55,22 @@ def node_texts(schemas: Texts) -> Texts:
 def widget_texts() -> dict[str, str]:
     """The English of the pack's own widgets, by key."""
     source = WIDGET_TEXTS.read_text("utf-8")
-    return json.loads(source[source.index("{", source.index("ENGLISH")) : source.rindex("}") + 1])
+    own = json.loads(source[source.index("{", source.index("ENGLISH")) : source.rindex("}") + 1])
+    return own | schedule_errors()
+
+
+def schedule_errors() -> dict[str, str]:
+    """What is said about a schedule that cannot be read, by the widgets' keys."""
+    sentences = json.loads(SCHEDULE_ERRORS.read_text("utf-8"))
+    return {f"timeline.error.{key}": sentence for key, sentence in sentences.items()}
+
+
+def schedule_errors_module() -> str:
+    """The content of the JavaScript module with those sentences."""
+    return (
+        "// Written by scripts/make_locales.py from causvid_core/prompts/schedule_errors.json.\n"
+        f"export const SCHEDULE_ERRORS = {as_json(schedule_errors()).rstrip()};\n"
+    )
 
 
 def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], None]) -> Texts:
