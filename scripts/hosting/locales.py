@@ -1,10 +1,10 @@
 """The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main,settings}.json.
 
 The English comes from the nodes' schemas, from web/shared/texts.js and, for what Python says too,
-from causvid_core/prompts/schedule_errors.json, of which web/shared/schedule_errors.js is made. Other
-languages translate it sentence by sentence, in scripts/translations/<language>.json. A sentence that
-many nodes share is translated once, and a changed sentence shows up as missing instead of keeping an
-old translation.
+from causvid_core/prompts/schedule_errors.json, of which web/shared/schedule_errors.js is made.
+Other languages translate it sentence by sentence, in scripts/translations/<language>.json. A
+sentence that many nodes share is translated once, and a changed sentence shows up as missing
+instead of keeping an old translation.
 
 No text of a node contains { } @ | or $: some editors read them as message format, others would show
 an escape.
