@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from .attention import Attention, torch_attention
 from .config import WanConfig
+
+if TYPE_CHECKING:
+    from .transformer import Block, CausalWan
 
 T = TypeVar("T")
 
@@ -37,11 +40,12 @@ def at_once(module: nn.Module, function: Callable[..., T], *arguments: object) -
 class BoundWan:
     """A module tree with Wan's names, ready for the forward. Made by `bind`.
 
+    `tree` is any module with the parameter names of `CausalWan`, which stands for it in types.
     `dtype` is what the network computes in, `device` where; the tree may store its weights
     otherwise. `within` is how the forward comes by them.
     """
 
-    tree: nn.Module
+    tree: CausalWan
     config: WanConfig
     attention: Attention
     dtype: torch.dtype
@@ -50,8 +54,12 @@ class BoundWan:
     within: Within = at_once
 
     def heads(self, x: Tensor) -> Tensor:
-        """[B, N, dim] -> [B, N, h, d], a view."""
-        return x.unflatten(-1, (self.config.num_heads, -1))
+        """[B, N, dim] -> [B, N, h, d], a view; called for every layer, where einops would show."""
+        return x.view(*x.shape[:-1], self.config.num_heads, -1)
+
+    def layer(self, index: int) -> Block:
+        """A layer of the tree."""
+        return cast("Block", self.tree.blocks[index])
 
     def fingerprint(self) -> str:
         """A short name that differs between sets of weights, sizes and dtypes.
@@ -102,7 +110,7 @@ def bind(
                 "(torch.bfloat16, torch.float16 or torch.float32)"
             )
     return BoundWan(
-        tree=tree,
+        tree=cast("CausalWan", tree),
         config=config,
         attention=attention or torch_attention,
         dtype=dtype,

@@ -61,8 +61,8 @@ def _encode_prompt(
     image = None
     if image_features is not None and bound.config.model_type == "i2v":
         image = bound.tree.img_emb(image_features.to(bound.dtype))
-    for block in bound.tree.blocks:
-        cross = block.cross_attn
+    for layer in range(bound.config.num_layers):
+        cross = bound.layer(layer).cross_attn
         keys.append(bound.heads(cross.norm_k(cross.k(tokens))))
         values.append(bound.heads(cross.v(tokens)))
         if image is not None:

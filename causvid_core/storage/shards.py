@@ -120,7 +120,7 @@ class ShardWriter:
         return self._folder / f"{self._part:03d}-{max(taken, default=-1) + 1:06d}{SUFFIX}"
 
 
-class ShardSet(Sequence):
+class ShardSet(Sequence[Sample]):
     """The samples of a folder, or of several, in order; each is checked whenever it is read.
 
     Opening reads headers only. `set[i]` raises ShardError when its shard has been damaged since
@@ -131,10 +131,12 @@ class ShardSet(Sequence):
     """
 
     def __init__(self, *folders: Path, kind: str, skip_damaged: bool = False) -> None:
-        self.kind, damaged = _checked(kind), []
+        self.kind = _checked(kind)
+        damaged: list[Path] = []
         self.settings: dict[str, Any] = {}
         self._places: list[tuple[Shard, int]] = []
-        shards = [s for f in folders for s in _read_folder(f, kind, damaged, skip_damaged)]
+        skipped = damaged if skip_damaged else None
+        shards = [shard for folder in folders for shard in _read_folder(folder, kind, skipped)]
         if not shards:
             names = ", ".join(str(folder) for folder in folders)
             raise FileNotFoundError(f"{names} holds no {kind} that can be read; make them first")
@@ -154,7 +156,7 @@ class ShardSet(Sequence):
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]  # no slices
         shard, number = self._places[index]
         return shard.read(number)
 
@@ -174,18 +176,20 @@ class ShardSet(Sequence):
         return shard.entry(number, name).shape
 
 
-def _read_folder(
-    folder: Path, kind: str, damaged: list[Path] | None = None, skip: bool = False
-) -> list[Shard]:
-    """Headers of a folder's shards in order; those left out are added to `damaged`."""
+def _read_folder(folder: Path, kind: str, damaged: list[Path] | None = None) -> list[Shard]:
+    """Headers of a folder's shards in order.
+
+    damaged: read every sample, leave damaged shards out and append them here. Without it a damaged
+    header raises ShardError.
+    """
     shards = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             shard = read_shard(path, kind)
-            for number in range(len(shard.rows) if skip else 0):
+            for number in range(0 if damaged is None else len(shard.rows)):
                 shard.read(number)
         except ShardError as error:
-            if not skip:
+            if damaged is None:
                 raise
             log.warning("leaving out %s", error)
             damaged.append(path)

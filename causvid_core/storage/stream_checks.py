@@ -45,12 +45,12 @@ def check_header(header: Mapping[str, Any], entries: Mapping[str, Entry]) -> Non
         raise ValueError("its seed is no whole number of 64 bits")
     _text("model", header["model"])
     checked_switch(header.get("switch", CARRY))
-    names = _blocks(header, declared, policy) | _snapshot(header, declared)
-    names |= _decoder(header, declared)
-    if names != set(declared):
-        raise ValueError(f"it holds {min(names ^ set(declared))[:80]!r} for no reason")
+    used = _blocks(header, declared, policy) | _snapshot(header, declared)
+    used |= _decoder(header, declared)
+    if used != set(declared):
+        raise ValueError(f"it holds {min(used ^ set(declared))[:80]!r} for no reason")
     checksums = header["checksums"]
-    if set(checksums) != names or any(type(value) is not int for value in checksums.values()):
+    if set(checksums) != used or any(type(value) is not int for value in checksums.values()):
         raise ValueError("it does not have one checksum for every tensor")
 
 

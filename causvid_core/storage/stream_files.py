@@ -225,7 +225,7 @@ def _read_stream_header(
     if str(_text_checksum(text)) != metadata.get("checksum"):
         _refuse(path, "is damaged: its header has changed since it was written")
     try:
-        header = parse_json(text)
+        header: dict[str, Any] = parse_json(text)
         for name, checksum in header.get("notes", {}).items():
             if _text_checksum(metadata[name]) != checksum:
                 raise ValueError(f"its note {name!r} has changed since it was written")

@@ -17,7 +17,7 @@ class _Transfer(NamedTuple):
 
     def has_arrived(self) -> bool:
         """Whether the latents are on the CPU; does not wait."""
-        return self.done is None or self.done.query()
+        return self.done is None or bool(self.done.query())  # type: ignore[no-untyped-call]
 
 
 class History:

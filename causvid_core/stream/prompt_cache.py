@@ -53,8 +53,9 @@ class Prompts:
 
     def context(self, block: int) -> Tensor:
         """Context of a block on the CPU, [B, l, text_dim] without common padding rows."""
-        given = self._plan.at(block)
-        return _remembered(self._trimmed, given, self._trim)
+        if self._plan is None:
+            raise RuntimeError("a replay has no prompts but those of its blocks")
+        return _remembered(self._trimmed, self._plan.at(block), self._trim)
 
     def switch(self, block: int, before: Tensor | None, pending: str = CARRY) -> str:
         """Mode of the switch before a block; `before` is the context of the block before it.

@@ -100,7 +100,7 @@ def prime(
             f"the given latents have shape {tuple(latents.shape)}; expected ({state.batch}, "
             f"{channels}, latent frames, {state.height}, {state.width})"
         )
-    parts = latents.split(state.policy.split(state.blocks, latents.shape[2]), dim=2)
+    parts = torch.split(latents, state.policy.split(state.blocks, latents.shape[2]), dim=2)
     shape = (state.batch, -1, -1, -1, -1)
     history, pending = list(state.history), state.switch
     for part in parts:

@@ -98,4 +98,4 @@ def _parts(
             f"the input video has shape {tuple(source.shape)}; {blocks} blocks need "
             f"{sum(sizes)} latent frames: (batch, channels, latent frames, height, width)"
         )
-    return iter(source[:, :, : sum(sizes)].split(sizes, dim=2))
+    return iter(torch.split(source[:, :, : sum(sizes)], sizes, dim=2))

@@ -93,7 +93,8 @@ class WindowPolicy:
         """The slots of a block, as few runs as the ring's seam allows."""
         if self.window is None:
             return (Run(span.first, 0, span.frames),)
-        runs, offset = [], 0
+        runs: list[Run] = []
+        offset = 0
         while offset < span.frames:
             slot = self._slot(span.first + offset)
             room = (self.sink if slot < self.sink else self.window) - slot
