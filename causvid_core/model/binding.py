@@ -20,11 +20,10 @@ T = TypeVar("T")
 
 
 class Within(Protocol):
-    """Gives `function(*arguments)`, which reads the weights of `module`, a part of the tree.
+    """Calls `function(*arguments)`, which reads the weights of `module`, a part of the tree.
 
-    The forward asks for the whole tree once a call, and for each of its layers. A trainer gathers
-    sharded weights there and recomputes activations; tensors that carry gradients are arguments
-    of their own.
+    The forward calls it for the whole tree and for each layer. A trainer gathers sharded weights
+    here and recomputes activations; tensors that carry gradients are passed as arguments.
     """
 
     def __call__(self, module: nn.Module, function: Callable[..., T], *arguments: object) -> T:
@@ -32,7 +31,7 @@ class Within(Protocol):
 
 
 def at_once(module: nn.Module, function: Callable[..., T], *arguments: object) -> T:
-    """Call the function: the weights are where they belong."""
+    """Call the function: the weights are in place."""
     return function(*arguments)
 
 
@@ -41,8 +40,8 @@ class BoundWan:
     """A module tree with Wan's names, ready for the forward. Made by `bind`.
 
     `tree` is any module with the parameter names of `CausalWan`, which stands for it in types.
-    `dtype` is what the network computes in, `device` where; the tree may store its weights
-    otherwise. `within` is how the forward comes by them.
+    The network computes in `dtype` on `device`; the tree may store its weights otherwise, and
+    `within` makes them available.
     """
 
     tree: CausalWan
@@ -88,7 +87,7 @@ def bind(
     config: read off the parameter shapes when None. attention: PyTorch's when None. dtype and
     device to compute in: those of the weights when None. fingerprint: names the weights, patches
     included; the parameters are sampled when None. Raises ValueError naming what was found when
-    the tree is no plain Wan text-to-video or image-to-video transformer.
+    the tree is not a plain Wan text-to-video or image-to-video transformer.
     """
     parameters = dict(tree.named_parameters())
     shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}

@@ -134,7 +134,7 @@ class WanConfig:
             )
         if num_heads is None and dim % HEAD_DIM:
             raise ValueError(
-                f"the model is {dim} wide, which is no multiple of Wan's head width {HEAD_DIM}; "
+                f"the model is {dim} wide, which is not a multiple of Wan's head width {HEAD_DIM}; "
                 "pass the config with its number of heads"
             )
         image = shapes.get("img_emb.proj.1.weight")

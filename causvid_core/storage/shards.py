@@ -1,9 +1,9 @@
-"""Training data as sharded safetensors files that can be written on, resumed and trusted.
+"""Training data in safetensors shards that can be extended, resumed and trusted.
 
 A folder holds shards of a few samples each. A sample has a key, a prompt and tensors; every key is
-in the folder once. A shard names its samples and has a checksum of every tensor, so that damage is
-found whenever a sample is read; nothing is pickled. The order is that of the files' names and of
-the samples in them.
+in the folder once. A shard names its samples and holds a checksum of every tensor, so that reading
+a sample finds damage; nothing is pickled. Samples are in the order of the files' names, then in
+that of the file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger("causvid")
 
 
 def content_key(*parts: str | int | float | bytes | Tensor) -> str:
-    """A short name of what a sample is made from: equal parts, equal key."""
+    """A short hash of what a sample is made from: equal parts, equal key."""
     digest = hashlib.sha256()
     for part in parts:
         raw = part if isinstance(part, bytes) else f"{type(part).__name__}:{part}".encode()
@@ -39,13 +39,12 @@ def content_key(*parts: str | int | float | bytes | Tensor) -> str:
 
 
 class ShardWriter:
-    """Adds samples to a folder; a context manager, which writes what is left when it ends.
+    """Adds samples to a folder; as a context manager it writes the last shard at the end.
 
     kind: one of `KINDS`. settings: plain values that all samples of the folder share, such as the
-    timesteps of their states. part: a number of its own for each process that writes at once. A
-    shard appears under its name when it is whole; a killed run loses less than one shard, and what
-    is in the folder is in the writer (`key in writer`). Raises ValueError for a folder of another
-    kind or other settings, ShardError for one with a damaged shard.
+    timesteps of their states. part: a different number for each process that writes at the same
+    time. A killed run loses less than one shard; `key in writer` says what the folder holds. Raises
+    ValueError for a folder of another kind or other settings, ShardError for a damaged shard.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class ShardWriter:
         return key in self._keys
 
     def add(self, key: str, prompt: str, tensors: Mapping[str, Tensor], source: str = "") -> bool:
-        """Take a sample in, unless its key is known: then False. Writes a shard when it is full.
+        """Add a sample and return True, or return False if its key is known; write full shards.
 
         source: where it comes from, for people. Raises ValueError for values that are not finite.
         """
@@ -109,7 +108,7 @@ class ShardWriter:
         return True
 
     def flush(self) -> None:
-        """Write what waits as a shard, if anything does."""
+        """Write the waiting samples as a shard, if there are any."""
         if not self._waiting:
             return
         write_shard(self._free_path(), self._kind, self._settings, self._waiting)

@@ -131,7 +131,9 @@ class WindowPolicy:
         return [*range(self.sink if left else 0), *range(left + self.sink if left else 0, end)]
 
     def can_rewind(self, written: int, block: int) -> bool:
-        """Whether a ring written up to latent frame `written` still holds what `block` sees."""
+        """Whether a ring that was written up to latent frame `written` still holds all that block
+        `block` sees.
+        """
         if self.window is None:
             return True
         span, ring = self.span(block), self.window - self.sink
