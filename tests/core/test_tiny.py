@@ -119,7 +119,7 @@ FOREIGN = {
     "two frames": ({"decoder.19.conv.weight": torch.ones(8, 8, 1, 1)}, "makes 2 px frames"),
     "more layers": ({"decoder.30.weight": torch.ones(1)}, "Unexpected key"),
     "other kernel": ({"decoder.8.weight": torch.ones(8, 12, 1, 1)}, "size mismatch"),
-    "flat": ({"decoder.1.weight": torch.ones(3)}, "no convolutions over pictures"),
+    "flat": ({"decoder.1.weight": torch.ones(3)}, "not 2D convolutions"),
 }
 
 
