@@ -47,16 +47,18 @@ class Film:
     def __exit__(self, *error: object) -> None:
         self._deliver_rest()
 
-    def begin(self, state: StreamState, first: int, heed: Callable[[], object] = int) -> None:
+    def begin(
+        self, state: StreamState, first: int, before_block: Callable[[], object] = lambda: None
+    ) -> None:
         """Deliver the frames of the blocks from `first` on that `state` already has.
 
         The decoder continues from the memory that `state` carries, or first decodes once more what
-        those frames depend on. heed: called before each block; what it raises passes through.
+        those frames depend on. before_block: called for each; what it raises passes through.
         """
         resume_decoder(self._decoder, state.decoder, state.history, first)
         self._blocks = first
         for index in range(first, state.blocks):
-            heed()
+            before_block()
             self._push(index, state.history[index].latents, state.history[index].switch)
 
     def add(self, block: Block) -> None:

@@ -200,7 +200,7 @@ class TinyDecoder(StreamDecoder):
 
     @property
     def _weight(self) -> Tensor:
-        """One that tells device and dtype of all."""
+        """A weight with the device and dtype of all."""
         return self.vae.decoder[-1].get_parameter("weight")
 
 

@@ -29,43 +29,27 @@ DIM_MULT = (1, 2, 4, 4)
 RES_BLOCKS = 2
 DOWN_IN_TIME = (False, True, True)
 
-# The statistics by which Wan 2.1 normalises its latents before the transformer sees them.
-LATENT_MEAN = (
-    -0.7571,
-    -0.7089,
-    -0.9113,
-    0.1075,
-    -0.1745,
-    0.9653,
-    -0.1517,
-    1.5508,
-    0.4134,
-    -0.0715,
-    0.5517,
-    -0.3632,
-    -0.1922,
-    -0.9497,
-    0.2503,
-    -0.2921,
+# Mean and standard deviation of each latent channel, by which Wan 2.1 normalises its latents before
+# the transformer sees them.
+_STATISTICS = (
+    (-0.7571, 2.8184),
+    (-0.7089, 1.4541),
+    (-0.9113, 2.3275),
+    (0.1075, 2.6558),
+    (-0.1745, 1.2196),
+    (0.9653, 1.7708),
+    (-0.1517, 2.6052),
+    (1.5508, 2.0743),
+    (0.4134, 3.2687),
+    (-0.0715, 2.1526),
+    (0.5517, 2.8652),
+    (-0.3632, 1.5579),
+    (-0.1922, 1.6382),
+    (-0.9497, 1.1253),
+    (0.2503, 2.8251),
+    (-0.2921, 1.916),
 )
-LATENT_STD = (
-    2.8184,
-    1.4541,
-    2.3275,
-    2.6558,
-    1.2196,
-    1.7708,
-    2.6052,
-    2.0743,
-    3.2687,
-    2.1526,
-    2.8652,
-    1.5579,
-    1.6382,
-    1.1253,
-    2.8251,
-    1.9160,
-)
+LATENT_MEAN, LATENT_STD = zip(*_STATISTICS, strict=True)
 
 
 class Encoder(nn.Module):
