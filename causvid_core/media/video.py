@@ -33,8 +33,9 @@ def write_mp4(
     if first is None:
         raise ValueError("there are no frames to write; make at least one")
     height, width = as_pixels(first).shape[:2]
-    settings, tags = VideoSettings(fps=fps), metadata
-    with VideoFile(path, settings, width=width, height=height, scale=scale, metadata=tags) as file:
+    with VideoFile(
+        path, VideoSettings(fps=fps), width=width, height=height, scale=scale, metadata=metadata
+    ) as file:
         for frame in chain([first], remaining):
             file.add(frame[None])
     return file.px_frames
