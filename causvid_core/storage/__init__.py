@@ -6,7 +6,7 @@ engine knows them.
 
 `save_stream`, `load_stream`, `is_stream_file`, `SUFFIX`: streams in files.
 `DiskStore`: finished latents on the disk instead of in memory.
-`ShardWriter`, `ShardSet`, `ShardError`, `content_key`: training data.
+`ShardWriter`, `ShardSet`, `ShardError`: training data.
 `replacing`: a file that appears when it is whole.
 """
 
@@ -20,7 +20,6 @@ __getattr__, __dir__, __all__ = attach(
         "ShardError": "shards",
         "ShardSet": "shards",
         "ShardWriter": "shards",
-        "content_key": "shards",
         "is_stream_file": "stream_files",
         "load_stream": "stream_files",
         "replacing": "atomic",

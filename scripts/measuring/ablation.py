@@ -22,9 +22,9 @@ from causvid_core.distill.training.export import export
 from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
 from causvid_core.media.loading import load_vae
+from causvid_core.media.pixels import as_pixels
 from causvid_core.media.sheet import picture_sheet
 from causvid_core.media.wan_stream import WanDecoder
-from causvid_core.media.writer import as_pixels
 from causvid_core.mini import TextEncoder, weights_path
 from causvid_core.mini.evaluate import Guided, Make, Streamed, evaluate_mini
 from causvid_core.mini.measure import read_clip

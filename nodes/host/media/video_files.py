@@ -14,9 +14,10 @@ from comfy.cli_args import args
 from comfy_api.latest import InputImpl, io, ui
 from torch import Tensor
 
+from ....causvid_core.media.background_writer import VideoWriter
 from ....causvid_core.media.film import Film
 from ....causvid_core.media.wan_stream import WanDecoder
-from ....causvid_core.media.writer import VideoFile, VideoWriter
+from ....causvid_core.media.writer import VideoFile
 from ....causvid_core.media.writer_codecs import CODECS, VideoSettings, checked_settings, is_deep
 from ....causvid_core.storage.disk import DiskStore
 from ....causvid_core.stream import DecoderMemory
