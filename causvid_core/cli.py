@@ -11,9 +11,12 @@ import argparse
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 
+from .distill.data.commands import register as register_data
 from .distill.training.commands import register as register_trainer
-from .mini.commands import register as register_training
+from .mini.commands import register as register_mini
+from .mini.embedded import MINI
 from .render.command import register as register_rendering
 
 _DESCRIPTION = "Causal Wan models without ComfyUI: checkpoints, rendering, training."
@@ -49,8 +52,9 @@ def _registrations() -> Iterator:
     yield register_convert
     yield register_download
     yield register_rendering
-    yield register_training
-    yield register_trainer
+    yield register_mini
+    yield partial(register_data, embedded=MINI)
+    yield partial(register_trainer, embedded=MINI)
 
 
 def register_inspect(subparsers) -> None:

@@ -14,6 +14,7 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from .files import weights_path
 from .vocabulary import VOCABULARY, read_prompt
 
 log = logging.getLogger("causvid")
@@ -43,9 +44,7 @@ class TextEncoder:
     @classmethod
     def load(cls, path: str | Path | None = None) -> TextEncoder:
         """Read the table from a safetensors file, by default the one that comes with the pack."""
-        from . import weights_path
-
-        with safe_open(str(path or weights_path("text")), framework="pt") as file:
+        with safe_open(str(path or weights_path("text")), framework="pt") as file:  # type: ignore[no-untyped-call]
             words = tuple(file.metadata()["words"].split(" "))
             return cls(file.get_tensor("words"), words)
 

@@ -1,4 +1,4 @@
-"""Experiments from TOML files, with values put in their place from the command line."""
+"""Read experiments from TOML files, with single values set on the command line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from .tables import ConfigError, read_table
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """An experiment from a TOML file. overrides: "key=value" with the key's tables before it,
-    such as "run.seed=3"; a value that is no TOML is taken as text. Raises ConfigError."""
+    """An experiment from a TOML file. Raises ConfigError.
+
+    overrides: "key=value" with the key's tables before it, such as "run.seed=3"; a value that is
+    not TOML is taken as text.
+    """
     path = Path(path)
     toml = _toml()
     try:
@@ -54,7 +57,7 @@ def _toml() -> Any:
 
         return tomllib
     try:
-        import tomli
+        import tomli  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise ConfigError(
             "Python 3.10 reads configs with the package tomli: pip install tomli"

@@ -15,8 +15,9 @@ log = logging.getLogger("causvid")
 
 
 class Metrics:
-    """Averages over the steps between two lines; rows beyond `first_step` are of a run that was
-    cut off and are removed. Used by the first process alone; a context manager.
+    """Averages over the steps between two lines; a context manager for the first process.
+
+    Rows after `first_step` are left from an interrupted run and removed.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Metrics:
             self._writer.close()
 
     def add(self, done: int, figures: Mapping[str, float]) -> None:
-        """Note the figures of a step; `done` steps are done with it."""
+        """Add the figures of a step; `done` counts the steps, this one included."""
         for name, value in figures.items():
             self._sums.setdefault(name, []).append(value)
         if done % self._every and done != self._steps:
