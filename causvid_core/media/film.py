@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ..stream.rollout import Block
 from ..stream.segment import starts_afresh
-from ..stream.state import StreamState
-from .decoded import DecoderMemory, decoder_memory, resume_decoder
+from ..stream.state import DecoderMemory, StreamState
+from .decoded import decoder_memory, resume_decoder
 from .decoding import StreamDecoder
 from .overlap import BackgroundDecoder
 from .writer import as_levels

@@ -1,7 +1,8 @@
 """Self-attention of a whole clip in one fused call, by PyTorch's FlexAttention.
 
 It pays on a GPU where blocks are small and many, so that a call for each costs more than it
-computes; blocks of a thousand tokens fill a GPU by themselves (see `attention.BlockCausalAttention`).
+computes; blocks of a thousand tokens fill a GPU by themselves: see
+`attention.BlockCausalAttention`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ __getattr__, __dir__, __all__ = attach(
         "Defaults": "entries",
         "EncodedSchedule": "layout",
         "Entry": "entries",
-        "ScheduleError": "entries",
+        "ScheduleError": "schedule_errors",
         "distinct_texts": "layout",
         "parse_schedule": "schedule_text",
         "parse_times": "schedule_text",

@@ -15,11 +15,10 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from ..media.decoded import DecoderMemory
 from ..stream.cache import KVSnapshot, LiveCache
 from ..stream.recipe import Recipe
 from ..stream.segment import CARRY
-from ..stream.state import StreamBlock, StreamState
+from ..stream.state import DecoderMemory, StreamBlock, StreamState
 from .container import Entry, parse_json, raw_bytes, read_header, read_tensor, write
 from .disk import DiskStore
 from .stream_checks import check_header
@@ -40,7 +39,7 @@ def save_stream(
 ) -> None:
     """Write a state to a file, with its keys and values when it has a snapshot.
 
-    `state.exact()` takes a snapshot, `state.light()` drops all that can be computed again. `notes`
+    `snapshot(state)` takes one, `state.light()` drops all that can be computed again. `notes`
     are further texts for the file's metadata, such as the workflow that made it. An existing file
     is replaced in one move. Raises OSError when the file cannot be written, ValueError when it
     would be refused.
@@ -111,7 +110,7 @@ def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
         name = contexts.setdefault(id(block.context), f"context.{len(contexts)}")
         tensors[name] = block.context.contiguous()
         tensors[f"latents.{index}"] = block.latents.contiguous()
-        blocks.append({"key": block.key, "context": name, "switch": block.switch})
+        blocks.append({"key": block.id, "context": name, "switch": block.switch})
     snapshot = None
     if state.snapshot is not None:
         for kind in ("keys", "values", "scales"):

@@ -54,44 +54,51 @@ class KVSnapshot(NamedTuple):
 class LiveCache:
     """A ring on the device and the blocks whose keys and values it holds.
 
-    `keys` names the blocks of a segment that had their clean pass, `written` is the latent frame of
-    that segment up to which slots have been overwritten, `frame_tokens` the tokens of one latent
-    frame; `leased` says that a generator is at work. Copies and pickles are empty: what is on a
-    device does not travel.
+    `block_ids` names the blocks of a segment that had their clean pass, in order; `written` is the
+    latent frame of that segment up to which slots have been overwritten; `frame_tokens` counts the
+    tokens of one latent frame; `leased` says that a rollout is using the cache. Copies and pickles
+    are empty: what is on a device does not travel.
     """
 
     def __init__(self) -> None:
         self.ring: KVRing | None = None
         self.signature = ""
         self.frame_tokens = 0
-        self.keys: list[str] = []
+        self.block_ids: list[str] = []
         self.written = 0
         self.leased = False
+
+    @property
+    def required_ring(self) -> KVRing:
+        """The ring. RuntimeError when there is none on the device."""
+        if self.ring is None:
+            raise RuntimeError("the cache holds no ring on the device")
+        return self.ring
 
     def __reduce__(self) -> tuple[type[LiveCache], tuple[()]]:
         return (LiveCache, ())
 
-    def serves(self, signature: str, names: Sequence[str], policy: WindowPolicy) -> bool:
+    def serves(self, signature: str, ids: Sequence[str], policy: WindowPolicy) -> bool:
         """Whether a segment of these blocks can go on from here, after clean passes at most."""
-        shared = min(len(self.keys), len(names))
+        shared = min(len(self.block_ids), len(ids))
         return (
             self.ring is not None
             and self.signature == signature
-            and self.keys[shared - 1 : shared] == list(names[shared - 1 : shared])
+            and self.block_ids[shared - 1 : shared] == list(ids[shared - 1 : shared])
             and policy.can_rewind(self.written, shared)
         )
 
     def rewind(self, blocks: int) -> None:
         """Forget all blocks but the first `blocks`. Mutates the cache."""
-        del self.keys[blocks:]
-        if not self.keys:
+        del self.block_ids[blocks:]
+        if not self.block_ids:
             self.written = 0
 
     def clear(self) -> None:
         """Give the device memory back, unless a generator is at work. Mutates the cache."""
         if not self.leased:
             self.ring = None
-            self.keys.clear()
+            self.block_ids.clear()
             self.written = 0
 
 
@@ -101,7 +108,7 @@ def claim(
     signature: str,
     live: LiveCache,
     snapshot: KVSnapshot | None,
-    names: Sequence[str],
+    ids: Sequence[str],
     size: tuple[int, int, int],
     anew: bool = False,
 ) -> LiveCache:
@@ -113,8 +120,8 @@ def claim(
     """
     batch, frame_tokens, frames = size
     tokens = policy.capacity(frames) * frame_tokens
-    serves = live.serves(signature, names, policy) and live.ring.device == bound.device
-    held = min(len(live.keys), len(names)) if serves else 0
+    serves = live.serves(signature, ids, policy) and live.ring.device == bound.device
+    held = min(len(live.block_ids), len(ids)) if serves else 0
     stored = snapshot.blocks if snapshot is not None and snapshot.signature == signature else 0
     # What 8 bits hold is not exact, and other states may go on from `live`.
     exact = stored <= held or not snapshot.scales
@@ -126,18 +133,18 @@ def claim(
         claimed.signature, claimed.frame_tokens = signature, frame_tokens
         claimed.ring = KVRing(bound, batch, max(tokens, live.ring.tokens if serves else 0))
     claimed.leased = True
-    claimed.rewind(0 if anew else len(names))
+    claimed.rewind(0 if anew else len(ids))
     if anew:
         return claimed
     if stored > held:
         snapshot.write_to(claimed.ring)
-        claimed.keys[:] = names[:stored]
-        claimed.written = policy.frames_before(len(names))
+        claimed.block_ids[:] = ids[:stored]
+        claimed.written = policy.frames_before(len(ids))
     elif held and claimed is not live:
         claimed.ring.write_prefix(live.ring.keys, live.ring.values)
-        claimed.keys[:], claimed.written = live.keys[:held], live.written
-    elif names and not held:
-        log.info("recomputing the keys and values of %d blocks", len(names))
+        claimed.block_ids[:], claimed.written = live.block_ids[:held], live.written
+    elif ids and not held:
+        log.info("recomputing the keys and values of %d blocks", len(ids))
     return claimed
 
 

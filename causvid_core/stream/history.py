@@ -39,7 +39,7 @@ class History:
         return len(self._settled) + len(self._transfers)
 
     def begin(self, context: Tensor, switch: str) -> None:
-        """Draw the key of the next block, whose latents are to come."""
+        """Draw the id of the next block, whose latents are to come."""
         self._begun = StreamBlock.new(torch.empty(0), context, switch)
 
     def add(self, latents: Tensor) -> None:
@@ -68,9 +68,9 @@ class History:
             self._settle()
         return tuple(self._settled[:count])
 
-    def key(self, block: int) -> str:
-        """Key of a block that was begun at least."""
-        return self._entry(block).key
+    def id(self, block: int) -> str:
+        """Id of a block that was begun at least."""
+        return self._entry(block).id
 
     def context(self, block: int) -> Tensor:
         """Context of a block that was begun at least."""

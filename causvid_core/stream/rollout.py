@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -125,7 +125,7 @@ def rollout(
     on_step: Callable[[StepRecord], object] | None = None,
     switch: str = CARRY,
     store: DiskStore | None = None,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Continue a stream by `blocks` blocks, yielding each as it is done.
 
     context: [B or 1, l, text_dim], or a plan that gives every block its own. source, strength:
@@ -162,7 +162,7 @@ def _generate(
     noise: Noise,
     on_step: Callable[[StepRecord], object],
     store: DiskStore | None,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     policy, last = WindowPolicy.of(state.recipe), state.blocks + blocks - 1
     with Session(bound, state, blocks, prompts, store) as session:
         for index in range(state.blocks, last + 1):

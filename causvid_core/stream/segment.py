@@ -65,17 +65,18 @@ class Segment:
         """The block of the stream whose prompt the clean pass at a place reads."""
         return max(self.block(place), self.first)
 
-    def names(self, blocks: int, key: Callable[[int], str]) -> tuple[str, ...]:
-        """Names of what is cached, place by place, in a stream of `blocks` blocks with their keys.
+    def block_ids(self, blocks: int, id_of: Callable[[int], str]) -> tuple[str, ...]:
+        """Ids of what is cached, place by place, for a stream of `blocks` blocks.
 
-        A rewritten block is named after the block whose prompt rewrote it, too.
+        id_of(block): the id of a block of the stream. The id of a rewritten block also names the
+        block whose prompt rewrote it.
         """
-        return tuple(self.name(place, key) for place in range(self.place(blocks)))
+        return tuple(self.block_id(place, id_of) for place in range(self.place(blocks)))
 
-    def name(self, place: int, key: Callable[[int], str]) -> str:
-        """Name of what is cached at a place."""
-        own = key(self.block(place))
-        return own if place >= len(self.kept) else f"{own}~{key(self.first)}"
+    def block_id(self, place: int, id_of: Callable[[int], str]) -> str:
+        """Id of what is cached at a place."""
+        own = id_of(self.block(place))
+        return own if place >= len(self.kept) else f"{own}~{id_of(self.first)}"
 
     def frames_before(self, block: int) -> int:
         """Latent frames of the segment before a block of the stream that was made in it."""

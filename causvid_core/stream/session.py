@@ -88,17 +88,17 @@ class Session:
         elif anew:
             self.live.rewind(0)
         self._cached = self.segment
-        done, total = self.live.keys, self.segment.place(len(self.history))
+        done, total = self.live.block_ids, self.segment.place(len(self.history))
         needed = self.segment.policy.replay(total, self.bound.config.num_layers)
         if done or len(needed) == total:
             for place in range(len(done), total):
                 self._clean_pass(place)
-                done.append(self.segment.name(place, self.history.key))
+                done.append(self.segment.block_id(place, self.history.id))
             return
         self.live.ring.zero()
         for place in needed:
             self._clean_pass(place)
-        done.extend(self.segment.names(len(self.history), self.history.key))
+        done.extend(self.segment.block_ids(len(self.history), self.history.id))
 
     def _claim(self, anew: bool) -> LiveCache:
         state = self.state
@@ -108,7 +108,7 @@ class Session:
             state.signature(self.bound.fingerprint()),
             state.live,
             state.snapshot,
-            state.keys,
+            state.block_ids,
             (state.batch, self._frame_tokens, self.segment.frames_before(self._end)),
             anew,
         )

@@ -11,13 +11,10 @@ import secrets
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..media.decoded import DecoderMemory
-from ..model.binding import BoundWan, as_bound
 from .cache import KVSnapshot, LiveCache
 from .geometry import TIME_SCALE, px_frames_from_latent
-from .quantise import quantised_token_bytes, read_quantised
 from .recipe import Recipe
 from .segment import CARRY, Segment, starts_afresh
 from .window import WindowPolicy
@@ -27,19 +24,45 @@ class StreamBlock(NamedTuple):
     """A finished block on the CPU: clean latents [B, 16, t, H, W] and the prompt it was made of.
 
     `context` is [B, l, text_dim] without padding rows; blocks share the tensor of their prompt.
-    `key` is unique to this block of this stream, `switch` the mode (see `segment`) that was applied
+    `id` is unique to this block of this stream, `switch` the mode (see `segment`) that was applied
     before it.
     """
 
-    key: str
+    id: str
     latents: Tensor
     context: Tensor
     switch: str = CARRY
 
     @classmethod
     def new(cls, latents: Tensor, context: Tensor, switch: str = CARRY) -> StreamBlock:
-        """A block with a fresh key."""
+        """A block with a fresh id."""
         return cls(secrets.token_hex(12), latents, context, switch)
+
+
+class DecoderMemory(NamedTuple):
+    """How far a streaming decoder got in a stream, and what it needs to go on from there.
+
+    name: of the decoder. blocks: blocks of the stream that it has decoded. past: the tensors of
+    its feature cache, on the CPU; empty where they would take too much: the last latents are then
+    decoded once more, which gives the same tensors to the bit.
+    """
+
+    name: str
+    blocks: int
+    past: tuple[Tensor, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensors."""
+        return sum(tensor.nbytes for tensor in self.past)
+
+    def light(self) -> DecoderMemory:
+        """Without the tensors."""
+        return self._replace(past=())
+
+    def within(self, max_bytes: int) -> DecoderMemory:
+        """Itself if its tensors take at most `max_bytes`, else `light`."""
+        return self if self.nbytes <= max_bytes else self.light()
 
 
 class StreamState(NamedTuple):
@@ -95,9 +118,9 @@ class StreamState(NamedTuple):
         return Segment.of(WindowPolicy.of(self.recipe), (block.switch for block in self.history))
 
     @property
-    def keys(self) -> tuple[str, ...]:
-        """What the cached keys and values of the segment's blocks are named."""
-        return self.segment.names(self.blocks, lambda block: self.history[block].key)
+    def block_ids(self) -> tuple[str, ...]:
+        """Ids of the blocks that the segment's keys and values are made of, place by place."""
+        return self.segment.block_ids(self.blocks, lambda block: self.history[block].id)
 
     def signature(self, fingerprint: str) -> str:
         """What cached keys and values depend on besides the blocks themselves."""
@@ -123,97 +146,3 @@ class StreamState(NamedTuple):
     def uncached(self) -> StreamState:
         """This state without keys and values."""
         return self._replace(snapshot=None, live=LiveCache())
-
-    def exact(self, model: nn.Module | BoundWan | None = None) -> StreamState:
-        """This state with its keys and values on the CPU.
-
-        Copies them from the device while they are there. Otherwise `model` recomputes them;
-        without it, ValueError. A snapshot that is there already stays as it is. A state whose
-        window is about to be rebuilt, or that awaits its segment's first clean pass, needs none.
-        """
-        if self.snapshot is not None or not self.history or self.switch != CARRY:
-            return self
-        if held := self._held():
-            return self._replace(snapshot=self._read(self.live, held))
-        if model is None and len(self.keys) == 1:
-            return self
-        if model is None:
-            raise ValueError(
-                "the keys and values of this state have left the device; pass the model to "
-                "recompute them, or keep the state light"
-            )
-        from .session import Session
-
-        with torch.no_grad(), Session(as_bound(model), self, 0) as session:
-            session.catch_up()
-            return self._replace(snapshot=self._read(session.live, len(self.keys)))
-
-    def within(self, budget: int, int8: bool = False) -> StreamState:
-        """`exact` if that takes at most `budget` bytes and no recomputing, else `uncached`.
-
-        int8: a new snapshot is taken in 8 bits, which takes half the room of 16 and is close to
-        exact.
-        """
-        if self.snapshot is not None:
-            return self if self.snapshot.nbytes <= budget else self.uncached()
-        if self.switch == CARRY and (held := self._held()):
-            ring = self.live.ring
-            token_bytes = quantised_token_bytes(ring) if int8 else ring.token_bytes
-            if self._cached_frames() * self.live.frame_tokens * token_bytes <= budget:
-                return self._replace(snapshot=self._read(self.live, held, int8))
-        return self.uncached()
-
-    def rebased(self, model: nn.Module | BoundWan, recipe: Recipe | None = None) -> StreamState:
-        """This stream, to go on with another model, LoRA strength or recipe.
-
-        Unless the keys and values serve the new ones too, they are dropped and the next block
-        begins a segment: the window is rebuilt with the new model as a switch to "recache" does.
-        Raises ValueError when the model cannot read the latents or the recipe's blocks differ.
-        """
-        bound, recipe = as_bound(model), recipe or self.recipe
-        bound.config.grid(self.height, self.width)
-        channels = {block.latents.shape[1] for block in self.history[:1]}
-        if channels - {bound.config.out_dim}:
-            raise ValueError(
-                f"the stream's latents have {channels.pop()} channels, the model makes "
-                f"{bound.config.out_dim}; choose a model of the same family"
-            )
-        policies = WindowPolicy.of(self.recipe), WindowPolicy.of(recipe)
-        old, new = ((policy.frames_per_block, policy.first_block_frames) for policy in policies)
-        if old != new:
-            raise ValueError(
-                f"the stream is made of blocks of {old[0]} latent frames (the first of {old[1]}), "
-                f"the recipe makes blocks of {new[0]} (the first of {new[1]}); choose a recipe "
-                "with the same blocks, or start a new stream"
-            )
-        other = self._replace(recipe=recipe, model=bound.fingerprint())
-        if other.signature(other.model) == self.signature(self.model) or not self.history:
-            return other
-        switch = "recache" if self.switch == CARRY else self.switch
-        return other._replace(snapshot=None, live=LiveCache(), switch=switch)
-
-    def release(self) -> None:
-        """Give back what the stream holds on the device; every state of it stays valid."""
-        self.live.clear()
-
-    def _held(self) -> int:
-        """Blocks of the segment whose final keys and values are on the device; 0 when more than the
-        last one's are missing.
-        """
-        live, names = self.live, self.keys
-        held = min(len(live.keys), len(names))
-        enough = held >= max(1, len(names) - 1)
-        return held if enough and live.serves(live.signature, names, self.segment.policy) else 0
-
-    def _cached_frames(self) -> int:
-        """Latent frames that the window holds."""
-        segment = self.segment
-        return segment.policy.filled(segment.frames_before(self.blocks))
-
-    def _read(self, live: LiveCache, blocks: int, int8: bool = False) -> KVSnapshot:
-        tokens = self._cached_frames() * live.frame_tokens
-        if int8:
-            keys, values, scales = read_quantised(live.ring, tokens)
-            return KVSnapshot(keys, values, blocks, live.signature, scales)
-        keys, values = live.ring.read_prefix(tokens, "cpu")
-        return KVSnapshot(keys, values, blocks, live.signature)

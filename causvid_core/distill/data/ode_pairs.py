@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from ...storage.shards import ShardWriter, content_key
+from ...hashing import content_hash
+from ...storage.shards import ShardWriter
 from ...stream.noise import seeded_noise
 from ...stream.schedule import Schedule
 from ..conditioning import Conditioning
@@ -73,7 +74,7 @@ def make_ode_pairs(
     device = teacher.bound.device
     negative = Conditioning.of([encode(settings.negative)]).to(device)
     guidance = Guidance(settings.guidance_scale, negative)
-    missing = ((prompt, seed) for prompt, seed in pairs if content_key(prompt, seed) not in writer)
+    missing = ((prompt, seed) for prompt, seed in pairs if content_hash(prompt, seed) not in writer)
     made = 0
     while chosen := list(dict.fromkeys(islice(missing, batch))):
         embeddings = [encode(prompt) for prompt, _ in chosen]
@@ -92,7 +93,7 @@ def make_ode_pairs(
             tensors = {TENSOR: states.half()}
             if with_context:
                 tensors[CONTEXT] = context.half()
-            key = content_key(prompt, seed)
+            key = content_hash(prompt, seed)
             made += writer.add(key, prompt, tensors, f"seed {seed}: {prompt}")
         if progress is not None:
             progress(made)

@@ -14,12 +14,12 @@ from comfy.cli_args import args
 from comfy_api.latest import InputImpl, io, ui
 from torch import Tensor
 
-from ....causvid_core.media.decoded import DecoderMemory
 from ....causvid_core.media.film import Film
 from ....causvid_core.media.wan_stream import WanDecoder
 from ....causvid_core.media.writer import VideoFile, VideoWriter
 from ....causvid_core.media.writer_codecs import CODECS, VideoSettings, checked_settings, is_deep
 from ....causvid_core.storage.disk import DiskStore
+from ....causvid_core.stream import DecoderMemory
 from ....causvid_core.stream.geometry import SPACE_SCALE
 from ....causvid_core.stream.rollout import Block
 from ....causvid_core.stream.state import StreamState

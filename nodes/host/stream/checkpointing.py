@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ....causvid_core import BoundWan, load_stream, save_stream
 from ....causvid_core.storage.disk import DiskStore
+from ....causvid_core.stream import snapshot
 from ....causvid_core.stream.rollout import Block
 from ....causvid_core.stream.state import StreamState
 from ....causvid_core.stream.window import WindowPolicy
@@ -59,7 +60,7 @@ class Checkpoint:
         done = block.index + 1 - self._begun.blocks
         if done % self._every or done >= self._blocks:
             return
-        state = block.state.exact() if self._exact else block.state.light()
+        state = snapshot(block.state) if self._exact else block.state.light()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             save_stream(state, self._path)

@@ -44,7 +44,9 @@ def take(state: StreamState) -> None:
     kept, _Kept.cache = _Kept.cache, None
     if kept is None:
         return
-    if kept is not state.live or not kept.serves(kept.signature, state.keys, state.segment.policy):
+    if kept is not state.live or not kept.serves(
+        kept.signature, state.block_ids, state.segment.policy
+    ):
         kept.clear()
 
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from ....causvid_core import Recipe
 from ....causvid_core.prompts.blending import INTERPOLATIONS
-from ....causvid_core.prompts.entries import SCENE_SECONDS, Defaults, ScheduleError
+from ....causvid_core.prompts.entries import SCENE_SECONDS, Defaults
 from ....causvid_core.prompts.layout import EncodedSchedule
+from ....causvid_core.prompts.schedule_errors import ScheduleError
 from ....causvid_core.stream.prompt_cache import PromptPlan
 from ....causvid_core.stream.segment import SWITCHES
 from ....causvid_core.stream.state import StreamState

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ....causvid_core import BoundWan, rollout, stream_memory_bytes
 from ....causvid_core.storage.disk import DiskStore
+from ....causvid_core.stream import snapshot_within
 from ....causvid_core.stream.ahead import steps_ahead, switches_ahead
 from ....causvid_core.stream.prompt_cache import PromptPlan
 from ....causvid_core.stream.rollout import Block
@@ -114,7 +115,7 @@ def _stored(finished: StreamState, keeping: Keeping) -> tuple[StreamState, str]:
     stored = finished.uncached()
     try:
         if keeping.how != RECOMPUTE:
-            stored = finished.within(keeping.budget, int8=keeping.how == INT8)
+            stored = snapshot_within(finished, keeping.budget, int8=keeping.how == INT8)
         snapshot = stored.snapshot
         rounded = snapshot is not None and bool(snapshot.scales)
         handed = not rounded and handover.keep(finished.live)
@@ -126,7 +127,7 @@ def _stored(finished: StreamState, keeping: Keeping) -> tuple[StreamState, str]:
         text = f"STREAM carries its cache{bits} ({snapshot.nbytes / MB:.1f} MB)"
     else:
         text = "STREAM carries latents; its cache is recomputed when it goes on"
-        if keeping.how != RECOMPUTE and len(finished.keys) > 1:
+        if keeping.how != RECOMPUTE and len(finished.block_ids) > 1:
             text += f", being larger ({size / MB:.0f} MB) than cache_gb allows"
     return stored, f"{text}; the next node takes it over on the device" if handed else text
 

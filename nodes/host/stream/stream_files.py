@@ -12,7 +12,7 @@ from comfy.cli_args import args
 
 from ....causvid_core import load_stream, save_stream
 from ....causvid_core.storage.stream_files import SUFFIX, is_stream_file
-from ....causvid_core.stream import geometry
+from ....causvid_core.stream import geometry, snapshot
 from ....causvid_core.stream.state import StreamState
 from ..loading.folders import file_identity
 from ..notice import show
@@ -134,7 +134,7 @@ def _filled(state: StreamState, contents: str) -> tuple[StreamState, str]:
     if contents != EXACT:
         return state.light(), "latents and prompts"
     try:
-        state = state.exact()
+        state = snapshot(state)
     except ValueError:
         show("The keys and values of this stream are not in memory; saving latents and prompts.")
     if state.snapshot is None:

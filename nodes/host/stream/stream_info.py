@@ -12,7 +12,7 @@ from ....causvid_core import recipes
 from ....causvid_core.media.sheet import evenly, picture_sheet
 from ....causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
 from ....causvid_core.stream import geometry
-from ....causvid_core.stream.describe import describe, headline
+from ....causvid_core.stream.description import describe, headline
 from ....causvid_core.stream.segment import CARRY
 from ....causvid_core.stream.state import StreamBlock, StreamState
 from .progress import latent_image

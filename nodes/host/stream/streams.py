@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from comfy.model_patcher import ModelPatcher
 
 from ....causvid_core import BoundWan, Recipe, recipes
-from ....causvid_core.stream import geometry
+from ....causvid_core.stream import geometry, rebase
 from ....causvid_core.stream.ahead import px_ahead
 from ....causvid_core.stream.lengths import latent_frames_for
 from ....causvid_core.stream.segment import starts_afresh
@@ -56,7 +56,7 @@ def continuable(
         return stream
     if allow_changes:
         changed = " and ".join(["MODEL"] * other_model + ["recipe"] * other_recipe)
-        rebased = stream.rebased(bound, recipe)
+        rebased = rebase(stream, bound, recipe)
         rewritten = "; what it remembers is rewritten" if rebased.switch != stream.switch else ""
         show(f"The stream goes on with another {changed}{rewritten}")
         return rebased

@@ -7,7 +7,8 @@ import causvid_core as cv
 from causvid_core.media.decoded import decode_blocks, decoder_memory, resume_decoder
 from causvid_core.media.vae import WanVAE
 from causvid_core.media.wan_stream import WanDecoder
-from causvid_core.stream.describe import describe
+from causvid_core.stream import rebase
+from causvid_core.stream.description import describe
 
 from .streams import SIZE, latents, make
 
@@ -123,6 +124,6 @@ def test_the_memory_stays_when_a_stream_is_primed_or_taken_over(wan, context, st
     primed = cv.prime(wan(), known, context, latents(make(wan(), start, context, 1)))
     assert primed.decoder is known.decoder
     assert "2 of 3 blocks" in describe(primed)
-    assert known.rebased(wan(seed=1)).decoder is known.decoder
+    assert rebase(known, wan(seed=1)).decoder is known.decoder
     assert known.light().decoder == (decoder.name, 2, ())
     assert "computed again" in describe(known.light()) and "nothing yet" in describe(start)

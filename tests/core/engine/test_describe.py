@@ -6,7 +6,8 @@ from PIL import Image
 
 import causvid_core as cv
 from causvid_core.media.sheet import evenly, picture_sheet
-from causvid_core.stream.describe import PromptRun, describe, describe_recipe, prompt_runs
+from causvid_core.stream import snapshot, snapshot_within
+from causvid_core.stream.description import PromptRun, describe, describe_recipe, prompt_runs
 
 from .streams import SIZE
 
@@ -54,7 +55,7 @@ def test_many_prompts_are_told_in_part(wan):
 
 def test_the_cache_is_told(wan, context):
     state = made_of(wan, [context, context])
-    exact, small = state.exact(), state.within(10**9, int8=True)
+    exact, small = snapshot(state), snapshot_within(state, 10**9, int8=True)
     assert f"travel along, {exact.snapshot.nbytes / 1e6:.2f} MB, exact" in describe(exact)
     assert "in 8 bits, nearly exact" in describe(small)
     assert "still on the device" in describe(state)

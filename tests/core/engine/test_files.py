@@ -10,9 +10,9 @@ import torch
 from safetensors import safe_open
 
 import causvid_core as cv
-from causvid_core.media.decoded import DecoderMemory
 from causvid_core.storage import container
 from causvid_core.storage.stream_files import is_stream_file
+from causvid_core.stream import DecoderMemory, snapshot, snapshot_within
 
 from .stream_files import parts, rewrite, same
 from .streams import SIZE
@@ -34,11 +34,13 @@ def path(tmp_path):
 def test_a_stream_goes_on_from_its_file(wan, context, state, path, kind):
     model = wan()
     tensors = (torch.ones(1, 3, dtype=torch.bfloat16), torch.zeros(1, 2))
-    kept = getattr(state, kind)()._replace(decoder=DecoderMemory("wan 1", 3, tensors))
+    kept = (snapshot(state) if kind == "exact" else state.light())._replace(
+        decoder=DecoderMemory("wan 1", 3, tensors)
+    )
     cv.save_stream(kept, path)
     loaded = cv.load_stream(path)
     assert loaded.recipe == kept.recipe and loaded[1:6] == kept[1:6]
-    assert loaded.keys == kept.keys and torch.equal(loaded.latents, kept.latents)
+    assert loaded.block_ids == kept.block_ids and torch.equal(loaded.latents, kept.latents)
     assert loaded.decoder[:2] == ("wan 1", 3)
     assert all(map(torch.equal, loaded.decoder.past, tensors)) and loaded.decoder.past[0].ndim == 2
     assert (loaded.snapshot is None) == (kind == "light")
@@ -53,7 +55,7 @@ def test_switches_and_keys_in_8_bits_come_back(state, path):
         block._replace(switch=mode)
         for block, mode in zip(state.history, "carry recache flush cut carry".split(), strict=True)
     )
-    kept = state.within(10**9, int8=True)._replace(history=history, switch="recache")
+    kept = snapshot_within(state, 10**9, int8=True)._replace(history=history, switch="recache")
     assert kept.snapshot.scales
     cv.save_stream(kept, path)
     loaded = cv.load_stream(path)
@@ -64,7 +66,7 @@ def test_switches_and_keys_in_8_bits_come_back(state, path):
 
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_a_file_of_an_earlier_version_still_loads(state, path, version):
-    cv.save_stream(state.exact(), path)
+    cv.save_stream(snapshot(state), path)
 
     def as_it_was(metadata, stream):
         metadata["version"], stream["decoder"] = version, 0
@@ -75,7 +77,7 @@ def test_a_file_of_an_earlier_version_still_loads(state, path, version):
                 part.pop(later, None)
 
     rewrite(path, as_it_was)
-    assert same(cv.load_stream(path), state.exact())
+    assert same(cv.load_stream(path), snapshot(state))
 
 
 def test_an_empty_stream_comes_back(wan, windowed, path):
@@ -97,10 +99,10 @@ def test_other_programs_can_read_the_file_and_its_notes(state, path):
 
 
 def test_a_loaded_stream_does_not_depend_on_its_file(state, path):
-    cv.save_stream(state.exact(), path)
+    cv.save_stream(snapshot(state), path)
     loaded = cv.load_stream(path)
     os.truncate(path, 0)
-    assert same(loaded, state.exact())
+    assert same(loaded, snapshot(state))
 
 
 def test_stream_files_are_told_from_others(state, path):
@@ -177,7 +179,7 @@ def test_an_hour_and_a_half_of_single_frames_fits_the_header(state, path):
     block = state.history[0]
     history = tuple(
         block._replace(
-            key=f"{n:024}", latents=block.latents[:, :, :1], context=block.context.clone()
+            id=f"{n:024}", latents=block.latents[:, :, :1], context=block.context.clone()
         )
         for n in range(800)
     )

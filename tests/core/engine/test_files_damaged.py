@@ -13,8 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 import causvid_core as cv
-from causvid_core.media.decoded import DecoderMemory
 from causvid_core.storage import container
+from causvid_core.stream import DecoderMemory, snapshot
 
 from .stream_files import parts, put, rewrite, same
 from .streams import SIZE
@@ -29,7 +29,7 @@ def state():
     model, context = make_model(), torch.ones(1, 5, 12)
     recipe = cv.Recipe(timesteps=(1000,), window=9, sink=3)
     state = list(cv.rollout(model, cv.start(recipe, model, **SIZE), context, 4))[-1].state
-    return state.exact()._replace(decoder=DecoderMemory("wan", 2, (torch.ones(1, 3),)))
+    return snapshot(state)._replace(decoder=DecoderMemory("wan", 2, (torch.ones(1, 3),)))
 
 
 @pytest.fixture

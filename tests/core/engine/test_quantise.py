@@ -5,6 +5,7 @@ import torch
 
 import causvid_core as cv
 from causvid_core.mini import weights_path
+from causvid_core.stream import release, snapshot, snapshot_within
 from causvid_core.stream.quantise import quantise, restore
 
 from .streams import SIZE, latents, make
@@ -25,12 +26,12 @@ def test_no_number_is_off_by_more_than_half_a_step():
 
 def test_a_state_in_8_bits_is_smaller_and_goes_on_alike(model, context, recipe):
     state = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 4)[-1].state
-    exact = state.exact().snapshot
-    small = state.within(exact.nbytes, int8=True)
+    exact = snapshot(state).snapshot
+    small = snapshot_within(state, exact.nbytes, int8=True)
     assert {tensor.dtype for tensor in small.snapshot.keys} == {torch.int8}
     assert small.snapshot.nbytes == sum(t.numel() + 4 * t.numel() // 16 for t in exact.keys) * 2
-    assert state.within(small.snapshot.nbytes - 1, int8=True).snapshot is None
-    state.release()
+    assert snapshot_within(state, small.snapshot.nbytes - 1, int8=True).snapshot is None
+    release(state)
     expected, found = (latents(make(model, given, context, 2)) for given in (state.light(), small))
     assert 0 < (found - expected).norm() / expected.norm() < 0.05
 
@@ -42,9 +43,9 @@ def test_the_mini_goes_on_from_8_bits_within_a_few_percent(capsys):
     context = torch.randn(1, 12, 4096, generator=torch.Generator().manual_seed(3)) / 10
     start = cv.start(recipe, mini, height=8, width=8, seed=4)
     state = make(mini, start, context, 6)[-1].state
-    small = state.within(10**9, int8=True)
+    small = snapshot_within(state, 10**9, int8=True)
     bf16 = 2 * sum(tensor.numel() for tensor in (*small.snapshot.keys, *small.snapshot.values))
-    state.release()
+    release(state)
     expected, found = (latents(make(mini, given, context, 1)) for given in (state.light(), small))
     error = ((found - expected).norm() / expected.norm()).item()
     share = small.snapshot.nbytes / bf16

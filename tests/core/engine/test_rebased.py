@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import causvid_core as cv
+from causvid_core.stream import rebase, snapshot, snapshot_within
 from causvid_core.stream.noise import seeded_noise
 
 from .recompute import SlowStream
@@ -21,7 +22,7 @@ def test_another_model_takes_the_stream_over(wan, context, positions, window):
         switch = "recache" if index == 4 else "carry"
         slow.block(second if index >= 4 else first, recipe, context, switch)
     state = make(first, cv.start(recipe, first, **SIZE, seed=3), context, 4)[-1].state
-    other = state.exact().rebased(second)
+    other = rebase(snapshot(state), second)
     assert other.snapshot is None and other.live.ring is None
     assert other.model == cv.bind(second).fingerprint()
     found = make(second, other, context, 3)
@@ -40,24 +41,24 @@ def test_another_recipe_takes_the_stream_over(model, context):
         switch = "recache" if index == 4 else "carry"
         slow.block(model, new if index >= 4 else old, context, switch)
     state = make(model, cv.start(old, model, **SIZE, seed=3), context, 4)[-1].state
-    found = make(model, state.rebased(model, new), context, 3)
+    found = make(model, rebase(state, model, new), context, 3)
     assert_close(latents(found), torch.cat(slow.made[4:], dim=2))
 
 
 def test_other_steps_keep_the_cache(model, context, recipe):
     state = make(model, cv.start(recipe, model, **SIZE), context, 4)[-1].state
     steps = cv.Recipe.from_dict({**recipe.to_dict(), "timesteps": (1000, 800, 300)})
-    other = state.rebased(model, steps)
+    other = rebase(state, model, steps)
     assert other.live is state.live and other.switch == "carry" and other.recipe == steps
     assert make(model, other, context, 1)[-1].state.live is state.live
-    assert state.rebased(model) == state
+    assert rebase(state, model) == state
 
 
 def test_a_rebased_stream_survives_its_file(wan, context, recipe, tmp_path):
     first, second = wan(seed=0), wan(seed=1)
-    state = make(first, cv.start(recipe, first, **SIZE), context, 4)[-1].state.rebased(second)
+    state = rebase(make(first, cv.start(recipe, first, **SIZE), context, 4)[-1].state, second)
     expected = latents(make(second, state, context, 2))
-    assert state.exact() is state and state.within(2**30).snapshot is None
+    assert snapshot(state) is state and snapshot_within(state, 2**30).snapshot is None
     cv.save_stream(state, tmp_path / "s.safetensors")
     loaded = cv.load_stream(tmp_path / "s.safetensors")
     assert torch.equal(latents(make(second, loaded, context, 2)), expected)
@@ -72,11 +73,11 @@ def test_a_rebased_stream_survives_its_file(wan, context, recipe, tmp_path):
 def test_what_cannot_be_taken_over_is_refused(wan, model, context):
     state = make(model, cv.start(cv.Recipe(**SHORT), model, **SIZE), context, 1)[-1].state
     with pytest.raises(ValueError, match=r"blocks of 3 latent frames .* makes blocks of 1"):
-        state.rebased(model, cv.Recipe(frames_per_block=1))
+        rebase(state, model, cv.Recipe(frames_per_block=1))
     with pytest.raises(ValueError, match="start a new stream"):
-        state.rebased(model, cv.Recipe(first_block_frames=1))
+        rebase(state, model, cv.Recipe(first_block_frames=1))
     with pytest.raises(ValueError, match="16 channels, the model makes 8"):
-        state.rebased(wan(in_dim=8, out_dim=8), None)
+        rebase(state, wan(in_dim=8, out_dim=8), None)
     with pytest.raises(ValueError, match="'blend'; choose carry, recache, flush or cut"):
         cv.rollout(model, state, context, 1, switch="blend")
     with pytest.raises(ValueError, match="'fade'; choose"):

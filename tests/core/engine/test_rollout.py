@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import causvid_core as cv
+from causvid_core.stream import snapshot
 from causvid_core.stream.noise import seeded_noise
 
 from .streams import RECIPES, SIZE, latents, make
@@ -110,6 +111,6 @@ def test_half_precision_streams(wan, context, dtype):
     state = make(model, cv.start(recipe, model, **SIZE), context, 4)[-1].state
     assert state.live.ring.keys[0].dtype == dtype
     assert torch.equal(
-        latents(make(model, state.exact(), context, 2)),
+        latents(make(model, snapshot(state), context, 2)),
         latents(make(model, state.light(), context, 2)),
     )

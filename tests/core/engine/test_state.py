@@ -5,7 +5,7 @@ import torch
 
 import causvid_core as cv
 from causvid_core.model.attention import torch_attention
-from causvid_core.stream import session
+from causvid_core.stream import release, session, snapshot, snapshot_within
 
 from .streams import RECIPES, SIZE, Stop, latents, make, raise_stop
 
@@ -18,7 +18,7 @@ def test_replaying_a_long_stream_is_exact_and_short(model, context, recipe, monk
     tail = make(model, blocks[23].state.light(), context, 2)
     assert torch.equal(latents(tail), latents(blocks[24:]))
     assert len(passes) == 25 if recipe.window is None else len(passes) < 16
-    state = blocks[23].state.light().exact(model)
+    state = snapshot(blocks[23].state.light(), model)
     assert torch.equal(latents(make(model, state, context, 2)), latents(blocks[24:]))
 
 
@@ -94,7 +94,7 @@ def test_another_model_never_reads_the_first_ones_cache(wan, context, recipe):
     live = latents(make(second, state, context, 2))
     light = latents(make(second, state.light(), context, 2))
     assert torch.equal(live, light)
-    exact = make(first, cv.start(recipe, first, **SIZE), context, 3)[-1].state.exact()
+    exact = snapshot(make(first, cv.start(recipe, first, **SIZE), context, 3)[-1].state)
     assert torch.equal(latents(make(second, exact, context, 2)), light)
 
 
@@ -107,7 +107,7 @@ def test_states_made_in_inference_mode_go_on_outside(model, context, recipe, who
 def test_eight_bits_never_reach_a_ring_that_exact_states_share(model, context):
     recipe = cv.Recipe(timesteps=(1000, 600), shift=5.0)
     blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 6)
-    coarse = blocks[4].state.within(2**30, int8=True)
+    coarse = snapshot_within(blocks[4].state, 2**30, int8=True)
     with pytest.raises(Stop):
         make(model, blocks[0].state, context, 1, on_step=raise_stop)
     assert make(model, coarse, context, 1)[-1].state.live is not coarse.live
@@ -116,7 +116,7 @@ def test_eight_bits_never_reach_a_ring_that_exact_states_share(model, context):
 
 def test_a_snapshot_is_used_where_the_ring_holds_less(model, context, recipe, whole, monkeypatch):
     blocks = make(model, cv.start(recipe, model, **SIZE, seed=7), context, 6)
-    state = blocks[5].state.exact()
+    state = snapshot(blocks[5].state)
     state.live.rewind(1)  # as an interrupted branch would
     passes = []
     write = session.write_cache
@@ -127,19 +127,19 @@ def test_a_snapshot_is_used_where_the_ring_holds_less(model, context, recipe, wh
 
 def test_a_budget_decides_between_exact_and_light(model, context, recipe):
     state = make(model, cv.start(recipe, model, **SIZE), context, 2)[-1].state
-    size = state.exact().snapshot.nbytes
-    assert state.within(size).snapshot.nbytes == size
-    assert state.within(size - 1).snapshot is None
-    assert state.exact().within(size - 1).snapshot is None
-    state.release()
-    assert state.within(size).snapshot is None
+    size = snapshot(state).snapshot.nbytes
+    assert snapshot_within(state, size).snapshot.nbytes == size
+    assert snapshot_within(state, size - 1).snapshot is None
+    assert snapshot_within(snapshot(state), size - 1).snapshot is None
+    release(state)
+    assert snapshot_within(state, size).snapshot is None
     with pytest.raises(ValueError, match="pass the model"):
-        state.exact()
+        snapshot(state)
 
 
 def test_only_tensors_in_tuples_hold_memory(model, context):
     """The host counts what it finds in tensors, lists and tuples."""
-    state = make(model, cv.start(RECIPES["window"], model, **SIZE), context, 2)[-1].state.exact()
+    state = snapshot(make(model, cv.start(RECIPES["window"], model, **SIZE), context, 2)[-1].state)
 
     def count(value):
         if isinstance(value, torch.Tensor):

@@ -9,6 +9,7 @@ import torch
 
 import causvid_core as cv
 from causvid_core.model import kv_cache, rope
+from causvid_core.stream import release, snapshot
 
 from .streams import RECIPES, SIZE, latents, make
 
@@ -22,13 +23,13 @@ def hand_over_light(state, model):
 
 
 def hand_over_exact(state, model):
-    exact = state.exact()
-    state.release()
+    exact = snapshot(state)
+    release(state)
     return exact
 
 
 def hand_over_recomputed(state, model):
-    return state.light().exact(model)._replace(live=cv.start(state.recipe, model, **SIZE).live)
+    return snapshot(state.light(), model)._replace(live=cv.start(state.recipe, model, **SIZE).live)
 
 
 def hand_over_copied(state, model):
@@ -36,7 +37,7 @@ def hand_over_copied(state, model):
 
 
 def hand_over_pickled(state, model):
-    return pickle.loads(pickle.dumps(state.exact()))  # noqa: S301 - bytes made here
+    return pickle.loads(pickle.dumps(snapshot(state)))  # noqa: S301 - bytes made here
 
 
 HAND_OVERS = [value for name, value in sorted(globals().items()) if name.startswith("hand_over_")]

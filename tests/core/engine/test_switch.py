@@ -6,7 +6,7 @@ import torch
 import causvid_core as cv
 from causvid_core.model import kv_cache
 from causvid_core.model.attention import torch_attention
-from causvid_core.stream import session
+from causvid_core.stream import release, session, snapshot
 from causvid_core.stream.noise import seeded_noise
 
 from .streams import RECIPES, SIZE, Stop, latents, make
@@ -64,13 +64,13 @@ def hand_over_light(state, model, path):
 
 
 def hand_over_exact(state, model, path):
-    exact = state.exact()
-    state.release()
+    exact = snapshot(state)
+    release(state)
     return exact
 
 
 def hand_over_recomputed(state, model, path):
-    return state.light().exact(model)
+    return snapshot(state.light(), model)
 
 
 def hand_over_file(state, model, path):

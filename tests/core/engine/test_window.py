@@ -137,7 +137,7 @@ def test_what_a_switch_before_block_8_keeps(policy, mode, kept, frames):
     assert [segment.position(frame) for frame in range(end)] == frames
     assert [segment.block(place) for place in range(segment.place(10))] == [*kept, 8, 9]
     assert [segment.prompt(place) for place in range(segment.place(10))] == [8] * len(kept) + [8, 9]
-    assert segment.names(9, "abcdefghi".__getitem__) == (
+    assert segment.block_ids(9, "abcdefghi".__getitem__) == (
         *("abcdefghi"[b] + "~i" for b in kept),
         "i",
     )
