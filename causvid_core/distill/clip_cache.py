@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..model.attention import Attention
 from ..model.binding import BoundWan
-from ..model.kv_cache import KVRing
+from ..model.kv_cache import CachedAttention, KVRing, Slots
 from ..model.rope import Rotary, rotate
 from ..stream.window import Span, WindowPolicy
 
@@ -62,11 +62,12 @@ class ClipCache:
         return slice(frames.start * self._tokens, frames.stop * self._tokens)
 
 
-class ClipAttention:
+class ClipAttention(CachedAttention):
     """Self-attention of one block over copies of cached keys and values and its own.
 
-    writes: for the clean pass, which caches its own. key_rope rotates all keys to positions within
-    the window, and they are cached unrotated; without it they are cached rotated.
+    own: where its own are cached, which happens if it `writes`, in the clean pass. key_rope rotates
+    all keys to positions within the window, and they are cached unrotated; without it they are
+    cached rotated.
     """
 
     def __init__(
@@ -79,26 +80,25 @@ class ClipAttention:
         key_rope: Tensor | None,
         writes: bool,
     ) -> None:
-        self._attention, self._ring, self._seen, self._own = attention, ring, seen, own
-        self._rope, self._key_rope, self._writes = rope, key_rope, writes
+        slots = Slots(own.start, 0, own.stop - own.start)
+        super().__init__(attention, ring, [slots], own.stop, rope)
+        self._seen, self._key_rope, self._writes = seen, key_rope, writes
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `SelfAttend`. Mutates the ring if it writes."""
         if self._writes:
             self.keep(layer, k, v)
-        keys = self._joined(self._ring.keys[layer], self._stored(k))
+        keys = self._joined(self._ring.keys[layer], self._stored(k, self._rope))
         if self._key_rope is not None:
             keys = rotate(keys, self._key_rope)
         values = self._joined(self._ring.values[layer], v)
         return self._attention(rotate(q, self._rope).to(keys.dtype), keys, values)
 
-    def keep(self, layer: int, k: Tensor, v: Tensor) -> None:
-        """Cache the block's keys and values [B, N, h, d]. Mutates the ring."""
-        self._ring.keys[layer][:, self._own].copy_(self._stored(k))
-        self._ring.values[layer][:, self._own].copy_(v)
+    def _keep_keys(self, k: Tensor, rope: Tensor, out: Tensor) -> None:
+        out.copy_(self._stored(k, rope))
 
-    def _stored(self, k: Tensor) -> Tensor:
-        return rotate(k, self._rope) if self._key_rope is None else k
+    def _stored(self, k: Tensor, rope: Tensor) -> Tensor:
+        return rotate(k, rope) if self._key_rope is None else k
 
     def _joined(self, kept: Tensor, own: Tensor) -> Tensor:
         return torch.cat([*(kept[:, rows] for rows in self._seen), own.to(kept.dtype)], dim=1)
