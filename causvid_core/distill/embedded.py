@@ -11,12 +11,14 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
+from ..storage.shards import Sample
+
 Encode = Callable[[str], Tensor]
 """encode(prompt) -> prompt embedding [l, text_dim] in float32, without padding."""
 
 
 class Source(Protocol):
-    """Samples by number, without batch axes: a prompt, and tensors by name.
+    """Samples by number, as a `ShardSet` has them.
 
     `settings` is what all samples share, such as the timesteps of their states.
     """
@@ -25,7 +27,7 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> tuple[str, dict[str, Tensor]]: ...
+    def __getitem__(self, index: int) -> Sample: ...
 
 
 class EmbeddedModel(NamedTuple):

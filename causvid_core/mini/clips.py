@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..media.vae import WanVAE
+from ..storage.shards import Sample
 from .world import ClipSpec, generator_of, render, sample_spec
 
 log = logging.getLogger("causvid")
@@ -85,5 +86,5 @@ class World:
     def __len__(self) -> int:
         return len(self._specs)
 
-    def __getitem__(self, index: int) -> tuple[str, dict[str, Tensor]]:
-        return self._specs[index].caption, {"latents": self._latents[index]}
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(str(index), self._specs[index].caption, {"latents": self._latents[index]})

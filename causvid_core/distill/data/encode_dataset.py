@@ -161,7 +161,7 @@ def _encode_clip(
     latents = torch.cat(ready, dim=2)
     wanted = (settings.px_frames - 1) // TIME_SCALE + 1
     if latents.shape[2] != wanted:
-        raise ValueError("its end cannot be decoded")
+        raise ValueError("its last frames cannot be decoded")
     return latents[0].half()
 
 
@@ -178,7 +178,7 @@ def _rows(source: Path) -> Iterator[dict[str, Any]]:
                 except ValueError:
                     row = None
                 if not isinstance(row, dict):
-                    raise ValueError(f"line {number} of {source} is no JSON object")
+                    raise ValueError(f"line {number} of {source} is not a JSON object")
                 yield row
         else:
             raise ValueError(f"{source} is neither a folder nor a .csv or .jsonl file")

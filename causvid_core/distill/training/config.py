@@ -25,17 +25,17 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     except FileNotFoundError:
         raise ConfigError(f"there is no config {path}; the pack's own are in configs") from None
     except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no TOML: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"--set {override} says nothing; write --set key=value")
+            raise ConfigError(f"--set {override} has no value; write --set key=value")
         _put(table, key.strip().split("."), _parse(toml, text.strip()), override)
     return read_table(Experiment, table, str(path))
 
 
 def require_paths(experiment: Experiment) -> None:
-    """Raise ConfigError for the first path that is still a <placeholder>."""
+    """Raise ConfigError for the first setting that is still a <placeholder>."""
     for key, value in _texts(asdict(experiment)):
         if value.startswith("<") and value.endswith(">"):
             raise ConfigError(f"{key} is the placeholder {value}; give it with --set {key}=PATH")
@@ -76,5 +76,5 @@ def _put(table: dict[str, Any], keys: list[str], value: Any, override: str) -> N
     for key in keys[:-1]:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"--set {override}: {key} is no table of settings")
+            raise ConfigError(f"--set {override}: {key} is a setting, not a table")
     table[keys[-1]] = value

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...storage.shards import ShardSet
+from ...storage.shards import Sample, ShardSet
 from ..conditioning import Conditioning
 from ..data.prompt_embeddings import TENSOR as CONTEXT
 from ..data.prompt_embeddings import find_prompt_embeddings
@@ -85,12 +85,12 @@ class Samples:
             chosen = samples_of(step, len(part.places), len(part.source), seed)
             samples = [part.source[chosen[part.places.index(place)]] for place in own]
             tensors = {
-                name: torch.stack([_cut(tensors[name], name, part) for _, tensors in samples])
+                name: torch.stack([_cut(sample.tensors[name], name, part) for sample in samples])
                 for name in TENSORS
-                if name in samples[0][1]
+                if name in samples[0].tensors
             }
-            conditioning = Conditioning.of([self._context(*sample) for sample in samples])
-            prompts, draws = [prompt for prompt, _ in samples], Draws(seed, step, purpose, own)
+            prompts, conditioning = self._encoded(samples)
+            draws = Draws(seed, step, purpose, own)
             yield Batch(tensors, conditioning, draws, own, prompts, part.given_frames)
 
     def loss_frames(self) -> int:
@@ -99,9 +99,7 @@ class Samples:
 
     def first(self, count: int) -> tuple[list[str], Conditioning]:
         """The first prompts, `count` at most, and their embeddings, on the CPU."""
-        samples = [self.source[index] for index in range(min(count, len(self.source)))]
-        encoded = Conditioning.of([self._context(*sample) for sample in samples])
-        return [prompt for prompt, _ in samples], encoded
+        return self._encoded([self.source[n] for n in range(min(count, len(self.source)))])
 
     def conditioning(self, prompts: Sequence[str]) -> Conditioning:
         """Embeddings of prompts, on the CPU. Raises ValueError for one that is not encoded."""
@@ -110,13 +108,18 @@ class Samples:
     def _set(self, folder: str, frames: int, places: Sequence[int], given_frames: int) -> _Set:
         data, path = self._experiment.data, Path(folder).expanduser()
         if data.kind != "world":
-            source: Source = Shards(path, data.kind, data.damaged == "skip")
+            skip = data.damaged == "skip"
+            source: Source = ShardSet(path, kind=data.kind, skip_damaged=skip)
         elif self.embedded is not None:
             source = self.embedded.open_clips(path)
         else:
-            raise ConfigError('data.kind is "world", the clips of an embedded model; there is none')
+            raise ConfigError('data.kind "world" needs the embedded model, which was not given')
         size = (frames, data.latent_height, data.latent_width)
         return _Set(source, folder, size, places, given_frames)
+
+    def _encoded(self, samples: Sequence[Sample]) -> tuple[list[str], Conditioning]:
+        embeddings = [self._context(sample.prompt, sample.tensors) for sample in samples]
+        return [sample.prompt for sample in samples], Conditioning.of(embeddings)
 
     def _context(self, prompt: str, tensors: dict[str, Tensor]) -> Tensor:
         """The embedding [l, text_dim] of a sample's prompt."""
@@ -148,18 +151,3 @@ def _cut(latents: Tensor, name: str, part: _Set) -> Tensor:
             "data.latent_width, data.latent_height)"
         )
     return latents[..., : wanted[0], :, :].float()
-
-
-class Shards:
-    """Shards of clips, ODE pairs or texts; each is checked whenever it is read."""
-
-    def __init__(self, folder: Path, kind: str, skip_damaged: bool) -> None:
-        self._set = ShardSet(folder, kind=kind, skip_damaged=skip_damaged)
-        self.settings = self._set.settings
-
-    def __len__(self) -> int:
-        return len(self._set)
-
-    def __getitem__(self, index: int) -> tuple[str, dict[str, Tensor]]:
-        sample = self._set[index]
-        return sample.prompt, sample.tensors

@@ -102,13 +102,10 @@ def describe(experiment: Experiment, gpus: int, flops: float) -> str:
         lines.append(f"{part.name:<10}{part.parameters:>16,}{cells}")
         total += sum(part.bytes.values())
     lines.append(f"networks together {_gb(total)}")
-    for gradient_checkpointing, words in (
-        (True, "with_gradient_checkpointing"),
-        (False, "all kept"),
-    ):
-        kept = activations(experiment, gpus, gradient_checkpointing)
-        mark = "  <- this config" if gradient_checkpointing == run.gradient_checkpointing else ""
-        lines.append(f"activations {words:<11}{_gb(kept):>8}, in all {_gb(total + kept)}{mark}")
+    for checkpointed, words in ((True, "checkpointed"), (False, "all kept")):
+        kept = activations(experiment, gpus, checkpointed)
+        mark = "  <- this config" if checkpointed == run.gradient_checkpointing else ""
+        lines.append(f"activations {words:<12}{_gb(kept):>8}, in all {_gb(total + kept)}{mark}")
     work = step_flops(experiment)
     seconds = work / gpus / flops
     days = experiment.steps * seconds / DAY

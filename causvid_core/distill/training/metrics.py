@@ -28,7 +28,7 @@ class Metrics:
         self._sums: dict[str, list[float]] = {}
         self._first, self._started = first_step, time.monotonic()
         self._writer = _tensorboard(folder, first_step) if tensorboard else None
-        self._write_all()
+        self._write()
 
     def __enter__(self) -> Metrics:
         return self
@@ -53,13 +53,8 @@ class Metrics:
         )
         row = {"step": done, "seconds_per_step": f"{seconds:.4g}"}
         row |= {name: f"{value:.7g}" for name, value in means.items()}
-        new_columns = bool(self._rows) and not set(row) <= set(self._columns())
         self._rows.append(row)
-        if new_columns or len(self._rows) == 1:
-            self._write_all()
-        else:
-            with self._path.open("a", encoding="utf-8", newline="") as file:
-                csv.DictWriter(file, self._columns()).writerow(row)
+        self._write()
         if self._writer is not None:
             for name, value in (means | {"seconds_per_step": seconds}).items():
                 self._writer.add_scalar(name, value, done)
@@ -69,15 +64,14 @@ class Metrics:
         if self._writer is not None:
             self._writer.add_image(name, pixels, done, dataformats="HWC")
 
-    def _columns(self) -> list[str]:
-        return list(dict.fromkeys(name for row in self._rows for name in row))
-
-    def _write_all(self) -> None:
+    def _write(self) -> None:
+        """Write all rows; a figure that comes late adds a column."""
         if not self._rows and not self._path.exists():
             return
+        columns = dict.fromkeys(name for row in self._rows for name in row)
         part = self._path.with_suffix(".part")
         with part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, self._columns())
+            writer = csv.DictWriter(file, list(columns))
             if self._rows:
                 writer.writeheader()
                 writer.writerows(self._rows)

@@ -128,7 +128,7 @@ def read_run(run: Path) -> Experiment:
     try:
         table = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{run} is no folder of a run: it has no readable {CONFIG}") from error
+        raise ConfigError(f"{run} does not hold a run: it has no readable {CONFIG}") from error
     return read_table(Experiment, saved_table(table), str(path))
 
 

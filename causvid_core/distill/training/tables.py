@@ -97,7 +97,7 @@ def saved_table(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _unknown(path: str, value: Any, fields: Iterable[str]) -> str:
     if path not in RENAMED:
-        return f"{path} is no setting{_nearest(path.rpartition('.')[2], fields)}"
+        return f"{path} is not a setting{_nearest(path.rpartition('.')[2], fields)}"
     message = f"{path} is now called {RENAMED[path]}"
     if path.endswith(".guidance") and isinstance(value, (int, float)):
         message += (

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from ...media.vae import WanVAE
 from ..measure import foreground, psnr_db
 from ..world import sample_spec
-from .loop import Loop, train
-from .vae import clips_of, random_clips, vae_optimizer
+from .loop import Loop, optimizer, train
+from .vae import ADAM, clips_of, random_clips
 
 DECODING = ("conv2.", "decoder.")
 
@@ -60,9 +60,8 @@ def train_decoder(
         absolute = (weight * (out - px).abs()).mean() / weight.mean()
         return 10 * square + 0.3 * absolute, {"psnr_db": psnr_db(out.detach(), px)}
 
-    plan = Loop(
-        settings.steps, vae_optimizer(settings.learning_rate, 50), settings.seed, ema_decay=0.998
-    )
+    adam = optimizer(settings.learning_rate, warmup_steps=50, **ADAM)
+    plan = Loop(settings.steps, adam, settings.seed, ema_decay=0.998)
     average = train(vae, loss_of_step, plan, folder / "decoder")
     return {name: weight.half().contiguous() for name, weight in average.items()}
 
@@ -72,7 +71,7 @@ def _clips(settings: DecoderSettings, generator: torch.Generator) -> Tensor:
 
 
 def _details(settings: DecoderSettings, generator: torch.Generator) -> Tensor:
-    """Clips of which every second is a small star or cross."""
+    """Clips, every second one of a small star or cross."""
     specs = [sample_spec(generator) for _ in range(settings.detail_batch)]
     for number in range(0, len(specs), 2):
         star = bool(torch.rand(1, generator=generator) < 0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,13 @@ from ..world import generator_of
 
 Loss = Callable[[int, torch.Generator], tuple[Tensor, dict[str, float]]]
 """loss(step, generator) -> the loss of a step, and figures to report."""
+
+
+def optimizer(lr: float, *, warmup_steps: int = 100, **settings: Any) -> Optimizer:
+    """As all parts of the Mini learn: gradients clipped to 1, a rate that falls to 2 %."""
+    return Optimizer(
+        lr=lr, warmup_steps=warmup_steps, clip_norm=1.0, final_lr_share=0.02, **settings
+    )
 
 
 @dataclass(frozen=True)

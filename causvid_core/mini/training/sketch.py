@@ -13,11 +13,10 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ...distill.training.network_settings import Optimizer
 from ...media.sketch import SketchNet
 from ...media.vae import TIME_SCALE, WanVAE
 from ..world import generator_of, render, sample_spec
-from .loop import Loop, train
+from .loop import Loop, optimizer, train
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,6 @@ def train_sketch(settings: SketchSettings, vae: WanVAE, folder: Path) -> dict[st
     latents, px = _pairs(settings, vae)
     torch.manual_seed(settings.seed)
     net = SketchNet(settings.width)
-    optimizer = Optimizer(
-        lr=settings.learning_rate,
-        weight_decay=1e-4,
-        clip_norm=1.0,
-        warmup_steps=100,
-        final_lr_share=0.02,
-    )
 
     def loss_of_step(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         chosen = torch.randint(len(latents), (settings.batch,), generator=generator)
@@ -57,7 +49,8 @@ def train_sketch(settings: SketchSettings, vae: WanVAE, folder: Path) -> dict[st
         figures = {"psnr_db": float(-10 * torch.log10(square.detach()))}
         return 4 * square + absolute + edges, figures
 
-    plan = Loop(settings.steps, optimizer, settings.seed, ema_decay=0.998, log_every=250)
+    adam = optimizer(settings.learning_rate, weight_decay=1e-4)
+    plan = Loop(settings.steps, adam, settings.seed, ema_decay=0.998, log_every=250)
     average = train(net, loss_of_step, plan, folder / "sketch")
     return {name: weight.half().contiguous() for name, weight in average.items()}
 

@@ -16,14 +16,15 @@ import torch.distributed as dist
 from torch.multiprocessing.spawn import spawn
 
 from ...distill.training.export import export
+from ...distill.training.network_settings import Model
 from ...distill.training.ranks import joined
 from ...distill.training.run import train
 from ...distill.training.saved_runs import saved_runs
-from ...distill.training.settings import Experiment
-from ...distill.training.tables import read_table
+from ...distill.training.settings import EMA, Batch, Data, Experiment, FlowMatching, Openings, Run
 from ...stream.presets import recipes
 from ..embedded import embedded
 from ..files import weights_path
+from .loop import optimizer
 
 RECIPE = "causvid-mini"
 STEPS = 2400
@@ -34,51 +35,34 @@ def experiment(folder: Path, steps: int = STEPS, first_weights: Path | None = No
     """The stage, learning from clips and openings that `clips.encode_world` wrote to `folder`."""
     recipe = recipes[RECIPE]
     block = recipe.frames_per_block
-    table = {
-        "stage": "flow_matching",
-        "steps": steps,
-        "run": {
-            "folder": str(folder / RUN),
-            "precision": "fp32",
-            "gradient_checkpointing": False,
-            "checkpoint_every": 250,
-            "log_every": 50,
-            "tensorboard": False,
-        },
-        "model": {
-            "size": "mini",
-            "weights": str(first_weights or ""),
-            "recipe": RECIPE,
-            "context": "clean",
-        },
-        "data": {
-            "kind": "world",
-            "folder": str(folder / "clips"),
-            "texts": "mini",
-            "latent_frames": 4 * block,
-            "latent_height": 8,
-            "latent_width": 8,
-            "given_frames": block,
-            "openings": {
-                "folder": str(folder / "openings"),
-                "latent_frames": block,
-                "per_batch": 60,
-            },
-        },
-        "batch": {"size": 64, "per_rank": 64},
-        "optimizer": {
-            "kind": "muon",
-            "matrix_lr": 2e-3,
-            "lr": 1.5e-3,
-            "betas": [0.9, 0.98],
-            "clip_norm": 1.0,
-            "warmup_steps": 100,
-            "final_lr_share": 0.02,
-        },
-        "flow_matching": {"shift": recipe.shift, "recipe_share": 0.8, "context_noise": 0.1},
-        "ema": {"decay": 0.998, "from_step": 100},
-    }
-    return read_table(Experiment, table, "train-mini")
+    openings = Openings(folder=str(folder / "openings"), latent_frames=block, per_batch=60)
+    return Experiment(
+        stage="flow_matching",
+        steps=steps,
+        run=Run(
+            folder=str(folder / RUN),
+            precision="fp32",
+            gradient_checkpointing=False,
+            checkpoint_every=250,
+            log_every=50,
+            tensorboard=False,
+        ),
+        model=Model(size="mini", weights=str(first_weights or ""), recipe=RECIPE, context="clean"),
+        data=Data(
+            kind="world",
+            folder=str(folder / "clips"),
+            texts="mini",
+            latent_frames=4 * block,
+            latent_height=8,
+            latent_width=8,
+            given_frames=block,
+            openings=openings,
+        ),
+        batch=Batch(size=64, per_rank=64),
+        optimizer=optimizer(1.5e-3, kind="muon", matrix_lr=2e-3, betas=(0.9, 0.98)),
+        flow_matching=FlowMatching(shift=recipe.shift, recipe_share=0.8, context_noise=0.1),
+        ema=EMA(decay=0.998, from_step=100),
+    )
 
 
 def train_transformer(

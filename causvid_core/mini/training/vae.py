@@ -11,16 +11,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from ...distill.training.network_settings import Optimizer
 from ...media.vae import LATENT_MEAN, LATENT_STD, Z_DIM, WanVAE, channels_last
 from ...media.vae_layers import CausalConv3d, TimeConv
 from ..world import ClipSpec, generator_of, render, sample_spec
-from .loop import Loop, train
+from .loop import Loop, optimizer, train
 
 log = logging.getLogger("causvid")
 
@@ -37,6 +37,7 @@ TEMPORAL = (
     "decoder.upsamples.2.",
 )
 EPSILON = 1e-4
+ADAM: dict[str, Any] = {"betas": (0.9, 0.99), "weight_decay": 0.0}
 LATENT_NOISE = 0.1  # of the latents' unit scale: the decoder forgives what sampling leaves
 
 
@@ -106,23 +107,11 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
         return 4 * square + absolute, {k: float(v.detach()) for k, v in figures.items()}
 
     module = nn.ModuleDict({"vae": vae, "scale": scale})
-    plan = Loop(settings.steps, vae_optimizer(settings.learning_rate, 100), settings.seed)
+    plan = Loop(settings.steps, optimizer(settings.learning_rate, **ADAM), settings.seed)
     module.load_state_dict(train(module, loss_of_step, plan, folder / "vae"))
     scale.fold_into(vae)
     normalise_latents(vae.eval())
     return {k: v.half().contiguous() for k, v in vae.state_dict().items()}
-
-
-def vae_optimizer(learning_rate: float, warmup_steps: int) -> Optimizer:
-    """AdamW as the VAE and its decoder learn with it."""
-    return Optimizer(
-        lr=learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=0.0,
-        clip_norm=1.0,
-        warmup_steps=warmup_steps,
-        final_lr_share=0.02,
-    )
 
 
 class LatentScale(nn.Module):

@@ -48,9 +48,9 @@ def test_a_value_given_with_set_replaces_the_files(file):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optimizer.learning_rate=1", "optimizer.learning_rate is no setting"),
-        ("optimizr.lr=1", "optimizr is no setting; did you mean 'optimizer'"),
-        ("run.sed=1", "run.sed is no setting; did you mean 'seed'"),
+        ("optimizer.learning_rate=1", "optimizer.learning_rate is not a setting"),
+        ("optimizr.lr=1", "optimizr is not a setting; did you mean 'optimizer'"),
+        ("run.sed=1", "run.sed is not a setting; did you mean 'seed'"),
         ("optimizer.lr=fast", "optimizer.lr is 'fast'; a number is expected"),
         ("optimizer.lr=0", "optimizer.lr is 0.0; it has to be above 0"),
         ("optimizer.lr=nan", "optimizer.lr is nan; it has to be above 0"),
@@ -109,10 +109,10 @@ def test_saved_configs_with_old_names_are_read():
 def test_files_that_are_no_config_are_refused(tmp_path, file):
     with pytest.raises(ConfigError, match="there is no config"):
         read_config(tmp_path / "none.toml")
-    with pytest.raises(ConfigError, match="--set run says nothing"):
+    with pytest.raises(ConfigError, match="--set run has no value"):
         read_config(file, ["run"])
     file.write_text("stage = ")
-    with pytest.raises(ConfigError, match="is no TOML"):
+    with pytest.raises(ConfigError, match="is not valid TOML"):
         read_config(file)
     file.write_text('stage = "dmd"')
     with pytest.raises(ConfigError, match="steps is missing; a whole number has to be given"):

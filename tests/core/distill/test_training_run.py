@@ -213,5 +213,5 @@ def test_an_export_is_a_checkpoint_like_any_other(whole, tmp_path):
 def test_what_cannot_be_exported_is_said(whole, tmp_path):
     with pytest.raises(ConfigError, match="has no checkpoint of step 5; it has 2, 4"):
         export(whole[0], tmp_path / "out.safetensors", step=5)
-    with pytest.raises(ConfigError, match="is no folder of a run"):
+    with pytest.raises(ConfigError, match="does not hold a run"):
         export(tmp_path, tmp_path / "out.safetensors")
