@@ -13,7 +13,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from ..stream.schedule import TABLE, Schedule
+from ..stream.schedule import TABLE, Schedule, shifted
 from .conditioning import Conditioning
 from .guidance import Guidance, guided_flow
 from .network import (
@@ -55,8 +55,7 @@ def draw_timesteps(
     A bidirectional teacher has one part a sample, a causal one a part a block.
     """
     uniform = torch.randint(TABLE, (batch, parts), generator=generator) / TABLE
-    warped = shift * uniform / (1 + (shift - 1) * uniform)
-    return (TABLE * warped).clamp(lowest, highest)
+    return (TABLE * shifted(uniform, shift)).clamp(lowest, highest)
 
 
 def sample_from_data(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..model.forward import denoise, write_cache
 from ..model.prompt import EncodedPrompt, encode_prompt
-from ..stream.schedule import TABLE, Schedule
+from ..stream.schedule import TABLE, Schedule, shifted
 from .clip_cache import ClipAttention, ClipCache
 from .conditioning import Conditioning
 from .guidance import Guidance, guided, guided_flow, guided_prompts
@@ -128,8 +128,7 @@ def _euler(
 
 def sampling_levels(keep: Schedule, steps: int, shift: float) -> tuple[list[float], list[int]]:
     """Noise levels of a sampling, `steps` + 1 with the final 0, and the steps to be kept."""
-    uniform = [1 - step / steps for step in range(steps + 1)]
-    sigmas = [shift * u / (1 + (shift - 1) * u) for u in uniform]
+    sigmas = [shifted(1 - step / steps, shift) for step in range(steps + 1)]
     kept = [_nearest(sigmas[:-1], sigma) for sigma in keep.sigmas]
     if len(set(kept)) < len(kept):
         raise ValueError(

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..media.vae import WanVAE
+from ..storage import safetensors_file
 from ..storage.shards import Sample
 from .world import ClipSpec, generator_of, render, sample_spec
 
@@ -48,13 +46,8 @@ def encode_world(
             for index in range(first, min(first + SHARD, clips))
         ]
         latents = torch.cat([_encode(vae, spec, px_frames) for spec in specs])
-        part = path.with_suffix(".part")
-        save_file(
-            {"latents": latents.contiguous()},
-            part,
-            {"specs": json.dumps([asdict(spec) for spec in specs])},
-        )
-        os.replace(part, path)
+        header = {"specs": json.dumps([asdict(spec) for spec in specs])}
+        safetensors_file.write(path, {"latents": latents}, header)
         log.info("encoded %d of %d clips", first + len(specs), clips)
 
 
@@ -68,9 +61,10 @@ def read_world(folder: Path) -> tuple[Tensor, list[ClipSpec]]:
     """The latents and the specs that `encode_world` wrote."""
     latents, specs = [], []
     for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
-            specs += [ClipSpec(**spec) for spec in json.loads(file.metadata()["specs"])]
-            latents.append(file.get_tensor("latents"))
+        with path.open("rb") as file:
+            entries, header = safetensors_file.read_header(file)
+            specs += [ClipSpec(**spec) for spec in json.loads(header["specs"])]
+            latents.append(safetensors_file.read_tensor(file, entries["latents"]))
     if not latents:
         raise FileNotFoundError(f"{folder} holds no encoded clips; encode them first.")
     return torch.cat(latents), specs

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ..distill.network import Network
 from ..distill.training.commands import require_torch
 from ..media.loading import load_vae
 from ..model.checkpoints import load_model
+from ..storage import safetensors_file
 from ..stream.geometry import latent_frames_from_px
 from ..stream.presets import recipes
 from .clips import encode_world
@@ -150,7 +150,5 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _write(folder: Path, name: str, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """Write a part of the Mini whole or not at all."""
     target = weights_path(name, folder)
-    part = target.with_suffix(".part")
-    save_file({k: v.contiguous() for k, v in tensors.items()}, part, {"format": "pt", **header})
-    os.replace(part, target)
+    safetensors_file.write(target, tensors, {"format": "pt", **header})
     log.info("wrote %s, %.1f MB", target, target.stat().st_size / 1e6)

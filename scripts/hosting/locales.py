@@ -1,13 +1,13 @@
 """The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main,settings}.json.
 
-English stands in the nodes' schemas, in web/shared/texts.js and, for what Python says too, in
-causvid_core/prompts/schedule_errors.json, from which web/shared/schedule_errors.js is made. The
-other languages translate sentence by sentence, from scripts/translations/<language>.json: a
-sentence that many nodes share is translated once, and a changed sentence is reported as missing
-instead of keeping a translation of its old meaning.
+The English comes from the nodes' schemas, from web/shared/texts.js and, for what Python says too,
+from causvid_core/prompts/schedule_errors.json, of which web/shared/schedule_errors.js is made.
+Other languages translate it sentence by sentence, in scripts/translations/<language>.json. A
+sentence that many nodes share is translated once, and a changed sentence shows up as missing
+instead of keeping an old translation.
 
-No text of a node holds { } @ | or $: some editors read them as signs of their message format,
-others show the escape signs.
+No text of a node contains { } @ | or $: some editors read them as message format, others would show
+an escape.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def catalogue(language: str) -> Catalogue:
 
 
 def node_texts(schemas: Texts) -> Texts:
-    """nodeDefs.json in English, of the pack's nodes in a server's `/object_info`."""
+    """nodeDefs.json in English, from the pack's nodes in a server's `/object_info`."""
     return {
         name: _node(schema)
         for name, schema in sorted(schemas.items())
@@ -74,7 +74,7 @@ def schedule_errors_module() -> str:
 
 
 def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], None]) -> Texts:
-    """nodeDefs.json in another language; `missing` receives every text that stays English."""
+    """nodeDefs.json in another language. Calls `missing` with every text that stays English."""
 
     def found(table: dict[str, str], english: str) -> str:
         if english not in table:
@@ -101,7 +101,7 @@ def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], 
 def translated_widgets(
     english: dict[str, str], known: Catalogue, missing: Callable[[str], None]
 ) -> dict[str, str]:
-    """The widgets' texts in another language, by key."""
+    """The widgets' texts in another language, by key. `missing` as above."""
     for text in english.values():
         if text not in known.texts:
             missing(text)

@@ -6,18 +6,12 @@ neither the number of processes nor a stop in between changes what a run learns 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-
-def generator_of(*parts: int | str) -> torch.Generator:
-    """A generator on the CPU that these parts alone decide."""
-    text = ":".join(str(part) for part in parts)
-    digest = hashlib.sha256(text.encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+from ...stream.noise import generator
 
 
 def samples_of(step: int, batch: int, length: int, seed: int) -> list[int]:
@@ -27,7 +21,7 @@ def samples_of(step: int, batch: int, length: int, seed: int) -> list[int]:
     for place in range(step * batch, (step + 1) * batch):
         epoch, at = divmod(place, length)
         if epoch not in orders:
-            orders[epoch] = torch.randperm(length, generator=generator_of(seed, "order", epoch))
+            orders[epoch] = torch.randperm(length, generator=generator(seed, "order", epoch))
         chosen.append(int(orders[epoch][at]))
     return chosen
 
@@ -36,18 +30,18 @@ class Draws:
     """The random numbers of some samples of a step, each from a generator of its own."""
 
     def __init__(self, seed: int, step: int, purpose: str, places: Sequence[int]) -> None:
-        self._generators = [generator_of(seed, step, purpose, place) for place in places]
+        self._generators = [generator(seed, step, purpose, place) for place in places]
 
     def __len__(self) -> int:
         return len(self._generators)
 
     def each(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
         """`draw` for each sample, which gives [1, ...], concatenated to [B, ...]."""
-        return torch.cat([draw(generator) for generator in self._generators])
+        return torch.cat([draw(own) for own in self._generators])
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal float32 [B, *shape]."""
-        return self.each(lambda generator: torch.randn(1, *shape, generator=generator))
+        return self.each(lambda own: torch.randn(1, *shape, generator=own))
 
     def noise(self, block: int, step: int, shape: Sequence[int]) -> Tensor:
         """The noise of a rollout, for `self_rollout`; call it in the order of the steps."""

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ...stream.noise import generator
 from ..dmd import (
     Sample,
     critic_loss,
@@ -21,7 +22,6 @@ from ..network import Network, by_frame
 from ..ode import draw_states
 from ..rollout_training import draw_exit_step, self_rollout
 from .data import Batch, Samples
-from .draws import generator_of
 from .learner import Learner
 from .ranks import Ranks
 from .settings import Experiment
@@ -102,8 +102,8 @@ class DistributionMatching(Stage):
             return self._from_data, lambda sample: self.share(
                 int(sample.loss_mask.sum()), everything
             )
-        generator = generator_of(self.experiment.run.seed, step, purpose, "exit")
-        exit_step = draw_exit_step(generator, self.experiment.recipe)
+        drawn_by_all = generator(self.experiment.run.seed, step, purpose, "exit")
+        exit_step = draw_exit_step(drawn_by_all, self.experiment.recipe)
         return partial(self._rolled_out, exit_step), lambda sample: 1 / self.passes
 
     def _from_data(self, batch: Batch) -> Sample:

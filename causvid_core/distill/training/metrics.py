@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from ...storage.atomic import replacing
 
 log = logging.getLogger("causvid")
 
@@ -69,13 +70,11 @@ class Metrics:
         if not self._rows and not self._path.exists():
             return
         columns = dict.fromkeys(name for row in self._rows for name in row)
-        part = self._path.with_suffix(".part")
-        with part.open("w", encoding="utf-8", newline="") as file:
+        with replacing(self._path) as part, part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, list(columns))
             if self._rows:
                 writer.writeheader()
                 writer.writerows(self._rows)
-        os.replace(part, self._path)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ...interrupt import SoftInterrupt
+from ...storage import safetensors_file
 from ..embedded import EmbeddedModel
 from .data import Samples
 from .learner import NotFinite
@@ -163,7 +163,8 @@ def _keep_batches(stage: Stage, step: int, folder: Path) -> Path:
             named = batch.tensors | {"context": batch.conditioning.context}
             tensors |= {f"{number}.{name}": value.contiguous() for name, value in named.items()}
             prompts += batch.prompts
-        save_file(tensors, path, {"step": str(step), "prompts": json.dumps(prompts)})
+        header = {"step": str(step), "prompts": json.dumps(prompts)}
+        safetensors_file.write(path, tensors, header)
     return path
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...stream.schedule import Schedule
+from ...stream.schedule import TABLE, Schedule, shifted
 from ..guidance import draw_unconditional
 from ..network import by_frame, flow_matching_loss
 from ..ode import draw_states, ode_regression_loss
@@ -61,8 +61,7 @@ class FlowMatching(Stage):
     def _timesteps(self, generator: torch.Generator, blocks: int) -> Tensor:
         """One timestep a block, [1, blocks]: any, or for a share of them one of the recipe's."""
         settings = self.experiment.flow_matching
-        u = torch.rand(1, blocks, generator=generator)
-        anywhere = 1000 * settings.shift * u / (1 + (settings.shift - 1) * u)
+        anywhere = TABLE * shifted(torch.rand(1, blocks, generator=generator), settings.shift)
         own = torch.tensor(self.experiment.recipe.schedule(0).timesteps)
         chosen = own[torch.randint(len(own), (1, blocks), generator=generator)]
         free = torch.rand(1, blocks, generator=generator) >= settings.recipe_share

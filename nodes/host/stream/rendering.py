@@ -11,7 +11,7 @@ from torch import Tensor
 from ....causvid_core import BoundWan, rollout, stream_memory_bytes
 from ....causvid_core.storage.disk import DiskStore
 from ....causvid_core.stream import snapshot_within
-from ....causvid_core.stream.ahead import steps_ahead, switches_ahead
+from ....causvid_core.stream.lengths import steps_ahead, switches_ahead
 from ....causvid_core.stream.prompt_cache import PromptPlan
 from ....causvid_core.stream.rollout import Block
 from ....causvid_core.stream.state import StreamState

@@ -14,8 +14,7 @@ from torch import Tensor
 from ....causvid_core import BoundWan, Recipe, start
 from ....causvid_core.storage.disk import DiskStore
 from ....causvid_core.stream import geometry
-from ....causvid_core.stream.ahead import switches_ahead
-from ....causvid_core.stream.lengths import blocks_for
+from ....causvid_core.stream.lengths import blocks_for, switches_ahead
 from ....causvid_core.stream.prompt_cache import PromptPlan
 from ....causvid_core.stream.rollout import Block
 from ....causvid_core.stream.state import StreamState

@@ -6,8 +6,7 @@ from comfy.model_patcher import ModelPatcher
 
 from ....causvid_core import BoundWan, Recipe, recipes
 from ....causvid_core.stream import geometry, rebase
-from ....causvid_core.stream.ahead import px_ahead
-from ....causvid_core.stream.lengths import latent_frames_for
+from ....causvid_core.stream.lengths import latent_frames_for, px_ahead
 from ....causvid_core.stream.segment import starts_afresh
 from ....causvid_core.stream.state import StreamState
 from ....causvid_core.stream.window import WindowPolicy
