@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from causvid_core.distill import commands
 from causvid_core.distill.network import Network
 from causvid_core.distill.training.config import read_config
 from causvid_core.distill.training.export import export
@@ -25,7 +24,7 @@ from causvid_core.media.loading import load_vae
 from causvid_core.media.sheet import picture_sheet
 from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.media.writer import as_pixels
-from causvid_core.mini import MINI, TextEncoder, weights_path
+from causvid_core.mini import MINI, TextEncoder, commands, weights_path
 from causvid_core.mini.evaluate import Guided, Make, Streamed, evaluate_mini
 from causvid_core.mini.measure import read_clip
 from causvid_core.mini.world import ClipSpec, held_out_specs
