@@ -7,20 +7,19 @@ clean prediction is written to the cache without any.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ..model.binding import BoundWan
 from ..model.forward import denoise, write_cache
-from ..model.prompt import EncodedPrompt, encode_prompt
+from ..model.prompt import encode_prompt
 from ..stream.noise import Noise
 from ..stream.recipe import Recipe
 from ..stream.schedule import make_schedule
-from ..stream.window import WindowPolicy
-from .clip_cache import ClipAttention, ClipCache
+from ..stream.window import Span, WindowPolicy
+from .clip_cache import ClipCache
 from .conditioning import Conditioning
 from .dmd import Sample
 from .network import Network
@@ -48,32 +47,27 @@ def self_rollout(
     The clean pass sees each block at the context timestep, noised to it as Self-Forcing trains,
     unlike in sampling. Raises ValueError when T or t does not fill whole blocks.
     """
-    bound, policy = student.bound, WindowPolicy.of(recipe)
-    batch, channels, frames, height, width = shape
-    blocks = policy.split(0, frames)
+    policy = WindowPolicy.of(recipe)
+    frames = shape[2]
     first_loss_frame = frames - (frames if gradient_frames is None else gradient_frames)
-    cache = ClipCache(bound, policy, (batch, frames, height, width), recipe.positions)
-    prompt = encode_prompt(bound, conditioning.context, conditioning.lengths)
+    clip = _Clip(student.bound, recipe, policy, shape, conditioning, noise)
     known: Sequence[Tensor] = ()
     if given is not None:
         known = torch.split(given.float(), policy.split(0, given.shape[2]), dim=2)
     made: list[Tensor] = []
     loss_mask: list[bool] = []
-    for index, count in enumerate(blocks):
+    for index, count in enumerate(policy.split(0, frames)):
         span = policy.span(index)
-        draw = partial(_draw, bound, noise, index, (batch, channels, count, height, width))
         learns = index >= len(known) and span.end > first_loss_frame
         if index < len(known):
             x0 = known[index]
         else:
-            attend = cache.attend(span)
-            x0 = _exit_prediction(bound, recipe, index, attend, prompt, draw, exit_step, learns)
+            x0 = clip.exit_prediction(index, span, exit_step, learns)
         made.append(x0)
         loss_mask += [learns] * count
-        if index + 1 < len(blocks):
-            attend = cache.attend(span, writes=True)
-            _write_clean(bound, recipe, index, x0.detach(), attend, prompt, draw)
-    mask = torch.tensor(loss_mask, device=bound.device).expand(batch, -1)
+        if span.end < frames:
+            clip.write_clean(index, span, x0.detach())
+    mask = torch.tensor(loss_mask, device=student.bound.device).expand(shape[0], -1)
     return Sample(torch.cat(made, dim=2), mask)
 
 
@@ -82,49 +76,51 @@ def draw_exit_step(generator: torch.Generator, recipe: Recipe) -> int:
     return int(torch.randint(len(recipe.schedule(1).timesteps), (1,), generator=generator))
 
 
-def _exit_prediction(
-    bound: BoundWan,
-    recipe: Recipe,
-    index: int,
-    attend: ClipAttention,
-    prompt: EncodedPrompt,
-    draw: Callable[[int], Tensor],
-    exit_step: int,
-    learns: bool,
-) -> Tensor:
-    """The clean prediction of a block at its exit step, which alone carries gradients."""
-    schedule = recipe.schedule(index)
-    last = min(exit_step, len(schedule.timesteps) - 1)
-    x = draw(0)
-    for step in range(last + 1):
-        sigma = schedule.sigmas[step]
-        timestep = torch.full((1, 1), schedule.timesteps[step], device=bound.device)
-        with torch.set_grad_enabled(learns and step == last and torch.is_grad_enabled()):
-            x0 = x - sigma * denoise(bound, x, timestep, attend, prompt).float()
-        if step < last:
-            following = schedule.sigmas[step + 1]
-            x = (1 - following) * x0 + following * draw(step + 1)
-    return x0
+class _Clip:
+    """A clip of shape (B, 16, T, H, W) in the making, with the keys and values of its blocks."""
 
+    def __init__(
+        self,
+        bound: BoundWan,
+        recipe: Recipe,
+        policy: WindowPolicy,
+        shape: Sequence[int],
+        conditioning: Conditioning,
+        noise: Noise,
+    ) -> None:
+        batch, _, frames, height, width = shape
+        self._bound, self._recipe, self._shape, self._noise = bound, recipe, shape, noise
+        self._cache = ClipCache(bound, policy, (batch, frames, height, width), recipe.positions)
+        self._prompt = encode_prompt(bound, conditioning.context, conditioning.lengths)
 
-@torch.no_grad()
-def _write_clean(
-    bound: BoundWan,
-    recipe: Recipe,
-    index: int,
-    x0: Tensor,
-    attend: ClipAttention,
-    prompt: EncodedPrompt,
-    draw: Callable[[int], Tensor],
-) -> None:
-    """The clean pass of a block, which writes its keys and values to the cache."""
-    timestep = torch.full((1, 1), float(recipe.context_timestep), device=bound.device)
-    if recipe.context_timestep:
-        (sigma,) = make_schedule((recipe.context_timestep,), recipe.shift, False).sigmas
-        steps = len(recipe.schedule(index).timesteps)
-        x0 = (1 - sigma) * x0 + sigma * draw(steps)
-    write_cache(bound, x0, timestep, attend, prompt)
+    def exit_prediction(self, index: int, span: Span, exit_step: int, learns: bool) -> Tensor:
+        """The clean prediction of a block at its exit step, which alone carries gradients."""
+        bound, schedule = self._bound, self._recipe.schedule(index)
+        attend = self._cache.attend(span)
+        last = min(exit_step, len(schedule.timesteps) - 1)
+        x = self._draw(index, span, 0)
+        for step in range(last + 1):
+            sigma = schedule.sigmas[step]
+            timestep = torch.full((1, 1), schedule.timesteps[step], device=bound.device)
+            with torch.set_grad_enabled(learns and step == last and torch.is_grad_enabled()):
+                x0 = x - sigma * denoise(bound, x, timestep, attend, self._prompt).float()
+            if step < last:
+                following = schedule.sigmas[step + 1]
+                x = (1 - following) * x0 + following * self._draw(index, span, step + 1)
+        return x0
 
+    @torch.no_grad()
+    def write_clean(self, index: int, span: Span, x0: Tensor) -> None:
+        """The clean pass of a block, which writes its keys and values to the cache."""
+        bound, recipe = self._bound, self._recipe
+        timestep = torch.full((1, 1), float(recipe.context_timestep), device=bound.device)
+        if recipe.context_timestep:
+            (sigma,) = make_schedule((recipe.context_timestep,), recipe.shift, False).sigmas
+            steps = len(recipe.schedule(index).timesteps)
+            x0 = (1 - sigma) * x0 + sigma * self._draw(index, span, steps)
+        write_cache(bound, x0, timestep, self._cache.attend(span, writes=True), self._prompt)
 
-def _draw(bound: BoundWan, noise: Noise, block: int, shape: Sequence[int], step: int) -> Tensor:
-    return noise(block, step, shape).to(bound.device, torch.float32, non_blocking=True)
+    def _draw(self, index: int, span: Span, step: int) -> Tensor:
+        batch, channels, _, height, width = self._shape
+        noise = self._noise(index, step, (batch, channels, span.frames, height, width))
+        return noise.to(self._bound.device, torch.float32, non_blocking=True)

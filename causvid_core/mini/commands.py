@@ -76,11 +76,12 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> int:
-    require_torch()
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     for part in PARTS if arguments.part == "all" else (arguments.part,):
         log.info("training %s in %s", part, folder)
+        if part not in ("text", "latents"):
+            require_torch()
         if part != "dit":
             _TRAIN[part](folder)
         elif not train_transformer(
@@ -130,10 +131,8 @@ _TRAIN = {
 def _evaluate(arguments: argparse.Namespace) -> int:
     folder, recipe = arguments.folder, recipes[RECIPE]
     model = load_model(str(arguments.weights or weights_path("dit", folder)))
-    vae, text = (
-        load_vae(weights_path("vae", folder)),
-        TextEncoder.load(weights_path("text", folder)),
-    )
+    vae = load_vae(weights_path("vae", folder))
+    text = TextEncoder.load(weights_path("text", folder))
     long_prompts = arguments.long_prompts
     make: Make = Streamed(model, text, recipe)
     if arguments.teacher:

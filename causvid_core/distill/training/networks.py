@@ -54,17 +54,16 @@ def make_network(
     CheckpointError for a file that is not of these sizes.
     """
     dtype = PRECISIONS[precision]
+    kept = torch.float32 if trained else dtype
     with torch.device("meta"):
-        model = CausalWan(config).to(torch.float32 if trained else dtype)
+        model = CausalWan(config).to(kept)
     model.requires_grad_(trained)
     _shard(model, ranks, dtype)
     model.to_empty(device=ranks.device)
     full: dict[str, Any] = {}
     if ranks.first:
         full = read_state_dict(weights, config) if weights else _fresh(config, seed)
-        full = {
-            name: tensor.to(torch.float32 if trained else dtype) for name, tensor in full.items()
-        }
+        full = {name: tensor.to(kept) for name, tensor in full.items()}
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
     set_model_state_dict(model, full, options=options)
     model.train(trained)

@@ -41,7 +41,7 @@ def experiment(folder: Path, steps: int = STEPS, first_weights: Path | None = No
         steps=steps,
         run=Run(
             folder=str(folder / RUN),
-            precision="fp32",
+            precision="bf16",
             gradient_checkpointing=False,
             checkpoint_every=250,
             log_every=50,
