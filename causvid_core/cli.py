@@ -11,10 +11,13 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from .distill.training.commands import register as register_distill
+from .distill.data.commands import register as register_data
+from .distill.training.commands import register as register_training
 from .mini.commands import register as register_mini
+from .mini.embedded import MINI
 from .progress import ProgressLine
 from .render.command import register as register_render
 
@@ -151,5 +154,6 @@ _COMMANDS = (
     _register_download,
     register_render,
     register_mini,
-    register_distill,
+    partial(register_data, embedded=MINI),
+    partial(register_training, embedded=MINI),
 )

@@ -97,7 +97,7 @@ def write_report(arguments: argparse.Namespace, names: Sequence[str]) -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train and measure the ablation of CausVid.")
     parser.add_argument("--teacher", type=Path, required=True, help="the bidirectional one")
-    parser.add_argument("--guidance", type=float, default=1.5, help="in 50 steps")
+    parser.add_argument("--guidance", type=float, default=2.5, help="guidance scale in 50 steps")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", action="append", help="a network by name; may be repeated")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")

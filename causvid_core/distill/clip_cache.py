@@ -1,9 +1,9 @@
-"""Keys and values of a clip that a network in training makes block by block.
+"""The KV cache of a clip that a network in training denoises block by block.
 
-The engine's ring is written in place on every step and its rows are used anew, which autograd
-does not allow for what it still needs. So a clip in training keeps the keys and values of all its
-latent frames, written by clean passes only, and a block attends to copies of the rows that the
-recipe's window shows it, joined with its own keys and values, which do carry gradients.
+The engine overwrites its ring on every step, which autograd does not allow for values that it
+still needs. So a clip in training keeps the keys and values of all its latent frames, written by
+clean passes only. A block attends to copies of those in its window, joined with its own keys and
+values, which do carry gradients.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..model.attention import Attention
 from ..model.binding import BoundWan
-from ..model.kv_cache import KVRing
+from ..model.kv_cache import CachedAttention, KVRing, Slots
 from ..model.rope import Rotary, rotate
 from ..stream.window import Span, WindowPolicy
 
@@ -24,8 +24,8 @@ from ..stream.window import Span, WindowPolicy
 class ClipCache:
     """Keys and values of all latent frames of a clip, for one rollout of a model in training.
 
-    What a block sees is the policy, as when it is sampled. size: samples, latent frames,
-    and height and width of one. positions: as a recipe's.
+    The window policy decides what a block sees, as in sampling. size: (B, T, H, W) of the clip.
+    positions: as in a recipe.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ClipCache:
         self._ring = KVRing(bound, batch, frames * self._tokens)
 
     def attend(self, span: Span, writes: bool = False) -> ClipAttention:
-        """Self-attention of the block that is these latent frames."""
+        """Self-attention of the block with these latent frames; `writes` for its clean pass."""
         policy, end = self._policy, span.end
         seen = list(policy.visible(end))
         positions = [policy.rank(frame, end) if self._relative else frame for frame in seen]
@@ -62,11 +62,12 @@ class ClipCache:
         return slice(frames.start * self._tokens, frames.stop * self._tokens)
 
 
-class ClipAttention:
-    """Self-attention of one block over copies of what is kept and its own keys and values.
+class ClipAttention(CachedAttention):
+    """Self-attention of one block over copies of cached keys and values and its own.
 
-    writes: for the clean pass, which keeps them. key_rope turns all keys, which are then kept
-    unturned, to positions within the window; else they are kept turned.
+    own: where its own are cached, which happens if it `writes`, in the clean pass. key_rope rotates
+    all keys to positions within the window, and they are cached unrotated; without it they are
+    cached rotated.
     """
 
     def __init__(
@@ -79,33 +80,32 @@ class ClipAttention:
         key_rope: Tensor | None,
         writes: bool,
     ) -> None:
-        self._attention, self._ring, self._seen, self._own = attention, ring, seen, own
-        self._rope, self._key_rope, self._writes = rope, key_rope, writes
+        slots = Slots(own.start, 0, own.stop - own.start)
+        super().__init__(attention, ring, [slots], own.stop, rope)
+        self._seen, self._key_rope, self._writes = seen, key_rope, writes
 
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `SelfAttend`. Mutates the ring if it writes."""
         if self._writes:
             self.keep(layer, k, v)
-        keys = self._joined(self._ring.keys[layer], self._stored(k))
+        keys = self._joined(self._ring.keys[layer], self._stored(k, self._rope))
         if self._key_rope is not None:
             keys = rotate(keys, self._key_rope)
         values = self._joined(self._ring.values[layer], v)
         return self._attention(rotate(q, self._rope).to(keys.dtype), keys, values)
 
-    def keep(self, layer: int, k: Tensor, v: Tensor) -> None:
-        """Write the block's keys and values [B, N, h, d]. Mutates the ring."""
-        self._ring.keys[layer][:, self._own].copy_(self._stored(k))
-        self._ring.values[layer][:, self._own].copy_(v)
+    def _keep_keys(self, k: Tensor, rope: Tensor, out: Tensor) -> None:
+        out.copy_(self._stored(k, rope))
 
-    def _stored(self, k: Tensor) -> Tensor:
-        return rotate(k, self._rope) if self._key_rope is None else k
+    def _stored(self, k: Tensor, rope: Tensor) -> Tensor:
+        return rotate(k, rope) if self._key_rope is None else k
 
     def _joined(self, kept: Tensor, own: Tensor) -> Tensor:
         return torch.cat([*(kept[:, rows] for rows in self._seen), own.to(kept.dtype)], dim=1)
 
 
 def _runs(frames: Sequence[int]) -> list[range]:
-    """Rising latent frames as runs of consecutive ones."""
+    """Ascending latent frames as runs of consecutive ones."""
     groups = groupby(enumerate(frames), key=lambda pair: pair[1] - pair[0])
     runs = [[frame for _, frame in group] for _, group in groups]
     return [range(run[0], run[-1] + 1) for run in runs]

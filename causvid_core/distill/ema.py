@@ -1,4 +1,4 @@
-"""The exponential moving average of a model's weights, which is what gets exported."""
+"""The exponential moving average of a model's weights, which is what `export` writes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 
 class EMA:
-    """Averages of all parameters of a model in float32, sharded as they are.
+    """Averages of all parameters of a model in float32, sharded as the parameters are.
 
-    Up to `start_step` they are the weights themselves: early ones would only hold them back.
+    Before `start_step` they equal the weights, so that early weights do not hold them back.
     """
 
     def __init__(self, model: nn.Module, decay: float = 0.99, start_step: int = 0) -> None:
@@ -20,20 +20,20 @@ class EMA:
             raise ValueError(f"the decay of the average is {decay}; it must be from 0 to below 1")
         self.decay, self.start_step = decay, start_step
         self.weights: dict[str, Tensor] = {
-            name: parameter.detach().float().clone() for name, parameter in _parameters(model)
+            name: parameter.detach().float().clone() for name, parameter in model.named_parameters()
         }
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         """Follow the weights after optimiser step `step`, counted from 0. Mutates the averages."""
         decay = self.decay if step >= self.start_step else 0.0
-        for name, parameter in _parameters(model):
+        for name, parameter in model.named_parameters():
             self.weights[name].lerp_(parameter.detach().float(), 1 - decay)
 
     @contextmanager
     def applied_to(self, model: nn.Module) -> Iterator[None]:
-        """The model with the averages for its weights, for as long as the context lasts."""
-        own = {name: parameter.detach().clone() for name, parameter in _parameters(model)}
+        """Give the model the averages for weights while the context lasts. Mutates the model."""
+        own = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
         try:
             _set(model, self.weights)
             yield
@@ -53,11 +53,7 @@ class EMA:
             average.copy_(state[name])
 
 
-def _parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return model.named_parameters()
-
-
 @torch.no_grad()
 def _set(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    for name, parameter in _parameters(model):
+    for name, parameter in model.named_parameters():
         parameter.copy_(weights[name])

@@ -1,4 +1,4 @@
-"""A model as training runs it, and the arithmetic of flow matching.
+"""A transformer as training runs it, and the arithmetic of flow matching.
 
 Wan's flow matching: a latent at noise level sigma is (1 - sigma) * x0 + sigma * noise, its flow is
 noise - x0, and a timestep is a noise level times 1000. All functions here are differentiable.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -19,20 +20,20 @@ from ..model.pieces import split_blocks
 from ..model.transformer import Block
 from ..model.whole_clip import forward_all
 from ..stream.recipe import Recipe
-from ..stream.schedule import TABLE
+from ..stream.schedule import TABLE, Schedule
 from ..stream.window import WindowPolicy
-from .guidance import Conditioning
+from .conditioning import Conditioning
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Network:
-    """A bound model and who sees whom in it: every frame every frame, or block by block.
+    """A bound model and its attention over a clip: full, or block-causal.
 
-    Teacher and critic are bidirectional, the student is causal; a causal teacher is possible. A
-    causal network sees the blocks before a block, within `window` latent frames that count the
-    block's own and the first `sink` ones, which stay; None sees them all. flex: see `model.flex`.
+    Teacher and critic have full attention, the student is causal; a causal teacher is possible. In
+    a causal network a block sees itself and the blocks before it, `window` latent frames in all,
+    the first `sink` of the clip among them; None sees everything before it. flex: see `model.flex`.
     """
 
     bound: BoundWan
@@ -50,7 +51,7 @@ class Network:
 
     @classmethod
     def of(cls, model: nn.Module | BoundWan, recipe: Recipe) -> Network:
-        """A causal network with the blocks and the window of a recipe."""
+        """A causal network with a recipe's blocks and window."""
         return cls(
             as_bound(model),
             True,
@@ -67,13 +68,13 @@ class Network:
         return WindowPolicy(self.frames_per_block, first, self.window, self.sink)
 
     def blocks(self, frames: int) -> list[int]:
-        """Latent frames of each block of a clip; one block where all see all."""
+        """Latent frames of each block of a clip; a single block under full attention."""
         if not self.causal:
             return [frames]
         return split_blocks(frames, self.frames_per_block, self.first_block_frames)
 
-    def before(self, x0: Tensor) -> Tensor:
-        """Of clean latents [B, 16, T, H, W], all blocks but the last: what others can see."""
+    def clean_context(self, x0: Tensor) -> Tensor:
+        """All blocks but the last of clean latents [B, 16, T, H, W]: those that others see."""
         return x0[:, :, : -self.blocks(x0.shape[2])[-1]]
 
     def flow(
@@ -81,13 +82,13 @@ class Network:
         noisy: Tensor,
         timesteps: Tensor,
         conditioning: Conditioning,
-        before: Tensor | None = None,
+        clean: Tensor | None = None,
     ) -> Tensor:
         """Flow of noisy latents [B, 16, T, H, W] at timesteps [B, T] (or [B, 1]), in one pass.
 
-        A block sees the noisy blocks before it, each at its own timestep, as CausVid trains
-        (diffusion forcing); with `before`, clean latents of all blocks but the last, those
-        (teacher forcing), as when it is sampled.
+        A block sees the noisy blocks before it, each at its own timestep (diffusion forcing, as
+        CausVid trains); or, given `clean`, the clean latents of all blocks but the last, it sees
+        those (teacher forcing), as in sampling.
         """
         return forward_all(
             self.bound,
@@ -99,58 +100,69 @@ class Network:
             self.first_block_frames,
             window=self.window,
             sink=self.sink,
-            clean=before,
+            clean=clean,
             flex=self.flex,
             context_lengths=conditioning.lengths,
         )
 
-    def x0(
-        self, noisy: Tensor, timesteps: Tensor, conditioning: Conditioning, sigmas: Tensor
-    ) -> Tensor:
-        """Clean prediction of noisy latents; sigmas [B, T] (or [B, 1])."""
-        return clean(noisy, self.flow(noisy, timesteps, conditioning), sigmas)
 
+def with_gradient_checkpointing(
+    module: nn.Module, function: Callable[..., T], *arguments: object
+) -> T:
+    """Run a layer so that it keeps its input only; backward computes the rest again.
 
-def recomputed(module: nn.Module, function: Callable[..., T], *arguments: object) -> T:
-    """A `Within` that keeps a layer's input only; backward computes the rest once more.
-
-    Gradients are the same. `replace(bound, within=recomputed)` binds a model so.
+    Gradients are the same. Bind a model so with `replace(bound, within=...)`.
     """
     if isinstance(module, Block) and torch.is_grad_enabled():
-        return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
+        out = checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
+        return cast(T, out)
     return function(*arguments)
 
 
 def add_noise(x0: Tensor, noise: Tensor, sigmas: Tensor) -> Tensor:
     """Latents [B, 16, T, H, W] at noise levels sigmas [B, T] (or [B, 1])."""
-    sigmas = _frames(sigmas, x0)
+    sigmas = _over_latents(sigmas, x0)
     return (1 - sigmas) * x0 + sigmas * noise
 
 
-def clean(noisy: Tensor, flow: Tensor, sigmas: Tensor) -> Tensor:
-    """The x0 that a flow points to."""
-    return noisy - _frames(sigmas, noisy) * flow
+def x0_from_flow(noisy: Tensor, flow: Tensor, sigmas: Tensor) -> Tensor:
+    """The clean latents that a flow points to, at noise levels sigmas [B, T] (or [B, 1])."""
+    return noisy - _over_latents(sigmas, noisy) * flow
 
 
 def sigmas_of(timesteps: Tensor) -> Tensor:
-    """Noise levels of timesteps that are on no list."""
+    """Noise levels of timesteps, without looking them up in a schedule's table."""
     return timesteps / TABLE
 
 
 def by_frame(values: Tensor, blocks: Sequence[int]) -> Tensor:
-    """Values [B, blocks] given to the latent frames of their blocks: [B, T]."""
+    """Values [B, blocks] repeated over the latent frames of their blocks: [B, T]."""
     frames = torch.tensor(blocks, device=values.device)
     return values.repeat_interleave(frames, dim=1, output_size=sum(blocks))
 
 
-def mean_square(error: Tensor, learned: Tensor | None = None) -> Tensor:
-    """Mean of error [B, 16, T, H, W] squared, over the latent frames where learned [B, T] only.
+def levels_of(
+    schedule: Schedule, drawn: Tensor, blocks: Sequence[int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The levels [B, T] drawn [B, blocks] from a schedule: their numbers, timesteps and sigmas.
 
-    Zero, with gradients of zero, where nothing is to be learned.
+    The number after the schedule's last stands for clean latents.
     """
-    if learned is None:
+    chosen = by_frame(drawn, blocks)
+    timesteps, sigmas = (
+        torch.tensor((*values, 0.0), device=drawn.device)[chosen] for values in schedule
+    )
+    return chosen, timesteps, sigmas
+
+
+def mean_square(error: Tensor, loss_mask: Tensor | None = None) -> Tensor:
+    """Mean of error [B, 16, T, H, W] squared, over the latent frames that loss_mask [B, T] names.
+
+    Zero, with gradients of zero, where the mask is empty.
+    """
+    if loss_mask is None:
         return error.square().mean()
-    weight = _frames(learned, error)
+    weight = _over_latents(loss_mask, error)
     count = weight.sum() * (error[0].numel() / error.shape[2])
     return (error.square() * weight).sum() / count.clamp(min=1)
 
@@ -161,23 +173,26 @@ def flow_matching_loss(
     noise: Tensor,
     timesteps: Tensor,
     conditioning: Conditioning,
-    learned: Tensor | None = None,
+    loss_mask: Tensor | None = None,
     *,
-    forced: bool = False,
+    teacher_forcing: bool = False,
+    context_noise: Tensor | None = None,
 ) -> Tensor:
     """Mean squared error of the flow of clean latents x0 noised to timesteps [B, T] (or [B, 1]).
 
-    What a teacher learns from data, and a critic from what the student makes. x0 gets no gradient.
-    learned [B, T]: the latent frames that count, all when None. forced: a causal network sees
-    clean blocks before each (teacher forcing) instead of noisy ones.
+    What a teacher learns from data, and a critic from the student's samples. x0 gets no gradient.
+    loss_mask [B, T]: the latent frames that count, all when None. teacher_forcing: a block of a
+    causal network sees clean blocks before it instead of noisy ones. context_noise: what is added
+    to these, of x0's shape.
     """
     x0 = x0.detach()
     noisy = add_noise(x0, noise, sigmas_of(timesteps))
-    before = network.before(x0) if forced else None
-    error = network.flow(noisy, timesteps, conditioning, before).float() - (noise - x0)
-    return mean_square(error, learned)
+    clean = None
+    if teacher_forcing:
+        clean = network.clean_context(x0 if context_noise is None else x0 + context_noise)
+    error = network.flow(noisy, timesteps, conditioning, clean).float() - (noise - x0)
+    return mean_square(error, loss_mask)
 
 
-def _frames(values: Tensor, like: Tensor) -> Tensor:
-    """[B, T] as [B, 1, T, 1, 1] in the dtype of latents."""
-    return values.to(like.dtype)[:, None, :, None, None]
+def _over_latents(values: Tensor, like: Tensor) -> Tensor:
+    return rearrange(values.to(like.dtype), "b t -> b 1 t 1 1")

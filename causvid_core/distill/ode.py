@@ -6,23 +6,26 @@ deterministic sampling, where it ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..model.forward import denoise, write_cache
-from ..model.prompt import encode_prompt
-from ..stream.schedule import TABLE, Schedule
-from .clip_cache import ClipCache
-from .guidance import Conditioning, Guidance, guided, guided_flow, sides_of
-from .network import Network, by_frame, clean, mean_square
+from ..model.prompt import EncodedPrompt, encode_prompt
+from ..stream.schedule import TABLE, Schedule, shifted
+from .clip_cache import ClipAttention, ClipCache
+from .conditioning import Conditioning
+from .guidance import Guidance, guided, guided_flow, guided_prompts
+from .network import Network, levels_of, mean_square, x0_from_flow
 
 
 class Trajectory(NamedTuple):
-    """States [B, K + 1, 16, T, H, W] of a sampling: at the K timesteps that were asked for, and
-    its end. `timesteps` and `sigmas` belong to the states; the last is 0.
+    """States [B, K + 1, 16, T, H, W] of a sampling: at K timesteps, and its end.
+
+    `timesteps` and `sigmas` are those of the states; the last is 0.
     """
 
     states: Tensor
@@ -44,18 +47,23 @@ def trajectory(
     """Sample the teacher from noise [B, 16, T, H, W] with Euler steps, keeping some states.
 
     A causal teacher is sampled block by block, each block after the ends of those before it.
-
-    keep: the student's schedule. The level of the teacher's schedule nearest to each of its
-    noise levels moves onto it, so that the state is exactly there (CausVid chose its timesteps
-    among the teacher's, which then does not move any). Raises ValueError when two of them are
-    nearest to the same level.
+    keep: the student's schedule. Each of its noise levels replaces the nearest level of the
+    teacher's schedule, so that the state is exactly there; CausVid's are among the teacher's
+    already. Raises ValueError when two of them are nearest to the same level.
     """
     sigmas, kept = sampling_levels(keep, steps, shift)
-    states = _sampled(teacher, noise, conditioning, guidance, sigmas, kept)
+    noise = noise.float()
+    if teacher.causal:
+        states = _block_by_block(teacher, noise, conditioning, guidance, sigmas, kept)
+    else:
+
+        def flow(x: Tensor, timesteps: Tensor) -> Tensor:
+            return guided_flow(teacher, x, timesteps, conditioning, guidance)
+
+        states = _euler(flow, noise, sigmas, kept)
     return Trajectory(states, (*keep.timesteps, 0.0), (*keep.sigmas, 0.0))
 
 
-@torch.no_grad()
 def sample(
     teacher: Network,
     noise: Tensor,
@@ -66,34 +74,9 @@ def sample(
     shift: float = 8.0,
 ) -> Tensor:
     """The end [B, 16, T, H, W] of a teacher's `trajectory`."""
-    sigmas = uniform_levels(steps, shift)
-    return _sampled(teacher, noise, conditioning, guidance, sigmas, [])[:, 0]
-
-
-def _sampled(
-    teacher: Network,
-    noise: Tensor,
-    conditioning: Conditioning,
-    guidance: Guidance,
-    sigmas: list[float],
-    kept: list[int],
-) -> Tensor:
-    way = _block_by_block if teacher.causal else _all_at_once
-    return way(teacher, noise.float(), conditioning, guidance, sigmas, kept)
-
-
-def _all_at_once(
-    teacher: Network,
-    noise: Tensor,
-    conditioning: Conditioning,
-    guidance: Guidance,
-    sigmas: list[float],
-    kept: list[int],
-) -> Tensor:
-    def flow(x: Tensor, timesteps: Tensor) -> Tensor:
-        return guided_flow(teacher, x, timesteps, conditioning, guidance)
-
-    return _euler(flow, noise, sigmas, kept)
+    nothing = Schedule((), ())
+    found = trajectory(teacher, noise, conditioning, guidance, nothing, steps=steps, shift=shift)
+    return found.states[:, -1]
 
 
 def _block_by_block(
@@ -104,26 +87,28 @@ def _block_by_block(
     sigmas: list[float],
     kept: list[int],
 ) -> Tensor:
-    """With a cache for the prompt, and one for what guidance leads away from."""
+    """With a cache of keys and values for every prompt that guidance needs."""
     bound, policy = teacher.bound, teacher.policy
-    batch, _, frames, *size = noise.shape
-    sides = [
-        (ClipCache(bound, policy, (batch, frames, *size)), encode_prompt(bound, *prompt))
-        for prompt in sides_of(conditioning, guidance, batch)
+    batch, _, frames, height, width = noise.shape
+    prompts = [
+        (ClipCache(bound, policy, (batch, frames, height, width)), encode_prompt(bound, *prompt))
+        for prompt in guided_prompts(conditioning, guidance, batch)
     ]
-    states = []
+    states: list[Tensor] = []
     for index in range(len(policy.split(0, frames))):
         span = policy.span(index)
-        seen = [(cache.attend(span), prompt) for cache, prompt in sides]
+        seen = [(cache.attend(span), prompt) for cache, prompt in prompts]
 
-        def flow(x: Tensor, timesteps: Tensor, seen: list = seen) -> Tensor:
+        def flow(
+            x: Tensor, timesteps: Tensor, seen: Sequence[tuple[ClipAttention, EncodedPrompt]] = seen
+        ) -> Tensor:
             flows = [denoise(bound, x, timesteps, attend, prompt) for attend, prompt in seen]
             return guided(flows, guidance)
 
         states.append(_euler(flow, noise[:, :, span.first : span.end], sigmas, kept))
         if span.end < frames:
             end, zero = states[-1][:, -1], torch.zeros(1, 1, device=noise.device)
-            for cache, prompt in sides:
+            for cache, prompt in prompts:
                 write_cache(bound, end, zero, cache.attend(span, writes=True), prompt)
     return torch.cat(states, dim=3)
 
@@ -143,11 +128,8 @@ def _euler(
 
 def sampling_levels(keep: Schedule, steps: int, shift: float) -> tuple[list[float], list[int]]:
     """Noise levels of a sampling, `steps` + 1 with the final 0, and the steps to be kept."""
-    sigmas = uniform_levels(steps, shift)
-    kept = [
-        min(range(steps), key=lambda step, sigma=sigma: abs(sigmas[step] - sigma))
-        for sigma in keep.sigmas
-    ]
+    sigmas = [shifted(1 - step / steps, shift) for step in range(steps + 1)]
+    kept = [_nearest(sigmas[:-1], sigma) for sigma in keep.sigmas]
     if len(set(kept)) < len(kept):
         raise ValueError(
             f"{steps} steps are too coarse to keep the states at {len(kept)} timesteps "
@@ -158,10 +140,8 @@ def sampling_levels(keep: Schedule, steps: int, shift: float) -> tuple[list[floa
     return sigmas, kept
 
 
-def uniform_levels(steps: int, shift: float) -> list[float]:
-    """Noise levels of a sampling in `steps` even steps before the shift, with the final 0."""
-    uniform = [1 - step / steps for step in range(steps + 1)]
-    return [shift * u / (1 + (shift - 1) * u) for u in uniform]
+def _nearest(levels: Sequence[float], sigma: float) -> int:
+    return min(range(len(levels)), key=lambda step: abs(levels[step] - sigma))
 
 
 def draw_states(generator: torch.Generator, batch: int, blocks: int, states: int) -> Tensor:
@@ -176,22 +156,20 @@ def ode_regression_loss(
     drawn: Tensor,
     conditioning: Conditioning,
     *,
-    forced: bool = False,
+    teacher_forcing: bool = False,
 ) -> Tensor:
     """Mean squared error of the student's x0 from states [B, K + 1, 16, T, H, W] to their end.
 
-    drawn [B, blocks] picks a state for every block (`draw_states`), the K + 1st being the end:
-    context for later blocks, and not learned. schedule: timesteps and noise levels of the first K,
-    those that the student is sampled at. forced: blocks see the ends of those before them
-    (teacher forcing) instead of what was drawn for those.
+    drawn [B, blocks] picks a state for every block (`draw_states`). The K + 1st is the end:
+    context for later blocks, without loss. schedule: timesteps and noise levels of the first K,
+    those that the student is sampled at. teacher_forcing: blocks see the ends of the blocks before
+    them instead of the states drawn for these.
     """
-    levels = torch.tensor((*schedule.timesteps, 0.0)), torch.tensor((*schedule.sigmas, 0.0))
-    chosen = by_frame(drawn.to(states.device), student.blocks(states.shape[3]))
-    timesteps, sigmas = (level.to(states.device)[chosen] for level in levels)
-    index = chosen[:, None, None, :, None, None].expand(-1, 1, *states.shape[2:])
+    blocks = student.blocks(states.shape[3])
+    chosen, timesteps, sigmas = levels_of(schedule, drawn.to(states.device), blocks)
+    index = rearrange(chosen, "b t -> b 1 1 t 1 1").expand(-1, 1, *states.shape[2:])
     noisy = states.gather(1, index).squeeze(1).float()
     end = states[:, -1].float()
-    before = student.before(end) if forced else None
-    flow = student.flow(noisy, timesteps, conditioning, before).float()
-    error = clean(noisy, flow, sigmas) - end
-    return mean_square(error, timesteps > 0)
+    clean = student.clean_context(end) if teacher_forcing else None
+    flow = student.flow(noisy, timesteps, conditioning, clean).float()
+    return mean_square(x0_from_flow(noisy, flow, sigmas) - end, timesteps > 0)

@@ -1,28 +1,18 @@
-"""CausVid Mini: a model of Wan's format that is small enough to live in the repository."""
+"""CausVid Mini: a model of Wan's format that is small enough to live in the repository.
 
-from __future__ import annotations
+Others use the names below, and scripts that measure the Mini its `world`, `measure` and `evaluate`.
+The rest is private: `commands` and `training` make and judge it on the command line.
+"""
 
-from pathlib import Path
+from .._lazy import attach
 
-from .text_encoder import TextEncoder
-
-__all__ = ["TextEncoder", "example_jobs_path", "weights_path"]
-
-_FILES = {
-    "dit": "causvid_mini_dit.safetensors",
-    "vae": "causvid_mini_vae.safetensors",
-    "text": "causvid_mini_text.safetensors",
-    "sketch": "causvid_mini_sketch.safetensors",
+_HOMES = {
+    "embedded": ("MINI",),
+    "files": ("example_jobs_path", "weights_path"),
+    "preview": ("LATENT_RGB_BIAS", "LATENT_RGB_FACTORS"),
+    "text_encoder": ("TextEncoder",),
 }
 
-
-def weights_path(name: str) -> Path:
-    """Where the Mini's "dit", "vae", "text" or "sketch" lies."""
-    if name not in _FILES:
-        raise ValueError(f"The Mini has no part {name!r}; it has {', '.join(_FILES)}.")
-    return Path(__file__).parent / "weights" / _FILES[name]
-
-
-def example_jobs_path() -> Path:
-    """Where a list of jobs for the Mini lies, as `causvid_core.jobs` reads it."""
-    return Path(__file__).parent / "example_jobs.csv"
+__getattr__, __dir__, __all__ = attach(
+    __name__, {name: module for module, names in _HOMES.items() for name in names}
+)

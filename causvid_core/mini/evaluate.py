@@ -10,7 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ..distill.guidance import Conditioning, Guidance
+from ..distill.conditioning import Conditioning
+from ..distill.guidance import Guidance
 from ..distill.network import Network
 from ..distill.ode import sample
 from ..media.vae import WanVAE
@@ -21,8 +22,7 @@ from ..stream.rollout import rollout, start
 from ..stream.window import WindowPolicy
 from .measure import Reading, psnr_db, read_clip
 from .text_encoder import TextEncoder
-from .training.trainer import step_generator
-from .world import ClipSpec, held_out_specs, render, sample_spec
+from .world import ClipSpec, generator_of, held_out_specs, render, sample_spec
 
 log = logging.getLogger("causvid")
 
@@ -34,7 +34,7 @@ class Make(Protocol):
     """A model with its way of sampling."""
 
     def __call__(self, prompts: Sequence[str], frames: int, seed: int) -> Iterator[Tensor]:
-        """Videos of so many latent frames, piece by piece: latents [B, 16, t, h, w]."""
+        """Videos of `frames` latent frames, piece by piece: latents [B, 16, t, h, w]."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Guided:
-    """A teacher, or any model, in many steps under guidance; see `ode.trajectory`."""
+    """A teacher, or any model, in many steps under guidance; see `ode.sample`."""
 
     network: Network
     text: TextEncoder
     shift: float
-    guidance: float
+    guidance_scale: float
     steps: int = 50
     size: int = 8
 
@@ -71,7 +71,7 @@ class Guided:
         """See `Make`."""
         noise = seeded_noise(seed)(0, 0, (len(prompts), 16, frames, self.size, self.size))
         embedded = Conditioning.of([self.text.embed(prompt) for prompt in prompts])
-        guidance = Guidance(self.guidance, Conditioning.of([self.text.embed("")]))
+        guidance = Guidance(self.guidance_scale, Conditioning.of([self.text.embed("")]))
         yield sample(self.network, noise, embedded, guidance, steps=self.steps, shift=self.shift)
 
 
@@ -86,11 +86,11 @@ def evaluate_mini(
 ) -> dict[str, float]:
     """Figures of a model, shares between 0 and 1 unless they say otherwise.
 
-    shape, colour, direction: share of held-out prompts whose video shows what was asked for,
-    over the trained length; overlap, jitter_px: see `Reading`, the means. colour_drift,
-    size_drift: how far `long_prompts` of them move from the first trained length to the tenth,
-    colour as a share of full brightness and size as a share of the radius; the mean and the
-    worst. They are left out for no long prompts. look: is shown every video [3, T, H, W] too.
+    shape, colour, direction: how many of the held-out prompts get a video that shows what they ask
+    for, over the trained length. overlap, jitter_px: means; see `Reading`. colour_drift,
+    size_drift: how much the videos of `long_prompts` prompts change from the first trained length
+    to the tenth, colour as a share of full brightness and size as a share of the radius; the mean
+    and the worst, absent without long prompts. look: called with every video [3, T, H, W].
     """
     specs = held_out_specs(prompts)
     right = {"shape": 0, "colour": 0, "direction": 0}
@@ -129,7 +129,7 @@ def vae_psnr(vae: WanVAE, clips: int = 32) -> float:
     """Mean PSNR in dB of clips that training never saw, encoded and decoded."""
     values = []
     for index in range(clips):
-        spec = sample_spec(step_generator(99, index))
+        spec = sample_spec(generator_of(99, index))
         px = render([spec], VAE_PX_FRAMES)
         with torch.inference_mode():
             values.append(psnr_db(vae.decode(vae.encode(px)), px))
@@ -137,7 +137,7 @@ def vae_psnr(vae: WanVAE, clips: int = 32) -> float:
 
 
 def drift(first: Reading, last: Reading) -> tuple[float, float]:
-    """Of colour, as the largest change of a channel in 0..1, and of size, as a share."""
+    """Drift of colour, the largest change of a channel in 0..1, and of size, as a share."""
     colour = float((last.rgb - first.rgb).abs().max())
     return colour, abs(last.radius / max(first.radius, 1e-6) - 1)
 

@@ -11,9 +11,10 @@ import logging
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
+from ..storage.safetensors_file import read_header, read_tensor
+from .files import weights_path
 from .vocabulary import VOCABULARY, read_prompt
 
 log = logging.getLogger("causvid")
@@ -43,11 +44,9 @@ class TextEncoder:
     @classmethod
     def load(cls, path: str | Path | None = None) -> TextEncoder:
         """Read the table from a safetensors file, by default the one that comes with the pack."""
-        from . import weights_path
-
-        with safe_open(str(path or weights_path("text")), framework="pt") as file:
-            words = tuple(file.metadata()["words"].split(" "))
-            return cls(file.get_tensor("words"), words)
+        with open(path or weights_path("text"), "rb") as file:
+            entries, metadata = read_header(file)
+            return cls(read_tensor(file, entries["words"]), tuple(metadata["words"].split(" ")))
 
     def tokens(self, text: str) -> list[str]:
         """The words of a prompt that mean something here, in order and once each."""

@@ -35,101 +35,64 @@ SHADES = {
 }
 BACKGROUNDS = ("plain", "gradient", "striped", "dotted")
 
-VOCABULARY: tuple[str, ...] = (
-    *SHAPES,
-    *COLOURS,
-    *SIZES,
-    "moving",
-    *DIRECTIONS,
-    *SPEEDS,
-    *ACTIONS,
-    *SHADES,
-    *BACKGROUNDS,
-)
+_SHAPE_WORDS = (*SHAPES, *COLOURS, *SIZES)
+_MOTION_WORDS = ("moving", *DIRECTIONS, *SPEEDS, *ACTIONS)
+VOCABULARY: tuple[str, ...] = (*_SHAPE_WORDS, *_MOTION_WORDS, *SHADES, *BACKGROUNDS)
 
-# Words that carry no meaning of their own here and are passed over without a warning.
+# Words without a meaning of their own here, which are skipped without a warning.
 SILENT = frozenset(
     "a an the and over on in of to with is are it its at by while one single background "
     "backdrop video clip wall surface shape coloured colored".split()
 )
 
-ALIASES = {
-    "ball": "circle",
-    "disc": "circle",
-    "disk": "circle",
-    "dot": "circle",
-    "box": "square",
-    "block": "square",
-    "pyramid": "triangle",
-    "donut": "ring",
-    "doughnut": "ring",
-    "hoop": "ring",
-    "plus": "cross",
-    "violet": "purple",
-    "magenta": "pink",
-    "rose": "pink",
-    "gold": "yellow",
-    "lime": "green",
-    "crimson": "red",
-    "big": "large",
-    "huge": "large",
-    "tiny": "small",
-    "little": "small",
-    "leftwards": "left",
-    "rightwards": "right",
-    "upwards": "up",
-    "downwards": "down",
-    "leftward": "left",
-    "rightward": "right",
-    "upward": "up",
-    "downward": "down",
-    "rising": "up",
-    "falling": "down",
-    "moves": "moving",
-    "move": "moving",
-    "drifting": "moving",
-    "sliding": "moving",
-    "gliding": "moving",
-    "flying": "moving",
-    "floating": "moving",
-    "going": "moving",
-    "fast": "quickly",
-    "quick": "quickly",
-    "rapidly": "quickly",
-    "slow": "slowly",
-    "spinning": "turning",
-    "rotating": "turning",
-    "turns": "turning",
-    "spins": "turning",
-    "rotates": "turning",
-    "grows": "growing",
-    "expanding": "growing",
-    "breathing": "pulsing",
-    "beating": "pulsing",
-    "pulses": "pulsing",
-    "orbiting": "circling",
-    "circles": "circling",
-    "gray": "grey",
-    "stripes": "striped",
-    "dots": "dotted",
-    "spotted": "dotted",
-    "flat": "plain",
-    "solid": "plain",
-    "dark": "black",
-}
-# Behind "over", "on" or "against" a colour of shapes can only mean the background.
-BACKGROUND_ALIASES = {
-    "red": "maroon",
-    "orange": "maroon",
-    "yellow": "olive",
-    "green": "olive",
-    "blue": "navy",
-    "purple": "navy",
-    "pink": "maroon",
-    "white": "grey",
-    "cyan": "teal",
-    "brown": "maroon",
-}
+
+def _by_alias(aliases: dict[str, str]) -> dict[str, str]:
+    """The word of each alias, from the aliases of each word."""
+    return {alias: word for word, own in aliases.items() for alias in own.split()}
+
+
+ALIASES = _by_alias(
+    {
+        "circle": "ball disc disk dot",
+        "square": "box block",
+        "triangle": "pyramid",
+        "ring": "donut doughnut hoop",
+        "cross": "plus",
+        "purple": "violet",
+        "pink": "magenta rose",
+        "yellow": "gold",
+        "green": "lime",
+        "red": "crimson",
+        "large": "big huge",
+        "small": "tiny little",
+        "left": "leftwards leftward",
+        "right": "rightwards rightward",
+        "up": "upwards upward rising",
+        "down": "downwards downward falling",
+        "moving": "moves move drifting sliding gliding flying floating going",
+        "quickly": "fast quick rapidly",
+        "slowly": "slow",
+        "turning": "spinning rotating turns spins rotates",
+        "growing": "grows expanding",
+        "pulsing": "breathing beating pulses",
+        "circling": "orbiting circles",
+        "grey": "gray",
+        "striped": "stripes",
+        "dotted": "dots spotted",
+        "plain": "flat solid",
+        "black": "dark",
+    }
+)
+# After "over", "on" or "against" a shape's colour can only mean the background.
+BACKGROUND_ALIASES = _by_alias(
+    {
+        "maroon": "red orange pink brown",
+        "olive": "yellow green",
+        "navy": "blue purple",
+        "grey": "white",
+        "teal": "cyan",
+    }
+)
 
 
 def read_prompt(text: str) -> tuple[list[str], list[str]]:

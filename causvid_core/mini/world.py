@@ -1,8 +1,8 @@
 """A captioned world to train on: bright shapes that move, turn and grow over dark backgrounds.
 
-The canvas is a torus: what leaves on one side enters on the other, so that every motion can go on
-for ever and looks the same at any time. Everything is drawn with signed distances and one px of
-antialiasing; a clip is a pure function of its `ClipSpec`.
+The canvas is a torus: a shape that leaves on one side enters on the other, so that every motion
+can continue for ever and looks the same at any time. Everything is drawn with signed distances and
+one px of antialiasing; a clip is a pure function of its `ClipSpec`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from .vocabulary import ACTIONS, BACKGROUNDS, COLOURS, DIRECTIONS, SHADES, SHAPES, SIZES, SPEEDS
@@ -26,7 +27,7 @@ GROWTH_PER_FRAME, GROWTH_LIMIT = 0.015, 1.5
 
 @dataclass(frozen=True)
 class ClipSpec:
-    """All that decides a clip; the caption says everything but where it starts."""
+    """Everything that decides a clip; the caption says all of it but where it starts."""
 
     shape: str
     colour: str
@@ -71,6 +72,11 @@ def held_out(spec: ClipSpec) -> bool:
     return sum(indices) % 3 == 0
 
 
+def generator_of(seed: int, number: int) -> torch.Generator:
+    """The generator of clip `number` of a set, or of a step of training on the world."""
+    return torch.Generator().manual_seed((seed * 1_000_003 + number) % (2**63))
+
+
 def sample_spec(generator: torch.Generator, opening: bool = False) -> ClipSpec:
     """Draw a clip of the training set: any part of a video, or the opening of one.
 
@@ -84,8 +90,8 @@ def sample_spec(generator: torch.Generator, opening: bool = False) -> ClipSpec:
     while True:
         moves = uniform() < 0.75
         direction = pick(DIRECTIONS) if moves else None
-        # Only the axis of motion wraps: a shape cut in two for good is no picture of it.
-        start = tuple(
+        # Only the axis of motion wraps: across it, a shape would stay cut in two.
+        x, y = (
             uniform() if along else 0.3 + 0.4 * uniform()
             for along in (direction in ("left", "right"), direction in ("up", "down"))
         )
@@ -98,12 +104,12 @@ def sample_spec(generator: torch.Generator, opening: bool = False) -> ClipSpec:
             speed=pick(SPEEDS) if uniform() < 0.5 else "steadily",
             shade=pick(SHADES),
             background=pick(BACKGROUNDS),
-            start=start,
+            start=(x, y),
             phase=uniform(),
         )
         if opening:
-            start = tuple(0.5 + OPENING_SPREAD * (2 * uniform() - 1) for _ in range(2))
-            spec = replace(spec, start=start)
+            x, y = (0.5 + OPENING_SPREAD * (2 * uniform() - 1) for _ in range(2))
+            spec = replace(spec, start=(x, y))
         if not held_out(spec):
             return spec
 
@@ -201,8 +207,10 @@ def motion(
     elif spec.action == "pulsing":
         wave = torch.sin(2 * math.pi * (spec.phase + speed * time / PULSE_PERIOD))
         radius = radius * (1 + 0.25 * wave)
-    values = (centre_x, centre_y, angle, radius)
-    return tuple(value.view(-1, 1, 1) for value in values)
+    centre_x, centre_y, angle, radius = (
+        rearrange(value, "t -> t 1 1") for value in (centre_x, centre_y, angle, radius)
+    )
+    return centre_x, centre_y, angle, radius
 
 
 def _distance(shape: str, u: Tensor, v: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ Noise = Callable[[int, int, Sequence[int]], Tensor]
 """noise(block_index, step_index, shape) -> Tensor; step 0 is the block's initial noise."""
 
 
-def generator(*seeds: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator whose seed is a hash of whole numbers: other numbers, other random numbers.
+def generator(*seeds: int | str, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator whose seed is a hash of numbers and names: other ones, other random numbers.
 
     Streams seed theirs with (seed, block, step, batch element).
     """

@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from causvid_core.distill import commands
 from causvid_core.distill.network import Network
 from causvid_core.distill.training.config import read_config
 from causvid_core.distill.training.export import export
@@ -25,7 +24,7 @@ from causvid_core.media.loading import load_vae
 from causvid_core.media.pixels import as_pixels
 from causvid_core.media.sheet import picture_sheet
 from causvid_core.media.wan_stream import WanDecoder
-from causvid_core.mini import TextEncoder, weights_path
+from causvid_core.mini import MINI, TextEncoder, commands, weights_path
 from causvid_core.mini.evaluate import Guided, Make, Streamed, evaluate_mini
 from causvid_core.mini.measure import read_clip
 from causvid_core.mini.world import ClipSpec, held_out_specs
@@ -71,7 +70,7 @@ TRAININGS: Mapping[str, Training] = MappingProxyType(
             settings=(
                 "steps=150",
                 "optimizer.warmup_steps=0",
-                "critic.lead_steps=0",
+                "critic.warmup_steps=0",
                 "ema.from_step=10",
             ),
         ),
@@ -157,7 +156,7 @@ def _train(job: Job, configs: Path) -> None:
         ]
     experiment = read_config(configs / f"{training.config}.toml", overrides)
     with joined("cpu") as ranks:
-        done = train(experiment, ranks, resume=True)
+        done = train(experiment, ranks, resume=True, embedded=MINI)
     if done < experiment.steps:
         raise KeyboardInterrupt
     part = export(run_folder, target.with_suffix(".part.safetensors"), dtype=torch.float16)

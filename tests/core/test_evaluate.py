@@ -54,7 +54,7 @@ def test_wrong_videos_are_wrong_and_growing_ones_drift():
 def test_models_are_sampled_at_the_length_asked_for_and_by_their_seed():
     model, text = load_model(str(weights_path("dit"))), TextEncoder.load()
     recipe = recipes["causvid-mini"]
-    guided = Guided(Network.bidirectional(model), text, recipe.shift, guidance=2.0, steps=2)
+    guided = Guided(Network.bidirectional(model), text, recipe.shift, guidance_scale=3.0, steps=2)
     prompts = [spec.caption for spec in held_out_specs(2)]
     for make in (Streamed(model, text, recipe), guided):
         first, again, other = (torch.cat(list(make(prompts, 6, seed)), dim=2) for seed in (0, 0, 1))

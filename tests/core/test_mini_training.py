@@ -1,31 +1,37 @@
 """Training: resumed equals uninterrupted, and teacher forcing equals a masked forward."""
 
-import json
+import csv
 import logging
+from dataclasses import replace
 
 import pytest
 import torch
 
+from causvid_core.distill.training.network_settings import Optimizer
+from causvid_core.distill.training.saved_runs import saved_runs
+from causvid_core.distill.training.settings import Batch
 from causvid_core.media.vae import WanVAE
+from causvid_core.mini.clips import encode_world
+from causvid_core.mini.commands import _write
+from causvid_core.mini.files import weights_path
 from causvid_core.mini.measure import foreground
 from causvid_core.mini.text_encoder import TEXT_LEN, TextEncoder, new_table
+from causvid_core.mini.training import transformer
 from causvid_core.mini.training.decoder import DecoderSettings, near_shapes, train_decoder
-from causvid_core.mini.training.latents import encode_world
-from causvid_core.mini.training.trainer import TrainSettings, train
-from causvid_core.mini.training.transformer import MINI, DiTSettings, Part, attend_to_few
+from causvid_core.mini.training.loop import Loop, train
+from causvid_core.mini.training.transformer import RUN, experiment, train_transformer
 from causvid_core.mini.training.vae import LatentScale, new_vae, normalise_latents
+from causvid_core.mini.vocabulary import VOCABULARY
 from causvid_core.mini.world import held_out_specs, render
-from causvid_core.model.attention import BlockCausalAttention
-from causvid_core.model.binding import bind
+from causvid_core.model.attention import BlockCausalAttention, torch_attention
+from causvid_core.model.checkpoints import read_state_dict
 from causvid_core.model.pieces import teacher_forced
 from causvid_core.model.rope import Rotary, rotate
-from causvid_core.model.transformer import CausalWan
 
 
 def _train(path, stop_after=None):
     torch.manual_seed(0)
     model = torch.nn.Linear(3, 1)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.05)
 
     def loss_of_step(step, generator):
         if step == stop_after:
@@ -34,18 +40,20 @@ def _train(path, stop_after=None):
         loss = (model(x) - x.sum(1, keepdim=True)).square().mean()
         return loss, {"loss": float(loss.detach())}
 
-    settings = TrainSettings(steps=20, warmup_steps=2, checkpoint_every=4, log_every=10)
-    return train(model, [optimizer], loss_of_step, settings, path)
+    optimizer = Optimizer(lr=0.05, warmup_steps=2)
+    settings = Loop(steps=20, optimizer=optimizer, checkpoint_every=4, log_every=10)
+    return train(model, loss_of_step, settings, path)
 
 
 def test_a_killed_training_resumes_to_the_same_weights(tmp_path):
-    whole = _train(tmp_path / "whole.pt")
+    whole = _train(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        _train(tmp_path / "cut.pt", stop_after=11)
-    resumed = _train(tmp_path / "cut.pt")
+        _train(tmp_path / "cut", stop_after=11)
+    resumed = _train(tmp_path / "cut")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
-    last = json.loads((tmp_path / "cut.pt.jsonl").read_text().splitlines()[-1])
-    assert last["step"] == 20 and last["loss"] > 0
+    with (tmp_path / "cut" / "metrics.csv").open(newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert int(last["step"]) == 20 and float(last["loss"]) > 0
 
 
 def test_teacher_forcing_is_attention_under_its_mask():
@@ -55,7 +63,8 @@ def test_teacher_forcing_is_attention_under_its_mask():
     tokens = frames * grid[0] * grid[1]
     rope = rotary.table([*range((blocks - 1) * frames), *range(blocks * frames)])
     pieces = teacher_forced([frames] * blocks, window * frames)
-    attend = BlockCausalAttention(attend_to_few, rope, [p.times(grid[0] * grid[1]) for p in pieces])
+    in_tokens = [p.times(grid[0] * grid[1]) for p in pieces]
+    attend = BlockCausalAttention(torch_attention, rope, in_tokens)
     count = (2 * blocks - 1) * tokens
     q, k, v = (torch.randn(2, count, heads, width) for _ in range(3))
 
@@ -77,17 +86,30 @@ def test_teacher_forcing_is_attention_under_its_mask():
     torch.testing.assert_close(attend(0, q, k, v), expected, atol=1e-5, rtol=0)
 
 
-def test_given_frames_are_context_and_not_learned(tmp_path):
-    """Their noisy copies get no gradient of their own; what follows them does."""
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_transformer_learns_from_clips_and_openings(tmp_path, monkeypatch, workers):
+    """From given weights and resumed to the end, in one process; a step in two."""
+
+    def smaller(*arguments):
+        whole = experiment(*arguments)
+        data = replace(whole.data, openings=replace(whole.data.openings, per_batch=2))
+        return replace(whole, data=data, batch=Batch(size=4, per_rank=4))
+
+    monkeypatch.setattr(transformer, "experiment", smaller)
     torch.manual_seed(0)
-    encode_world(WanVAE(4).eval(), 2, 21, seed=0, folder=tmp_path)
-    settings = DiTSettings((1000.0, 500.0), 5.0, frames_per_block=3, window_blocks=2)
-    text, bound = TextEncoder(new_table()), bind(CausalWan(MINI))
-    whole, later = (Part("clip", settings, bound, tmp_path, text, 2, given) for given in (0, 3))
-    every, figures = whole.errors(torch.Generator().manual_seed(1))
-    rest, _ = later.errors(torch.Generator().manual_seed(1))
-    assert every.shape == (2, 16, 6, 8, 8) and figures["clip_x0_mse"] > 0
-    torch.testing.assert_close(rest, every[:, :, 3:])
+    vae = WanVAE(4).eval()
+    encode_world(vae, 2, 45, seed=0, folder=tmp_path / "clips")
+    encode_world(vae, 4, 9, seed=1, folder=tmp_path / "openings", openings=True)
+    _write(tmp_path, "text", {"words": new_table()}, {"words": " ".join(VOCABULARY)})
+    first = weights_path("dit")
+    lengths = [1, 2] if workers == 1 else [1]
+    for steps in lengths:
+        assert train_transformer(tmp_path, steps, first, workers)
+        before, after = (read_state_dict(str(p)) for p in (first, weights_path("dit", tmp_path)))
+        assert before.keys() == after.keys()
+        assert all(tensor.dtype == torch.float16 for tensor in after.values())
+        assert not torch.equal(before["head.head.weight"], after["head.head.weight"])
+    assert list(saved_runs(tmp_path / RUN)) == lengths
 
 
 def test_folding_the_latent_scale_changes_no_picture():

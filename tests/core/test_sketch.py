@@ -10,8 +10,7 @@ from causvid_core.media.vae import WanVAE
 from causvid_core.mini import weights_path
 from causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
 from causvid_core.mini.training.sketch import SketchSettings, train_sketch
-from causvid_core.mini.training.trainer import step_generator
-from causvid_core.mini.world import render, sample_spec
+from causvid_core.mini.world import generator_of, render, sample_spec
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +19,7 @@ def vae() -> WanVAE:
 
 
 def test_the_mini_is_sketched_far_better_than_by_colours(vae):
-    specs = [sample_spec(step_generator(99, index), opening=True) for index in range(8)]
+    specs = [sample_spec(generator_of(99, index), opening=True) for index in range(8)]
     px = render(specs, 9)
     latents = vae.encode(px)
     sketch = SketchDecoder(SketchNet.from_state_dict(load_file(weights_path("sketch"))))
@@ -36,7 +35,7 @@ def test_the_mini_is_sketched_far_better_than_by_colours(vae):
 
 
 def test_a_short_training_learns(vae, tmp_path):
-    px = render([sample_spec(step_generator(7, 0))], 5, first_px_frame=3)
+    px = render([sample_spec(generator_of(7, 0))], 5, first_px_frame=3)
     latents = vae.encode(px)
     settings = SketchSettings(
         width=16, clips=2, clip_px_frames=5, steps=120, batch=4, learning_rate=1e-2

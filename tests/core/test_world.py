@@ -7,15 +7,14 @@ import pytest
 import torch
 
 from causvid_core.mini.measure import read_clip
-from causvid_core.mini.training.trainer import step_generator
 from causvid_core.mini.vocabulary import COLOURS, DIRECTIONS, SHAPES, read_prompt
-from causvid_core.mini.world import held_out, held_out_specs, render, sample_spec
+from causvid_core.mini.world import generator_of, held_out, held_out_specs, render, sample_spec
 
 
 def test_training_and_evaluation_share_no_combination():
     seen = {
         (s.shape, s.colour, s.direction)
-        for s in (sample_spec(step_generator(0, i)) for i in range(600))
+        for s in (sample_spec(generator_of(0, i)) for i in range(600))
     }
     asked = {(s.shape, s.colour, s.direction) for s in held_out_specs()}
     assert len(asked) == 64 and not asked & seen
@@ -76,7 +75,7 @@ def test_motion_can_go_on_for_ever():
 
 def test_captions_name_every_part_of_a_clip():
     for index in range(100):
-        spec = sample_spec(step_generator(1, index))
+        spec = sample_spec(generator_of(1, index))
         known, unknown = read_prompt(spec.caption)
         assert not unknown
         assert {spec.shape, spec.colour, spec.shade, spec.background} <= set(known)
@@ -98,8 +97,8 @@ def test_prompts_are_read_forgivingly(text, known, unknown):
 def test_a_video_opens_with_its_shape_near_the_middle():
     """The prompt says what a clip shows; how its opening starts differs by little."""
     for index in range(200):
-        opening = sample_spec(step_generator(3, index), opening=True)
+        opening = sample_spec(generator_of(3, index), opening=True)
         assert all(abs(place - 0.5) <= 0.03 for place in opening.start)
         assert not held_out(opening)
-    anywhere = [sample_spec(step_generator(3, index)).start for index in range(200)]
+    anywhere = [sample_spec(generator_of(3, index)).start for index in range(200)]
     assert max(abs(x - 0.5) for x, _ in anywhere) > 0.45

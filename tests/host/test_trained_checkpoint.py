@@ -13,6 +13,7 @@ from causvid_core.distill.training.run import train
 from causvid_core.distill.training.settings import Experiment
 from causvid_core.distill.training.tables import read_table
 from causvid_core.hashing import content_hash
+from causvid_core.mini import MINI
 from causvid_core.storage.shards import ShardWriter
 
 from .prompts import mini_prompt, node, recipe_node
@@ -46,7 +47,7 @@ def trained(folder: Path) -> Path:
         "ema": {"decay": 0.5},
     }
     with joined("cpu") as ranks:
-        train(read_table(Experiment, settings, "test"), ranks)
+        train(read_table(Experiment, settings, "test"), ranks, embedded=MINI)
     return export(folder / "run", folder / NAME)
 
 

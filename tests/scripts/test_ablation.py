@@ -12,7 +12,7 @@ from PIL import Image
 from causvid_core.distill.training.config import read_config
 from causvid_core.media.loading import load_vae
 from causvid_core.mini import weights_path
-from causvid_core.mini.training.latents import encode_world
+from causvid_core.mini.clips import encode_world
 from causvid_core.model.checkpoints import read_state_dict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,19 +41,19 @@ def test_a_network_is_trained_measured_and_kept(tmp_path):
         "batch.size=2",
         "batch.per_rank=2",
         f"data.folder={clips}",
-        "critic.steps_per_update=2",
+        "critic.critic_updates_per_generator_update=2",
         "samples.every=0",
         "ema.from_step=0",
         "ema.decay=0.0",
         "run.tensorboard=false",
-        "teacher.guidance=2.5",
+        "teacher.guidance_scale=2.5",
     )
     teacher = weights_path("dit")
     job = Job("dmd", 3, tmp_path / "ablation", teacher, 1.0, overrides, 2, 1)
     home = run(job, ROOT / "configs")
 
     config = json.loads((home / "run/config.json").read_text("utf-8"))
-    assert config["run"]["seed"] == 3 and config["teacher"]["guidance"] == 2.5
+    assert config["run"]["seed"] == 3 and config["teacher"]["guidance_scale"] == 2.5
     assert config["teacher"]["causal"] is False
     for part in ("model", "teacher", "critic"):
         assert config[part]["weights"] == str(teacher)

@@ -4,63 +4,70 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
 from ...media.fitting import FITS
 from ...media.loading import load_vae
-from ...mini import weights_path
-from ...mini.training.trainer import step_generator
-from ...mini.world import sample_spec
 from ...model.checkpoints import load_model
 from ...storage.shards import ShardWriter
 from ...stream.geometry import FPS, latent_size_from_px
 from ...stream.presets import recipes
+from ..embedded import EmbeddedModel
 from ..network import Network
 from .encode_dataset import ClipSettings, captioned, clip_header, encode_dataset
 from .ode_pairs import PairSettings, make_ode_pairs
-from .texts import MINI, find_texts
+from .prompt_embeddings import find_prompt_embeddings
 
 log = logging.getLogger("causvid")
+
+T = TypeVar("T")
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def register(subparsers: argparse._SubParsersAction) -> None:
-    """Add the commands to a parser's subcommands."""
-    _register_encode_dataset(subparsers)
-    _register_make_ode_pairs(subparsers)
+def register(subparsers: argparse._SubParsersAction[Any], embedded: EmbeddedModel) -> None:
+    """Add the commands to a parser's subcommands; they may name the embedded model."""
+    _register_encode_dataset(subparsers, embedded)
+    _register_make_ode_pairs(subparsers, embedded)
 
 
-def _register_encode_dataset(subparsers: argparse._SubParsersAction) -> None:
+def _register_encode_dataset(
+    subparsers: argparse._SubParsersAction[Any], embedded: EmbeddedModel
+) -> None:
     parser = subparsers.add_parser(
         "encode-dataset",
-        help="turn captioned videos into shards of latents to train on; goes on where it stopped",
+        help="encode captioned videos as shards of latents to train on; resumes where it stopped",
     )
     parser.add_argument(
         "source",
         type=Path,
-        help="a folder of videos with a .txt beside each, or a .csv or .jsonl file with columns "
-        "video and caption",
+        help="a folder of videos, each with a .txt file of the same name, or a .csv or .jsonl file "
+        "with columns video and caption",
     )
-    parser.add_argument("folder", type=Path, help="where the shards go")
-    parser.add_argument("--width", type=int, default=832, help="px")
-    parser.add_argument("--height", type=int, default=480, help="px")
-    parser.add_argument("--px-frames", type=int, default=81, help="of a clip; 1 + 4 n")
-    parser.add_argument("--fps", type=float, default=FPS, help="frames taken a second")
+    parser.add_argument("folder", type=Path, help="where to write the shards")
+    _add_size(parser)
+    parser.add_argument("--px-frames", type=int, default=81, help="length of a clip; 1 + 4 n")
+    parser.add_argument("--fps", type=float, default=FPS, help="frames to take from each second")
     parser.add_argument(
-        "--stride", type=int, help="px frames from clip to clip; default: one clip a video"
+        "--stride",
+        type=int,
+        help="px frames from the start of one clip to the next; default: one clip a video",
     )
-    parser.add_argument("--fit", choices=FITS, default=FITS[0], help="for videos of another shape")
-    parser.add_argument("--vae", default=MINI, help="Wan's VAE; default: the Mini's")
+    parser.add_argument(
+        "--fit", choices=FITS, default=FITS[0], help="what to do with videos of another shape"
+    )
+    parser.add_argument("--vae", default=embedded.name, help="Wan's VAE; default: the Mini's")
     _add_writing(parser, shard_size=64)
-    parser.set_defaults(run=_encode_dataset)
+    parser.set_defaults(run=partial(_encode_dataset, embedded))
 
 
-def _encode_dataset(arguments: argparse.Namespace) -> None:
+def _encode_dataset(embedded: EmbeddedModel, arguments: argparse.Namespace) -> None:
     settings = ClipSettings(
         arguments.width,
         arguments.height,
@@ -69,61 +76,57 @@ def _encode_dataset(arguments: argparse.Namespace) -> None:
         arguments.stride,
         arguments.fit,
     )
-    file = weights_path("vae") if arguments.vae == MINI else arguments.vae
-    vae = load_vae(file)
+    vae = load_vae(embedded.vae_file(arguments.vae))
     vae.to(arguments.device, _DTYPES[arguments.precision])
     videos = _own_part(captioned(arguments.source), arguments)
-
-    def progress(path: Path, taken: int) -> None:
-        log.info("%s: %d clips", path, taken)
-
-    header = clip_header(vae, settings)
-    with ShardWriter(
-        arguments.folder, "clips", header, arguments.shard_size, arguments.part
-    ) as writer:
-        count = encode_dataset(vae, videos, settings, writer, progress)
+    with _writer(arguments, "clips", clip_header(vae, settings)) as writer:
+        count = encode_dataset(vae, videos, settings, writer, partial(log.info, "%s: %d clips"))
         print(f"{arguments.folder}: {count} clips encoded, {len(writer)} in all")
 
 
-def _register_make_ode_pairs(subparsers: argparse._SubParsersAction) -> None:
+def _register_make_ode_pairs(
+    subparsers: argparse._SubParsersAction[Any], embedded: EmbeddedModel
+) -> None:
     parser = subparsers.add_parser(
         "make-ode-pairs",
-        help="sample a bidirectional teacher into shards that a student begins with; goes on "
-        "where it stopped",
+        help="sample a teacher into shards of trajectories for ODE regression; resumes where it "
+        "stopped",
     )
-    parser.add_argument("teacher", help="the transformer that is sampled")
-    parser.add_argument("folder", type=Path, help="where the shards go")
+    parser.add_argument("teacher", help="the transformer to sample")
+    parser.add_argument("folder", type=Path, help="where to write the shards")
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--prompts", type=Path, help="a text file, a prompt a line")
+    source.add_argument("--prompts", type=Path, help="a text file with a prompt on each line")
     source.add_argument("--world", type=int, metavar="COUNT", help="prompts of the Mini's world")
     parser.add_argument(
         "--recipe", choices=sorted(recipes), default="causvid", help="the student's"
     )
     parser.add_argument(
-        "--causal", action="store_true", help="a causal teacher, sampled in the recipe's blocks"
+        "--causal", action="store_true", help="sample a causal teacher in the recipe's blocks"
     )
-    parser.add_argument("--steps", type=int, default=50, help="of the teacher (default 50)")
-    parser.add_argument("--shift", type=float, help="of the teacher; default: the recipe's")
+    parser.add_argument("--steps", type=int, default=50, help="the teacher's (default 50)")
+    parser.add_argument("--shift", type=float, help="the teacher's; default: the recipe's")
     parser.add_argument(
         "--guidance",
         type=float,
-        default=5.0,
-        help="cond + GUIDANCE * (cond - uncond); one less than samplers count (default 5)",
+        default=6.0,
+        help="guidance scale as samplers count it: uncond + SCALE * (cond - uncond); 1 is off "
+        "(default 6)",
     )
-    parser.add_argument("--negative", default="", help="what guidance leads away from")
+    parser.add_argument("--negative", default="", help="the prompt that guidance leads away from")
     parser.add_argument("--latent-frames", type=int, default=21)
-    parser.add_argument("--width", type=int, default=832, help="px")
-    parser.add_argument("--height", type=int, default=480, help="px")
+    _add_size(parser)
     parser.add_argument(
-        "--texts", default=MINI, help="encodings of the prompts: shards, or mini for the Mini's"
+        "--texts",
+        default=embedded.name,
+        help="a folder of prompt embeddings, or mini for the Mini's text encoder",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the first pair; each has its own")
-    parser.add_argument("--batch", type=int, default=1, help="pairs sampled at once")
+    parser.add_argument("--seed", type=int, default=0, help="of the first pair; then counted up")
+    parser.add_argument("--batch", type=int, default=1, help="pairs to sample at once")
     _add_writing(parser, shard_size=16)
-    parser.set_defaults(run=_make_ode_pairs)
+    parser.set_defaults(run=partial(_make_ode_pairs, embedded))
 
 
-def _make_ode_pairs(arguments: argparse.Namespace) -> None:
+def _make_ode_pairs(embedded: EmbeddedModel, arguments: argparse.Namespace) -> None:
     recipe = recipes[arguments.recipe]
     dtype = _DTYPES[arguments.precision]
     model = load_model(arguments.teacher, None, arguments.device, dtype)
@@ -138,49 +141,50 @@ def _make_ode_pairs(arguments: argparse.Namespace) -> None:
         arguments.guidance,
         arguments.negative,
     )
-    prompts = _world_prompts(arguments) if arguments.world else _lines(arguments.prompts)
+    if arguments.world:
+        prompts = [embedded.prompt(arguments.seed, number) for number in range(arguments.world)]
+    else:
+        prompts = _lines(arguments.prompts)
     pairs = ((prompt, arguments.seed + number) for number, prompt in enumerate(prompts))
-    with ShardWriter(
-        arguments.folder,
-        "ode-pairs",
-        settings.header(teacher),
-        arguments.shard_size,
-        arguments.part,
-    ) as writer:
+    with _writer(arguments, "ode-pairs", settings.header(teacher)) as writer:
         count = make_ode_pairs(
             teacher,
             _own_part(pairs, arguments),
-            find_texts(arguments.texts),
+            find_prompt_embeddings(arguments.texts, embedded),
             settings,
             writer,
             batch=arguments.batch,
-            with_context=arguments.texts != MINI,
-            progress=lambda made: log.info("%d pairs made", made),
+            with_context=arguments.texts != embedded.name,
+            progress=partial(log.info, "%d pairs made"),
         )
         print(f"{arguments.folder}: {count} pairs made, {len(writer)} in all")
 
 
+def _add_size(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--width", type=int, default=832, help="px")
+    parser.add_argument("--height", type=int, default=480, help="px")
+
+
 def _add_writing(parser: argparse.ArgumentParser, shard_size: int) -> None:
-    parser.add_argument("--shard-size", type=int, default=shard_size, help="samples a file")
+    parser.add_argument("--shard-size", type=int, default=shard_size, help="samples in a file")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", choices=sorted(_DTYPES), default="fp32")
     parser.add_argument("--parts", type=int, default=1, help="processes that share the work")
     parser.add_argument("--part", type=int, default=0, help="which of them this is, from 0")
 
 
-def _own_part(items: Iterator, arguments: argparse.Namespace) -> Iterator:
-    """Every `parts`-th, so that processes share the work. ValueError for a part there is not."""
+def _writer(arguments: argparse.Namespace, kind: str, header: dict[str, Any]) -> ShardWriter:
+    return ShardWriter(arguments.folder, kind, header, arguments.shard_size, arguments.part)
+
+
+def _own_part(items: Iterable[T], arguments: argparse.Namespace) -> Iterator[T]:
+    """Every `parts`-th item, so that processes share the work. ValueError for a part too high."""
     if not 0 <= arguments.part < arguments.parts:
         raise ValueError(
-            f"part {arguments.part} of {arguments.parts} is none; count from 0 to "
+            f"there is no part {arguments.part} of {arguments.parts}; parts are counted from 0 to "
             f"{arguments.parts - 1}"
         )
     return islice(items, arguments.part, None, arguments.parts)
-
-
-def _world_prompts(arguments: argparse.Namespace) -> Iterator[str]:
-    for number in range(arguments.world):
-        yield sample_spec(step_generator(arguments.seed, number), opening=True).caption
 
 
 def _lines(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Videos with captions, made into shards of latents: `encode-dataset`."""
+"""Encode captioned videos as shards of latents: `encode-dataset`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import torch
@@ -30,10 +31,10 @@ VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """How videos become clips. width and height in px; stride: px frames from one clip's first
-    to the next one's, None for one clip a video; fit: see `media.fitting`.
+    """How to cut videos into clips. width and height in px. fit: see `media.fitting`.
 
-    Raises ValueError for what no Wan model takes.
+    stride: px frames from the start of one clip to the next; None for one clip a video. Raises
+    ValueError for sizes and lengths that no Wan model takes.
     """
 
     width: int
@@ -50,16 +51,16 @@ class ClipSettings:
             side = getattr(self, name)
             if not is_px_size(side):
                 near = px_near(side, PX_STEP)
-                raise ValueError(f"{name} is {side} px, no multiple of {PX_STEP}; try {near}")
+                raise ValueError(f"{name} is {side} px, not a multiple of {PX_STEP}; try {near}")
         if self.px_frames < 1 or (self.px_frames - 1) % TIME_SCALE:
             near = max(0, round((self.px_frames - 1) / TIME_SCALE)) * TIME_SCALE + 1
             raise ValueError(
                 f"clips of {self.px_frames} px frames do not fill latent frames; try {near}"
             )
         if not self.fps > 0:
-            raise ValueError(f"{self.fps:g} frames per second are no video; Wan was trained at 16")
+            raise ValueError(f"fps is {self.fps:g}; it must be above 0, and Wan was trained at 16")
         if self.stride is not None and self.stride < 1:
-            raise ValueError(f"a stride of {self.stride} px frames goes nowhere; give at least 1")
+            raise ValueError(f"the stride is {self.stride} px frames; it must be at least 1")
 
     def starts(self, px_frames: int) -> range:
         """The first px frame of every whole clip of a video."""
@@ -70,25 +71,25 @@ class ClipSettings:
 def captioned(source: Path) -> Iterator[tuple[Path, str]]:
     """Videos and their captions, in order.
 
-    source: a folder of videos, in folders of any depth, with a .txt of the same name beside each;
-    or a .csv or .jsonl file with columns `video`, a path from that file's folder, and `caption`.
-    Raises ValueError naming what is missing.
+    source: a folder of videos at any depth, each with a .txt file of the same name; or a .csv or
+    .jsonl file with columns `video`, a path relative to that file, and `caption`. Raises ValueError
+    naming what is missing.
     """
     if source.is_dir():
         videos = sorted(p for p in source.rglob("*") if p.suffix.lower() in VIDEOS)
         if not videos:
             raise ValueError(f"{source} holds no videos ({', '.join(VIDEOS)})")
         for video in videos:
-            beside = video.with_suffix(".txt")
-            if not beside.is_file():
-                raise ValueError(f"{video} has no caption; write one into {beside.name} beside it")
-            yield video, " ".join(beside.read_text("utf-8").split())
+            text = video.with_suffix(".txt")
+            if not text.is_file():
+                raise ValueError(f"{video} has no caption; write one into {text.name} next to it")
+            yield video, " ".join(text.read_text("utf-8").split())
         return
     for number, row in enumerate(_rows(source), 1):
-        video, caption = (row.get(name) for name in ("video", "caption"))
-        if not video or not isinstance(caption, str):
+        name, caption = row.get("video"), row.get("caption")
+        if not name or not isinstance(caption, str):
             raise ValueError(f"entry {number} of {source} lacks a video or its caption")
-        path = source.parent / video
+        path = source.parent / name
         if not path.is_file():
             raise ValueError(f"entry {number} of {source}: there is no {path}")
         yield path, " ".join(caption.split())
@@ -103,10 +104,9 @@ def encode_dataset(
 ) -> int:
     """Encode the clips that the writer lacks; returns how many.
 
-    A sample's tensor `latents` is [16, T, h, w] in float16. Each clip is encoded from its own
-    first px frame on, like a video that begins there. Videos that are shorter than a clip or
-    cannot be read are left out and named in the log. progress: told of each video that is done,
-    with the clips taken from it.
+    A sample's tensor `latents` is [16, T, h, w] in float16. Each clip is encoded like a video that
+    begins with its first px frame. Videos that are shorter than a clip or cannot be read are
+    skipped and named in the log. progress: called after each video with the clips taken from it.
     """
     encoded = 0
     for path, caption in videos:
@@ -121,8 +121,8 @@ def encode_dataset(
     return encoded
 
 
-def clip_header(vae: WanVAE, settings: ClipSettings) -> dict:
-    """What a folder of clips says of itself; stride aside, which changes no clip."""
+def clip_header(vae: WanVAE, settings: ClipSettings) -> dict[str, Any]:
+    """What the clips of a folder share. The stride changes no clip and is left out."""
     weight = vae.conv1.weight.detach().float().cpu().contiguous()
     return {**asdict(settings), "stride": None, "vae": content_hash(weight)}
 
@@ -161,11 +161,11 @@ def _encode_clip(
     latents = torch.cat(ready, dim=2)
     wanted = (settings.px_frames - 1) // TIME_SCALE + 1
     if latents.shape[2] != wanted:
-        raise ValueError("its end cannot be decoded")
+        raise ValueError("its last frames cannot be decoded")
     return latents[0].half()
 
 
-def _rows(source: Path) -> Iterator[dict]:
+def _rows(source: Path) -> Iterator[dict[str, Any]]:
     with source.open(encoding="utf-8-sig", newline="") as file:
         if source.suffix.lower() == ".csv":
             yield from csv.DictReader(file)
@@ -178,7 +178,7 @@ def _rows(source: Path) -> Iterator[dict]:
                 except ValueError:
                     row = None
                 if not isinstance(row, dict):
-                    raise ValueError(f"line {number} of {source} is no JSON object")
+                    raise ValueError(f"line {number} of {source} is not a JSON object")
                 yield row
         else:
             raise ValueError(f"{source} is neither a folder nor a .csv or .jsonl file")

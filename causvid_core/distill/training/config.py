@@ -1,4 +1,4 @@
-"""Experiments from TOML files, with values put in their place from the command line."""
+"""Read experiments from TOML files, with single values set on the command line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from .tables import ConfigError, read_table
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
-    """An experiment from a TOML file. overrides: "key=value" with the key's tables before it,
-    such as "run.seed=3"; a value that is no TOML is taken as text. Raises ConfigError."""
+    """An experiment from a TOML file. Raises ConfigError.
+
+    overrides: "key=value" with the key's tables before it, such as "run.seed=3"; a value that is
+    not TOML is taken as text.
+    """
     path = Path(path)
     toml = _toml()
     try:
@@ -22,17 +25,17 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
     except FileNotFoundError:
         raise ConfigError(f"there is no config {path}; the pack's own are in configs") from None
     except (toml.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no TOML: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"--set {override} says nothing; write --set key=value")
+            raise ConfigError(f"--set {override} has no value; write --set key=value")
         _put(table, key.strip().split("."), _parse(toml, text.strip()), override)
     return read_table(Experiment, table, str(path))
 
 
 def require_paths(experiment: Experiment) -> None:
-    """Raise ConfigError for the first path that is still a <placeholder>."""
+    """Raise ConfigError for the first setting that is still a <placeholder>."""
     for key, value in _texts(asdict(experiment)):
         if value.startswith("<") and value.endswith(">"):
             raise ConfigError(f"{key} is the placeholder {value}; give it with --set {key}=PATH")
@@ -54,7 +57,7 @@ def _toml() -> Any:
 
         return tomllib
     try:
-        import tomli
+        import tomli  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise ConfigError(
             "Python 3.10 reads configs with the package tomli: pip install tomli"
@@ -73,5 +76,5 @@ def _put(table: dict[str, Any], keys: list[str], value: Any, override: str) -> N
     for key in keys[:-1]:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"--set {override}: {key} is no table of settings")
+            raise ConfigError(f"--set {override}: {key} is a setting, not a table")
     table[keys[-1]] = value

@@ -1,19 +1,19 @@
-"""The samples of a run, one by one, as tensors with the encoding of their prompt."""
+"""The samples of a run, as tensors with the embeddings of their prompts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ...mini.training.latents import read_world
-from ...storage.shards import ShardSet
-from ..data.texts import MINI, find_texts
-from ..data.texts import TENSOR as CONTEXT
-from ..guidance import Conditioning
+from ...storage.shards import Sample, ShardSet
+from ..conditioning import Conditioning
+from ..data.prompt_embeddings import TENSOR as CONTEXT
+from ..data.prompt_embeddings import find_prompt_embeddings
+from ..embedded import EmbeddedModel, Source
 from .draws import Draws, samples_of
 from .settings import Experiment
 from .tables import ConfigError
@@ -21,72 +21,108 @@ from .tables import ConfigError
 TENSORS = ("latents", "states")
 
 
-class Source(Protocol):
-    """Samples by number, without batch axes: a prompt and tensors by name.
+class Batch(NamedTuple):
+    """What one forward pass learns from: tensors [B, ...] by name, and prompts, on one device.
 
-    `settings` is what all samples share, such as the timesteps of their states.
+    draws: its random numbers. places: where its samples are in the step's batch. given_frames: the
+    first latent frames, which are context without loss.
     """
 
-    settings: dict
+    tensors: dict[str, Tensor]
+    conditioning: Conditioning
+    draws: Draws
+    places: Sequence[int]
+    prompts: Sequence[str]
+    given_frames: int = 0
 
-    def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> tuple[str, dict[str, Tensor]]: ...
+class _Set(NamedTuple):
+    """Samples of one size (T, H, W), and the places of a step's batch that they fill."""
+
+    source: Source
+    folder: str
+    size: tuple[int, int, int]
+    places: Sequence[int]
+    given_frames: int
 
 
 class Samples:
-    """The samples of an experiment with the encodings of their prompts.
+    """The samples of an experiment with the embeddings of their prompts.
 
-    Raises FileNotFoundError, ShardError or ValueError, in words, for data that is not there, is
-    damaged or is of another kind.
+    embedded: the model that the experiment may call by its name. Raises FileNotFoundError,
+    ShardError or ValueError, in words, for data that is missing, damaged or of another kind.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
-        data = experiment.data
-        folder = Path(data.folder).expanduser()
-        skip = data.damaged == "skip"
-        self.source: Source = (
-            World(folder) if data.kind == "world" else Shards(folder, data.kind, skip)
-        )
-        self._texts = data.texts or {"world": MINI, "texts": str(folder)}.get(data.kind, "")
-        self._encode = find_texts(self._texts) if self._texts else None
-        self._experiment = experiment
-
-    def batch(self, step: int, purpose: str, places: Sequence[int]) -> Batch:
-        """The samples at some places of a step's batch, on the CPU, cut to the size trained at.
-
-        purpose: sets the randomness of a step's updates apart. Raises ShardError for a shard that
-        was damaged meanwhile, ConfigError for samples of another size than the config's.
-        """
-        run, size = self._experiment.run, self._experiment.batch.size
-        chosen = samples_of(step, size, len(self.source), run.seed)
-        samples = [self.source[chosen[place]] for place in places]
-        tensors = {
-            name: torch.stack([self._cut(own[name], name) for _, own in samples])
-            for name in TENSORS
-            if name in samples[0][1]
+    def __init__(self, experiment: Experiment, embedded: EmbeddedModel | None = None) -> None:
+        self._experiment, self.embedded = experiment, embedded
+        data, size = experiment.data, experiment.batch.size
+        opens = data.openings.per_batch if data.openings else 0
+        places = [(place + 1) * opens // size > place * opens // size for place in range(size)]
+        clips = [place for place, opening in enumerate(places) if not opening]
+        self._sets = [self._set(data.folder, data.latent_frames, clips, data.given_frames)]
+        if data.openings:
+            rest = [place for place, opening in enumerate(places) if opening]
+            self._sets.append(self._set(data.openings.folder, data.openings.latent_frames, rest, 0))
+        self.source = self._sets[0].source
+        kept_with = {
+            "world": embedded.name if embedded else "",
+            "texts": str(Path(data.folder).expanduser()),
         }
-        conditioning = Conditioning.of([self._context(*sample) for sample in samples])
-        return Batch(tensors, conditioning, Draws(run.seed, step, purpose, places), places)
+        name = data.texts or kept_with.get(data.kind, "")
+        self._encode = find_prompt_embeddings(name, embedded) if name else None
 
-    def prompts(self, step: int, places: Sequence[int]) -> list[str]:
-        """The prompts at some places of a step's batch."""
-        size, seed = self._experiment.batch.size, self._experiment.run.seed
-        chosen = samples_of(step, size, len(self.source), seed)
-        return [self.source[chosen[place]][0] for place in places]
+    def batches(self, step: int, purpose: str, places: Sequence[int]) -> Iterator[Batch]:
+        """The samples at some places of a step's batch, those of one size together, on the CPU.
+
+        purpose: gives each of a step's updates random numbers of its own. Raises ShardError for a
+        shard that was damaged meanwhile, ConfigError for samples smaller than the config's size.
+        """
+        seed = self._experiment.run.seed
+        for part in self._sets:
+            own = [place for place in places if place in part.places]
+            if not own:
+                continue
+            chosen = samples_of(step, len(part.places), len(part.source), seed)
+            samples = [part.source[chosen[part.places.index(place)]] for place in own]
+            tensors = {
+                name: torch.stack([_cut(sample.tensors[name], name, part) for sample in samples])
+                for name in TENSORS
+                if name in samples[0].tensors
+            }
+            prompts, conditioning = self._encoded(samples)
+            draws = Draws(seed, step, purpose, own)
+            yield Batch(tensors, conditioning, draws, own, prompts, part.given_frames)
+
+    def loss_frames(self) -> int:
+        """Latent frames that a step learns, over all samples of its batch."""
+        return sum(len(part.places) * (part.size[0] - part.given_frames) for part in self._sets)
 
     def first(self, count: int) -> tuple[list[str], Conditioning]:
-        """The first prompts, `count` at most, and their encodings, on the CPU."""
-        samples = [self.source[index] for index in range(min(count, len(self.source)))]
-        encoded = Conditioning.of([self._context(*sample) for sample in samples])
-        return [prompt for prompt, _ in samples], encoded
+        """The first prompts, `count` at most, and their embeddings, on the CPU."""
+        return self._encoded([self.source[n] for n in range(min(count, len(self.source)))])
 
     def conditioning(self, prompts: Sequence[str]) -> Conditioning:
-        """Prompts as the model reads them, on the CPU. ValueError for one that is not encoded."""
+        """Embeddings of prompts, on the CPU. Raises ValueError for one that is not encoded."""
         return Conditioning.of([self._context(prompt, {}) for prompt in prompts])
 
+    def _set(self, folder: str, frames: int, places: Sequence[int], given_frames: int) -> _Set:
+        data, path = self._experiment.data, Path(folder).expanduser()
+        if data.kind != "world":
+            skip = data.damaged == "skip"
+            source: Source = ShardSet(path, kind=data.kind, skip_damaged=skip)
+        elif self.embedded is not None:
+            source = self.embedded.open_clips(path)
+        else:
+            raise ConfigError('data.kind "world" needs the embedded model, which was not given')
+        size = (frames, data.latent_height, data.latent_width)
+        return _Set(source, folder, size, places, given_frames)
+
+    def _encoded(self, samples: Sequence[Sample]) -> tuple[list[str], Conditioning]:
+        embeddings = [self._context(sample.prompt, sample.tensors) for sample in samples]
+        return [sample.prompt for sample in samples], Conditioning.of(embeddings)
+
     def _context(self, prompt: str, tensors: dict[str, Tensor]) -> Tensor:
-        """The encoding [l, text_dim] of a sample's prompt."""
+        """The embedding [l, text_dim] of a sample's prompt."""
         if self._encode is not None:
             context = self._encode(prompt)
         elif CONTEXT in tensors:
@@ -104,56 +140,14 @@ class Samples:
             )
         return context
 
-    def _cut(self, latents: Tensor, name: str) -> Tensor:
-        """The first latent frames of a sample [..., T, H, W], in float32."""
-        data = self._experiment.data
-        wanted = (data.latent_frames, data.latent_height, data.latent_width)
-        frames, *size = latents.shape[-3:]
-        if frames < wanted[0] or tuple(size) != wanted[1:]:
-            raise ConfigError(
-                f"the {name} in {data.folder} are {frames} latent frames of "
-                f"{size[1]}x{size[0]}; the config asks for {wanted[0]} of {wanted[2]}x{wanted[1]} "
-                "(data.latent_frames, data.latent_width, data.latent_height)"
-            )
-        return latents[..., : wanted[0], :, :].float()
 
-
-class Shards:
-    """Shards of clips, ODE pairs or texts; each is checked whenever it is read."""
-
-    def __init__(self, folder: Path, kind: str, skip_damaged: bool) -> None:
-        self._set = ShardSet(folder, kind=kind, skip_damaged=skip_damaged)
-        self.settings = self._set.settings
-
-    def __len__(self) -> int:
-        return len(self._set)
-
-    def __getitem__(self, index: int) -> tuple[str, dict[str, Tensor]]:
-        sample = self._set[index]
-        return sample.prompt, sample.tensors
-
-
-class World:
-    """The Mini's clips, in memory."""
-
-    def __init__(self, folder: Path) -> None:
-        self._latents, self._specs = read_world(folder)
-        self.settings: dict = {}
-
-    def __len__(self) -> int:
-        return len(self._specs)
-
-    def __getitem__(self, index: int) -> tuple[str, dict[str, Tensor]]:
-        return self._specs[index].caption, {"latents": self._latents[index]}
-
-
-class Batch(NamedTuple):
-    """What one pass learns from: tensors [B, ...] by name and prompts, on the run's device.
-
-    draws: its randomness. places: where in the step's batch its samples are.
-    """
-
-    tensors: dict[str, Tensor]
-    conditioning: Conditioning
-    draws: Draws
-    places: Sequence[int]
+def _cut(latents: Tensor, name: str, part: _Set) -> Tensor:
+    """The first latent frames of a sample [..., T, H, W], in float32."""
+    wanted, (frames, height, width) = part.size, latents.shape[-3:]
+    if frames < wanted[0] or (height, width) != wanted[1:]:
+        raise ConfigError(
+            f"the {name} in {part.folder} are {frames} latent frames of {width}x{height}; the "
+            f"config asks for {wanted[0]} of {wanted[2]}x{wanted[1]} (data.latent_frames, "
+            "data.latent_width, data.latent_height)"
+        )
+    return latents[..., : wanted[0], :, :].float()

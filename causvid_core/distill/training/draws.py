@@ -1,54 +1,48 @@
-"""What a step draws: which samples, and the randomness of each, whoever computes them.
+"""What a step draws: which samples, and the random numbers of each, whoever computes them.
 
-Everything follows from the seed, the number of the step and the place of a sample in its batch,
-so that neither the number of processes nor a stop on the way changes what is learned from.
+All of it follows from the seed, the number of the step and a sample's place in its batch. So
+neither the number of processes nor a stop in between changes what a run learns from.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-
-def generator_of(*parts: int | str) -> torch.Generator:
-    """A generator that these parts alone decide."""
-    text = ":".join(str(part) for part in parts)
-    digest = hashlib.sha256(text.encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+from ...stream.noise import generator
 
 
 def samples_of(step: int, batch: int, length: int, seed: int) -> list[int]:
-    """The numbers of the samples of a step's batch: every epoch in an order of its own."""
-    chosen, orders = [], {}
+    """The numbers of the samples of a step's batch; every epoch has an order of its own."""
+    chosen: list[int] = []
+    orders: dict[int, Tensor] = {}
     for place in range(step * batch, (step + 1) * batch):
         epoch, at = divmod(place, length)
         if epoch not in orders:
-            generator = generator_of(seed, "order", epoch)
-            orders[epoch] = torch.randperm(length, generator=generator)
+            orders[epoch] = torch.randperm(length, generator=generator(seed, "order", epoch))
         chosen.append(int(orders[epoch][at]))
     return chosen
 
 
 class Draws:
-    """The randomness of some samples of a step, each from a generator of its own."""
+    """The random numbers of some samples of a step, each from a generator of its own."""
 
     def __init__(self, seed: int, step: int, purpose: str, places: Sequence[int]) -> None:
-        self._generators = [generator_of(seed, step, purpose, place) for place in places]
+        self._generators = [generator(seed, step, purpose, place) for place in places]
 
     def __len__(self) -> int:
         return len(self._generators)
 
     def each(self, draw: Callable[[torch.Generator], Tensor]) -> Tensor:
-        """What `draw` gives for each sample, [1, ...] or [...] with one row, put together."""
-        return torch.cat([draw(generator) for generator in self._generators])
+        """`draw` for each sample, which gives [1, ...], concatenated to [B, ...]."""
+        return torch.cat([draw(own) for own in self._generators])
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal float32 [B, *shape]."""
-        return self.each(lambda generator: torch.randn(1, *shape, generator=generator))
+        return self.each(lambda own: torch.randn(1, *shape, generator=own))
 
     def noise(self, block: int, step: int, shape: Sequence[int]) -> Tensor:
-        """The noise of a rollout, for `self_rollout`; asked for in the order of the steps."""
+        """The noise of a rollout, for `self_rollout`; call it in the order of the steps."""
         return self.normal(*shape[1:])

@@ -1,17 +1,18 @@
-"""What a run takes, by calculation: parameters, memory of a GPU and steps a day (`--dry-run`)."""
+"""Calculate what a run takes: parameters, memory of a GPU and steps a day (`--dry-run`)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...model.config import WanConfig
 from .flops import Pass, layer_parameters, parameters
+from .network_settings import Optimizer, Transformer
 from .networks import PRECISIONS
-from .settings import Experiment, Optimizer, Transformer
+from .settings import Experiment
 
 DAY = 86_400.0
 MINI_ROWS = 12  # words of a prompt of the Mini, whose padding is computed once
-GATHERED_LAYERS = 2  # the one that computes and the one that is on its way
+GATHERED_LAYERS = 2  # the one that computes and the one that is prefetched
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,12 @@ class Part:
 
 
 def memory(experiment: Experiment, gpus: int) -> list[Part]:
-    """What each network keeps on one of `gpus` GPUs, over which FSDP spreads it."""
+    """What each network keeps on one of `gpus` GPUs, over which FSDP shards it."""
     itemsize = PRECISIONS[experiment.run.precision].itemsize
     averaged = experiment.ema is not None
     parts = [_trained("model", experiment.model, experiment.optimizer, averaged, gpus, itemsize)]
     if experiment.stage == "dmd":
-        critic, teacher = experiment.critic, experiment.teacher
+        _, teacher, critic = experiment.matching
         parts.append(_trained("critic", critic, critic.optimizer, False, gpus, itemsize))
         count = parameters(teacher.config)
         frozen = {"weights": itemsize * count / gpus, "gathered": _gathered(teacher, itemsize)}
@@ -37,42 +38,48 @@ def memory(experiment: Experiment, gpus: int) -> list[Part]:
     return parts
 
 
-def activations(experiment: Experiment, gpus: int, recompute: bool) -> float:
+def activations(experiment: Experiment, gpus: int, gradient_checkpointing: bool) -> float:
     """Bytes that the largest update keeps for its gradient on one of `gpus` GPUs."""
     itemsize = PRECISIONS[experiment.run.precision].itemsize
     kept = _pass(experiment, experiment.model, experiment.model.causal)
-    most = kept.activation_bytes(recompute, itemsize)
+    most = kept.activation_bytes(gradient_checkpointing, itemsize)
     if experiment.stage == "dmd":
-        if experiment.dmd.inputs == "self_rollout":
+        dmd, _, critic = experiment.matching
+        if dmd.inputs == "self_rollout":
             most += kept.cache_bytes(itemsize)
-            if not recompute:  # every block keeps copies of the keys and values it saw
+            if not gradient_checkpointing:  # every block keeps copies of the keys and values it saw
                 most += kept.cache_bytes(itemsize) * kept.pairs() / kept.tokens**2
-        critic = _pass(experiment, experiment.critic, False)
-        most = max(most, critic.activation_bytes(recompute, itemsize))
+        learns = _pass(experiment, critic, False)
+        most = max(most, learns.activation_bytes(gradient_checkpointing, itemsize))
     return most * experiment.batch.at_once(gpus)
 
 
 def step_flops(experiment: Experiment) -> float:
     """Floating point operations of a step over all GPUs, on average."""
-    again = 1 if experiment.run.recompute else 0
-    model = _pass(experiment, experiment.model, experiment.model.causal).forward_flops()
+    again = 1 if experiment.run.gradient_checkpointing else 0
+    size, openings = experiment.batch.size, experiment.data.openings
+    whole = _pass(experiment, experiment.model, experiment.model.causal)
+    model: float = whole.forward_flops()
+    if openings:
+        opening = replace(whole, frames=openings.latent_frames).forward_flops()
+        model += (opening - model) * openings.per_batch / size
     if experiment.stage != "dmd":
-        return experiment.batch.size * (3 + again) * model
-    teacher = experiment.teacher
+        return size * (3 + again) * model
+    dmd, teacher, critic = experiment.matching
     real = _pass(experiment, teacher, teacher.causal).forward_flops()
-    fake = _pass(experiment, experiment.critic, False).forward_flops()
+    fake = _pass(experiment, critic, False).forward_flops()
     made = model
-    if experiment.dmd.inputs == "self_rollout":
-        # Left at any step with equal chance, and one clean pass.
+    if dmd.inputs == "self_rollout":
+        # Every exit step is equally likely; one clean pass follows.
         made *= (len(experiment.recipe.timesteps) + 1) / 2 + 1
-    judged = real * (2 if teacher.guidance else 1) + fake
+    judged = real * (2 if teacher.guidance_scale != 1 else 1) + fake
     update = made + (2 + again) * model + judged
     share = experiment.updates / experiment.steps
-    return experiment.batch.size * (made + (3 + again) * fake + update * share)
+    return size * (made + (3 + again) * fake + update * share)
 
 
 def describe(experiment: Experiment, gpus: int, flops: float) -> str:
-    """All of it as text, for `gpus` GPUs that reach `flops` operations a second each.
+    """All of this as text, for `gpus` GPUs that reach `flops` operations a second each.
 
     Raises ConfigError for a batch that so many GPUs cannot share.
     """
@@ -95,10 +102,10 @@ def describe(experiment: Experiment, gpus: int, flops: float) -> str:
         lines.append(f"{part.name:<10}{part.parameters:>16,}{cells}")
         total += sum(part.bytes.values())
     lines.append(f"networks together {_gb(total)}")
-    for recompute, words in ((True, "recomputed"), (False, "all kept")):
-        kept = activations(experiment, gpus, recompute)
-        mark = "  <- this config" if recompute == run.recompute else ""
-        lines.append(f"activations {words:<11}{_gb(kept):>8}, in all {_gb(total + kept)}{mark}")
+    for checkpointed, words in ((True, "checkpointed"), (False, "all kept")):
+        kept = activations(experiment, gpus, checkpointed)
+        mark = "  <- this config" if checkpointed == run.gradient_checkpointing else ""
+        lines.append(f"activations {words:<12}{_gb(kept):>8}, in all {_gb(total + kept)}{mark}")
     work = step_flops(experiment)
     seconds = work / gpus / flops
     days = experiment.steps * seconds / DAY
@@ -107,8 +114,8 @@ def describe(experiment: Experiment, gpus: int, flops: float) -> str:
         f"{_work(work)} a step; at {flops / 1e12:,.4g} TFLOP/s a GPU "
         f"{seconds:,.3g} s a step, {DAY / seconds:,.0f} steps a day, "
         f"{_time(days)} ({days * gpus:,.3g} GPU days) in all",
-        "By calculation; the text encoder, the VAE, reading data and waiting for other GPUs come "
-        "on top.",
+        "Calculated; the text encoder, the VAE, reading data and waiting for other GPUs come on "
+        "top.",
     ]
     return "\n".join(lines)
 
@@ -133,7 +140,7 @@ def _trained(
 
 
 def _gathered(part: Transformer, itemsize: int) -> float:
-    """What lies whole in the run's precision: some layers, and what is in no layer."""
+    """What is gathered in the run's precision: some layers, and everything outside layers."""
     layer = layer_parameters(part.config)
     around = parameters(part.config) - part.config.num_layers * layer
     return itemsize * (GATHERED_LAYERS * layer + around)
@@ -148,8 +155,8 @@ def _pass(experiment: Experiment, part: Transformer, causal: bool) -> Pass:
     recipe = experiment.recipe if causal else None
     size = (data.latent_frames, data.latent_height, data.latent_width)
     rows = MINI_ROWS if data.texts == "mini" else None
-    forced = part is experiment.model and part.forced
-    return Pass(part.config, *size, recipe, rows, forced)
+    forcing = part is experiment.model and experiment.model.teacher_forcing
+    return Pass(part.config, *size, recipe, rows, forcing)
 
 
 def _count(number: int, name: str, plural: str = "s") -> str:

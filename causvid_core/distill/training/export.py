@@ -1,20 +1,16 @@
-"""A finished run's weights as a checkpoint that ComfyUI, our nodes and `convert` open."""
+"""Export a run's weights as a checkpoint that ComfyUI, our nodes and `convert` open."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ...model.checkpoints import convert
 from ...model.transformer import CausalWan
-from .checkpoints import checkpoints, read
-from .settings import Experiment
-from .tables import ConfigError, read_table
+from .saved_runs import read, read_run, saved_runs
+from .tables import ConfigError
 
 log = logging.getLogger("causvid")
 
@@ -29,12 +25,12 @@ def export(
 ) -> Path:
     """Write the model of a run's newest checkpoint, or of one `step`, to a safetensors file.
 
-    The average of the weights where the run keeps one, unless `raw`. Needs no group of processes
-    and no device; one copy of the model in float32 is held. Raises ConfigError for a folder that
-    is no run or has no such step, CheckpointDamaged for files that cannot be read.
+    Writes the average of the weights where the run keeps one, unless `raw`. Needs no group of
+    processes and no device; holds one copy of the model in float32. Raises ConfigError for a
+    folder without a run or without that step, SavedRunDamaged for files that cannot be read.
     """
     run = Path(run).expanduser()
-    experiment, found = read_run(run), checkpoints(run)
+    experiment, found = read_run(run), saved_runs(run)
     if step is None:
         step = max(found, default=0)
     if step not in found:
@@ -57,22 +53,3 @@ def export(
     )
     log.info("step %d of %s, %s weights", step, run, "average" if averaged else "raw")
     return path
-
-
-def read_run(run: Path) -> Experiment:
-    """The config that a run began with. Raises ConfigError for a folder that is no run."""
-    path = run / "config.json"
-    try:
-        table = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{run} is no folder of a run: it has no readable config.json") from error
-    return read_table(Experiment, _given(table), str(path))
-
-
-def _given(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table without what was left out."""
-    return {
-        key: _given(value) if isinstance(value, Mapping) else value
-        for key, value in table.items()
-        if value is not None
-    }

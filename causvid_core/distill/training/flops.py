@@ -1,4 +1,4 @@
-"""How much a pass of a transformer computes and keeps, counted without running it."""
+"""What a pass of a transformer computes and keeps, counted without running it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ...stream.recipe import Recipe
 class Pass:
     """One sample through a transformer: latents of frames x height x width, and a prompt.
 
-    recipe: of a causal pass, whose blocks see what came before them; None for all at once.
-    prompt_rows: of the prompt that are computed with; None for all of `text_len`. forced: clean
-    latents of all blocks but the last go along, to be seen in place of the noisy ones.
+    recipe: of a causal pass; None for full attention. prompt_rows: rows of the prompt that are
+    computed; None for all of `text_len`. teacher_forcing: the clean latents of all blocks but the
+    last are part of the pass.
     """
 
     config: WanConfig
@@ -29,7 +29,7 @@ class Pass:
     width: int
     recipe: Recipe | None = None
     prompt_rows: int | None = None
-    forced: bool = False
+    teacher_forcing: bool = False
 
     @property
     def rows(self) -> int:
@@ -50,45 +50,46 @@ class Pass:
     @property
     def all_frames(self) -> int:
         """Latent frames that are computed, the clean ones included."""
-        return self.frames + sum(self._blocks()[:-1]) if self.forced else self.frames
+        return self.frames + (sum(self._blocks()[:-1]) if self.teacher_forcing else 0)
 
     def pairs(self) -> int:
-        """Pairs of a token and one that it sees, in a layer."""
+        """Pairs of a query and a key that it sees, in a layer."""
         if self.recipe is None:
             return self.tokens**2
         seen, end = [], 0
         for size in self._blocks():
             end += size
             seen.append(size * min(end, self.recipe.window or end))
-        pairs = sum(seen) + (sum(seen[:-1]) if self.forced else 0)
+        pairs = sum(seen) + (sum(seen[:-1]) if self.teacher_forcing else 0)
         return pairs * self.tokens_per_frame**2
 
     def _blocks(self) -> list[int]:
-        return split_blocks(
-            self.frames, self.recipe.frames_per_block, self.recipe.first_block_frames
-        )
+        if self.recipe is None:
+            return [self.frames]
+        first = self.recipe.first_block_frames
+        return split_blocks(self.frames, self.recipe.frames_per_block, first)
 
     def forward_flops(self) -> int:
         """Floating point operations of one forward pass, the prompt's included."""
         each = pass_flop(self.config, self.tokens, self.pairs(), self.rows, self.all_frames)
         return prompt_flop(self.config, self.rows) + each
 
-    def activation_bytes(self, recompute: bool, itemsize: int) -> float:
-        """What a sample keeps for its gradient.
+    def activation_bytes(self, gradient_checkpointing: bool, itemsize: int) -> float:
+        """Bytes that a sample keeps for its gradient.
 
-        With `recompute`, the input of every layer, and all of one layer while it is computed
-        again; without, all of all layers.
+        With gradient checkpointing the input of every layer, and all of the one layer that is
+        computed again; without it all of all layers.
         """
         c = self.config
         layer = self.tokens * (_KEPT_DIM * c.dim + _KEPT_FFN * c.ffn_dim) * itemsize
         layer += self.tokens * _KEPT_FLOAT * c.dim * 4
-        if not recompute:
+        if not gradient_checkpointing:
             return c.num_layers * layer + self.around_bytes(itemsize)
         inputs = c.num_layers * self.tokens * c.dim * itemsize
         return inputs + layer + self.around_bytes(itemsize)
 
     def around_bytes(self, itemsize: int) -> float:
-        """What is kept outside of the layers: of the prompt for each of them, and of the ends."""
+        """Bytes kept outside the layers: the prompt's keys and values, the embeddings, the head."""
         c = self.config
         prompt = (4 * c.num_layers + 4) * self.rows * c.dim
         return (prompt + 3 * self.tokens * c.dim) * itemsize + self.all_frames * 14 * c.dim * 4
@@ -98,7 +99,7 @@ class Pass:
         return 2.0 * self.config.num_layers * self.tokens * self.config.dim * itemsize
 
 
-# Of a layer, in numbers a token: inputs of the projections, norms and gates, and of attention.
+# Values that a layer keeps for each token: inputs of projections, norms, gates and attention.
 _KEPT_DIM, _KEPT_FFN, _KEPT_FLOAT = 20, 2, 4
 
 
@@ -111,6 +112,6 @@ def parameters(config: WanConfig) -> int:
 
 @lru_cache
 def layer_parameters(config: WanConfig) -> int:
-    """Parameters of one layer, which is what is gathered at a time."""
+    """Parameters of one layer, the unit that FSDP gathers."""
     with torch.device("meta"):
         return sum(p.numel() for p in Block(config).parameters())

@@ -1,4 +1,4 @@
-"""Distribution matching: a model, a critic that follows it, and a teacher that judges both."""
+"""Distribution matching: a model, a critic that follows it, and a teacher that both compare to."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ...stream.noise import generator
 from ..dmd import (
     Sample,
     critic_loss,
@@ -21,7 +22,6 @@ from ..network import Network, by_frame
 from ..ode import draw_states
 from ..rollout_training import draw_exit_step, self_rollout
 from .data import Batch, Samples
-from .draws import generator_of
 from .learner import Learner
 from .ranks import Ranks
 from .settings import Experiment
@@ -31,35 +31,39 @@ from .stage import Figures, Stage, network_of
 class DistributionMatching(Stage):
     """DMD: the critic learns in every step, the model in every few.
 
-    What a teacher makes of the model's videos and what the critic does are compared.
+    The model learns from the difference of the teacher's and the critic's scores on its videos.
     """
 
     purposes = ("model", "critic")
 
     def __init__(self, experiment: Experiment, samples: Samples, ranks: Ranks) -> None:
         super().__init__(experiment, samples, ranks)
-        teacher, critic = experiment.teacher, experiment.critic
+        self._settings, teacher, self._critic = experiment.matching
         self.real = network_of(self._make(teacher, trained=False), experiment, teacher)
-        weights = teacher.weights if critic.config == teacher.config else ""
-        learns = self._make(critic, trained=True, weights=weights)
+        weights = teacher.weights if self._critic.config == teacher.config else ""
+        learns = self._make(self._critic, trained=True, weights=weights)
         self.fake = Network.bidirectional(learns)
-        self.learners["critic"] = Learner(learns, critic.optimizer, experiment.steps, ranks)
-        away_from = self.no_prompt if teacher.guidance else None
-        self._guidance = Guidance(teacher.guidance, away_from)
+        self.learners["critic"] = Learner(
+            learns.tree, self._critic.optimizer, experiment.steps, ranks
+        )
+        scale = teacher.guidance_scale
+        self._guidance = Guidance(scale, self.no_prompt if scale != 1 else None)
         self._schedule = experiment.recipe.schedule(0)
         self._blocks = self.network.blocks(experiment.data.latent_frames)
         self._distances: list[Tensor] = []
 
     def step(self, step: int) -> Figures:
         figures: Figures = {}
-        critic = self.experiment.critic
-        update, between = divmod(step - critic.lead_steps, critic.steps_per_update)
+        critic = self._critic
+        update, between = divmod(
+            step - critic.warmup_steps, critic.critic_updates_per_generator_update
+        )
         if update >= 0 and not between:
             self._distances.clear()
-            learned = self.learners["model"].learn(update, self.losses(step))
+            figures = self.learners["model"].learn(update, self.losses(step))
             distance = self.ranks.mean(torch.stack(self._distances).mean().cpu())
-            figures |= learned | {"score_distance": float(distance)}
-            self._follow(step)
+            figures["score_distance"] = float(distance)
+            self._update_average(step)
         learned = self.learners["critic"].learn(step, self._critic_losses(step))
         return figures | {f"critic_{name}": value for name, value in learned.items()}
 
@@ -76,7 +80,7 @@ class DistributionMatching(Stage):
                 self._guidance,
             )
             self._distances.append(gradient.distance.mean())
-            yield generator_loss(sample, gradient) * share(sample.learned)
+            yield generator_loss(sample, gradient) * share(sample)
 
     def _critic_losses(self, step: int) -> Iterator[Tensor]:
         make, _ = self._maker(step, "critic")
@@ -85,19 +89,22 @@ class DistributionMatching(Stage):
                 sample = make(batch)
             noise, timesteps = self._noise(batch, sample, self.fake)
             loss = critic_loss(self.fake, sample, noise, timesteps, batch.conditioning)
-            yield loss * self.share()
+            yield loss / self.passes
 
     def _maker(
         self, step: int, purpose: str
-    ) -> tuple[Callable[[Batch], Sample], Callable[[Tensor], float]]:
-        """How the model makes videos in a step, and what the mean of a pass counts for."""
-        settings = self.experiment.dmd
-        if settings.inputs == "data":
-            everywhere = self._learned(self.drawn_by_all(step, purpose, self._draw))
-            return self._from_data, lambda learned: self.share(learned, everywhere)
-        generator = generator_of(self.experiment.run.seed, step, purpose, "exit")
-        exit_step = draw_exit_step(generator, self.experiment.recipe)
-        return partial(self._rolled_out, exit_step), lambda learned: self.share()
+    ) -> tuple[Callable[[Batch], Sample], Callable[[Sample], float]]:
+        """How the model makes the videos of a step, and the weight of a pass's mean loss."""
+        if self._settings.inputs == "data":
+            drawn = self.drawn_by_all(step, purpose, self._draw)
+            frames = by_frame(drawn < len(self._schedule.timesteps), self._blocks)
+            everything = int(frames.sum())
+            return self._from_data, lambda sample: self.share(
+                int(sample.loss_mask.sum()), everything
+            )
+        drawn_by_all = generator(self.experiment.run.seed, step, purpose, "exit")
+        exit_step = draw_exit_step(drawn_by_all, self.experiment.recipe)
+        return partial(self._rolled_out, exit_step), lambda sample: 1 / self.passes
 
     def _from_data(self, batch: Batch) -> Sample:
         drawn, latents = batch.draws.each(self._draw), batch.tensors["latents"]
@@ -116,25 +123,22 @@ class DistributionMatching(Stage):
             batch.conditioning,
             batch.draws.noise,
             exit_step,
-            gradient_frames=self.experiment.dmd.gradient_frames,
+            gradient_frames=self._settings.gradient_frames,
         )
 
     def _noise(self, batch: Batch, sample: Sample, network: Network) -> tuple[Tensor, Tensor]:
-        """Noise like a sample, and the timesteps at which scores are compared."""
-        settings, frames = self.experiment.dmd, sample.x0.shape[2]
+        """Noise of a sample's shape, and the timesteps at which to compare the scores."""
+        settings, frames = self._settings, sample.x0.shape[2]
         draw = partial(
             draw_timesteps,
             batch=1,
             parts=len(network.blocks(frames)),
             shift=settings.shift,
-            lowest=settings.least_timestep,
-            highest=settings.most_timestep,
+            lowest=settings.min_timestep,
+            highest=settings.max_timestep,
         )
         noise = batch.draws.normal(*sample.x0.shape[1:]).to(sample.x0.device)
         return noise, batch.draws.each(draw).to(sample.x0.device)
 
     def _draw(self, generator: torch.Generator) -> Tensor:
         return draw_states(generator, 1, len(self._blocks), len(self._schedule.timesteps) + 1)
-
-    def _learned(self, drawn: Tensor) -> Tensor:
-        return by_frame(drawn < len(self._schedule.timesteps), self._blocks)

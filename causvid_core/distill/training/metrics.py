@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ...storage.atomic import replacing
+
 log = logging.getLogger("causvid")
 
 
 class Metrics:
-    """Averages over the steps between two lines; rows beyond `first_step` are of a run that was
-    cut off and are removed. Used by the first process alone; a context manager.
+    """Averages over the steps between two lines; a context manager for the first process.
+
+    Rows after `first_step` are left from an interrupted run and removed.
     """
 
     def __init__(
@@ -27,7 +29,7 @@ class Metrics:
         self._sums: dict[str, list[float]] = {}
         self._first, self._started = first_step, time.monotonic()
         self._writer = _tensorboard(folder, first_step) if tensorboard else None
-        self._write_all()
+        self._write()
 
     def __enter__(self) -> Metrics:
         return self
@@ -37,7 +39,7 @@ class Metrics:
             self._writer.close()
 
     def add(self, done: int, figures: Mapping[str, float]) -> None:
-        """Note the figures of a step; `done` steps are done with it."""
+        """Add the figures of a step; `done` counts the steps, this one included."""
         for name, value in figures.items():
             self._sums.setdefault(name, []).append(value)
         if done % self._every and done != self._steps:
@@ -52,13 +54,8 @@ class Metrics:
         )
         row = {"step": done, "seconds_per_step": f"{seconds:.4g}"}
         row |= {name: f"{value:.7g}" for name, value in means.items()}
-        new_columns = bool(self._rows) and not set(row) <= set(self._columns())
         self._rows.append(row)
-        if new_columns or len(self._rows) == 1:
-            self._write_all()
-        else:
-            with self._path.open("a", encoding="utf-8", newline="") as file:
-                csv.DictWriter(file, self._columns()).writerow(row)
+        self._write()
         if self._writer is not None:
             for name, value in (means | {"seconds_per_step": seconds}).items():
                 self._writer.add_scalar(name, value, done)
@@ -68,19 +65,16 @@ class Metrics:
         if self._writer is not None:
             self._writer.add_image(name, pixels, done, dataformats="HWC")
 
-    def _columns(self) -> list[str]:
-        return list(dict.fromkeys(name for row in self._rows for name in row))
-
-    def _write_all(self) -> None:
+    def _write(self) -> None:
+        """Write all rows; a figure that comes late adds a column."""
         if not self._rows and not self._path.exists():
             return
-        part = self._path.with_suffix(".part")
-        with part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, self._columns())
+        columns = dict.fromkeys(name for row in self._rows for name in row)
+        with replacing(self._path) as part, part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(columns))
             if self._rows:
                 writer.writeheader()
                 writer.writerows(self._rows)
-        os.replace(part, self._path)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:

@@ -1,16 +1,17 @@
 """Transformers spread over the processes with FSDP2, bound to the forward.
 
-Every layer is a unit that is gathered when it runs and let go afterwards, the keys and values of
-the prompt being units of their own, as they are computed before the layers. Weights, gradients
-and optimisers are float32 and split; the arithmetic is in the run's precision.
+Every layer is a unit that is gathered when it runs and freed afterwards. The projections of the
+prompt to keys and values are units of their own, as they run before the layers. Weights, gradients
+and optimisers are float32 and sharded; the arithmetic is in the run's precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import MethodType
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,12 +23,18 @@ from ...model.binding import BoundWan, bind
 from ...model.checkpoints import read_state_dict
 from ...model.config import WanConfig
 from ...model.transformer import CausalWan
-from ..network import recomputed
+from ..network import with_gradient_checkpointing
 from .ranks import Ranks
 
 T = TypeVar("T")
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+class _Unit(Protocol):
+    """A module that FSDP gathers while `run_within` runs."""
+
+    run_within: Callable[..., Any]
 
 
 def make_network(
@@ -38,53 +45,45 @@ def make_network(
     precision: str = "fp32",
     seed: int = 0,
     trained: bool = True,
-    recompute: bool = False,
+    gradient_checkpointing: bool = False,
 ) -> BoundWan:
-    """A transformer split over the processes, with the weights of a file, or fresh ones.
+    """A transformer sharded over the processes, with the weights of a file, or fresh ones.
 
     Fresh weights depend on the seed alone. A network that is not trained is kept in the run's
     precision and takes no gradients. Only the first process reads the file. Raises
     CheckpointError for a file that is not of these sizes.
     """
     dtype = PRECISIONS[precision]
+    kept = torch.float32 if trained else dtype
     with torch.device("meta"):
-        model = CausalWan(config).to(torch.float32 if trained else dtype)
+        model = CausalWan(config).to(kept)
     model.requires_grad_(trained)
     _shard(model, ranks, dtype)
     model.to_empty(device=ranks.device)
-    full = {}
+    full: dict[str, Any] = {}
     if ranks.first:
         full = read_state_dict(weights, config) if weights else _fresh(config, seed)
-        full = {
-            name: tensor.to(torch.float32 if trained else dtype) for name, tensor in full.items()
-        }
+        full = {name: tensor.to(kept) for name, tensor in full.items()}
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
     set_model_state_dict(model, full, options=options)
     model.train(trained)
     bound = bind(model, config, dtype=dtype, device=ranks.device, fingerprint="in training")
-    return bound_within(bound, recompute)
+    return with_fsdp(bound, gradient_checkpointing)
 
 
-def bound_within(bound: BoundWan, recompute: bool) -> BoundWan:
-    """The network with its layers gathered where they run, and recomputed for gradients."""
+def with_fsdp(bound: BoundWan, gradient_checkpointing: bool) -> BoundWan:
+    """The network with each layer gathered where it runs."""
 
     def within(module: nn.Module, function: Callable[..., T], *arguments: object) -> T:
-        if recompute:
-            function = partial(recomputed, module, function)
-        return module.run_within(function, *arguments)
+        if gradient_checkpointing:
+            function = partial(with_gradient_checkpointing, module, function)
+        return cast(T, cast(_Unit, module).run_within(function, *arguments))
 
-    return BoundWan(
-        bound.tree, bound.config, bound.attention, bound.dtype, bound.device, bound.name, within
-    )
-
-
-def full_weights(model: nn.Module) -> dict[str, Tensor]:
-    """All weights, whole and on the CPU. Every process has to call it."""
-    return {name: whole(parameter) for name, parameter in model.named_parameters()}
+    return replace(bound, within=within)
 
 
 def whole(tensor: Tensor) -> Tensor:
-    """A copy on the CPU of a tensor, which may be split. Every process has to call it."""
+    """A copy on the CPU of a tensor, which may be sharded. Every process has to call it."""
     full = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
     return full.detach().to("cpu", copy=True)
 
@@ -97,16 +96,16 @@ def _shard(model: CausalWan, ranks: Ranks, dtype: torch.dtype) -> None:
         mesh=ranks.mesh,
         mp_policy=policy,
         shard_placement_fn=partial(_placement, ranks.count),
-        # The root as well: weights must be seen split between calls, by optimisers and averages.
+        # The root as well: between calls, optimisers and averages need the weights sharded.
         reshard_after_forward=True,
     )
     for block in model.blocks:
-        cross = block.cross_attn
+        cross = cast(nn.Module, block.cross_attn)
         shard([cross.k, cross.v, cross.norm_k])
         shard(block)
     shard(model)
     for module in (*model.blocks, model):
-        module.run_within = MethodType(_run_within, module)
+        cast(_Unit, module).run_within = MethodType(_run_within, module)
         register_fsdp_forward_method(module, "run_within")
 
 

@@ -1,4 +1,4 @@
-"""Videos of what a model makes while it learns."""
+"""Videos that a model makes while it learns."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ...media.decoding import StreamDecoder
@@ -14,11 +15,11 @@ from ...media.latent_rgb import ColourDecoder
 from ...media.loading import load_vae
 from ...media.video import contact_sheet, write_mp4
 from ...media.wan_stream import WanDecoder
-from ...mini import weights_path
 from ...stream.geometry import FPS
 from ...stream.rollout import rollout, start
 from ...stream.window import WindowPolicy
-from ..guidance import Conditioning, Guidance
+from ..conditioning import Conditioning
+from ..guidance import Guidance
 from ..ode import sample
 from .draws import Draws
 from .stage import Stage
@@ -29,8 +30,8 @@ MIN_SIDE_PX = 256
 def make_previews(stage: Stage, done: int, folder: Path) -> list[Path]:
     """Write a video of each of the first prompts, with the average of the weights if there is one.
 
-    Causal models are rolled out as their recipe says, others sampled with guidance. Every process
-    has to call it; the first writes the files and returns them.
+    A causal model is rolled out by its recipe, a bidirectional one sampled with guidance. Every
+    process has to call it; the first writes the files and returns them.
     """
     experiment, network = stage.experiment, stage.network
     prompts, encoded = stage.samples.first(experiment.samples.count)
@@ -41,11 +42,11 @@ def make_previews(stage: Stage, done: int, folder: Path) -> list[Path]:
         return []
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    decoder = _decoder(experiment.samples.vae, stage.ranks.device)
+    decoder = _decoder(stage)
     for number, prompt in enumerate(prompts):
         decoder.reset()
         px = torch.cat([decoder.decode(piece[number : number + 1]) for piece in pieces], dim=2)
-        frames = list(px[0].permute(1, 2, 3, 0).cpu())
+        frames = list(rearrange(px[0], "c t h w -> t h w c").cpu())
         path = folder / f"step_{done:07d}_{number}.mp4"
         scale = max(1, MIN_SIDE_PX // min(px.shape[-2:]))
         write_mp4(path, frames, FPS, scale=scale, metadata={"comment": prompt})
@@ -76,7 +77,8 @@ def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
         return
     draws = Draws(experiment.run.seed, 0, "previews", range(batch))
     noise = draws.normal(network.bound.config.out_dim, *size).to(device)
-    guidance = Guidance(settings.guidance, stage.no_prompt if settings.guidance else None)
+    scale = settings.guidance_scale
+    guidance = Guidance(scale, stage.no_prompt if scale != 1 else None)
     yield sample(
         network,
         noise,
@@ -88,12 +90,13 @@ def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
 
 
 def _padded(context: Tensor, rows: int) -> Tensor:
-    """With the padding that the rollout expects, which takes it for the end of the prompt."""
+    """With the zero rows that the rollout expects after a prompt."""
     return torch.nn.functional.pad(context, (0, 0, 0, max(0, rows - context.shape[1])))
 
 
-def _decoder(vae: str, device: torch.device) -> StreamDecoder:
+def _decoder(stage: Stage) -> StreamDecoder:
+    vae, embedded = stage.experiment.samples.vae, stage.samples.embedded
     if not vae:
         return ColourDecoder()
-    path = weights_path("vae") if vae == "mini" else Path(vae).expanduser()
-    return WanDecoder(load_vae(path).to(device))
+    file = embedded.vae_file(vae) if embedded else Path(vae).expanduser()
+    return WanDecoder(load_vae(file).to(stage.ranks.device))

@@ -47,8 +47,8 @@ class Ranks:
 def joined(device: str = "auto") -> Iterator[Ranks]:
     """Join the processes that `torchrun` started, or be the only one.
 
-    device: "cpu", "cuda" or "auto". FSDP runs in a group of one as well, so that one process and
-    many are one way. A group that exists already is used and left alone.
+    device: "cpu", "cuda" or "auto". A single process is a group of one, in which FSDP runs as in a
+    larger one. A group that exists already is used and left open.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -61,13 +61,14 @@ def joined(device: str = "auto") -> Iterator[Ranks]:
         if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
             dist.init_process_group(backend)
         else:
-            dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+            store = dist.HashStore()  # type: ignore[attr-defined]
+            dist.init_process_group(backend, store=store, rank=0, world_size=1)
     try:
         count = dist.get_world_size()
         mesh = init_device_mesh(device, (count,))
         name = torch.device(device, local) if device == "cuda" else torch.device(device)
         with warnings.catch_warnings():
-            # Nothing is written into what a layer returns while gradients are wanted.
+            # The forward never writes into a layer's output while gradients are wanted.
             warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view")
             yield Ranks(dist.get_rank(), count, name, mesh)
     finally:

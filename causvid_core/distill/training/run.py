@@ -1,4 +1,4 @@
-"""The loop of a run: step by step, with checkpoints, figures, previews and clean stops."""
+"""The loop of a run: steps, checkpoints, figures, previews and clean stops."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import logging
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
-from safetensors.torch import save_file
+from torch import Tensor
 
 from ...interrupt import SoftInterrupt
-from .checkpoints import checkpoints, load, save
+from ...storage import safetensors_file
+from ..embedded import EmbeddedModel
 from .data import Samples
 from .learner import NotFinite
 from .metrics import Metrics
 from .previews import make_previews
 from .ranks import Ranks
+from .saved_runs import CONFIG, load, read_run, save, saved_runs
 from .settings import Experiment
 from .stage import Stage
 from .stages import STAGES
@@ -26,7 +29,7 @@ from .tables import ConfigError
 
 log = logging.getLogger("causvid")
 
-# What may change between a run and its continuation, as it changes no weight.
+# Settings that may change when a run is resumed, as they change no weight.
 FREE = {
     "steps",
     "samples",
@@ -34,7 +37,7 @@ FREE = {
     "run.keep",
     "run.log_every",
     "run.tensorboard",
-    "run.recompute",
+    "run.gradient_checkpointing",
     "batch.per_rank",
 }
 
@@ -42,22 +45,28 @@ ONE_SIGNAL_S = 3.0
 
 
 class TrainingStopped(RuntimeError):
-    """The run cannot go on; the message says why and what was kept."""
+    """The run cannot continue; the message says why and what was kept."""
 
 
-def train(experiment: Experiment, ranks: Ranks, resume: bool = False) -> int:
+def train(
+    experiment: Experiment,
+    ranks: Ranks,
+    resume: bool = False,
+    embedded: EmbeddedModel | None = None,
+) -> int:
     """Run an experiment to its end, or until it is asked to stop; returns the steps done.
 
     Every process of the run calls it. Checkpoints, `metrics.csv` and previews go to the run's
     folder. SIGINT and SIGTERM let the step end, save and return; a second one stops at once.
-    Raises ConfigError for a folder that holds another run, TrainingStopped when a loss is not
-    finite, whose batch is then in the folder.
+    embedded: the model that the experiment may call by its name. Raises ConfigError for a folder
+    that holds another run, TrainingStopped when a loss is not finite; the folder then has its
+    batch.
     """
     folder = Path(experiment.run.folder).expanduser()
     first = _check_folder(experiment, folder, ranks, resume)
-    stage = STAGES[experiment.stage](experiment, Samples(experiment), ranks)
+    stage = STAGES[experiment.stage](experiment, Samples(experiment, embedded), ranks)
     if first:
-        load(checkpoints(folder)[first], stage.learners, stage.ema)
+        load(saved_runs(folder)[first], stage.learners, stage.ema)
     log.info("%s, from step %d to %d, in %s", experiment.stage, first, experiment.steps, folder)
     with ExitStack() as stack:
         stop = stack.enter_context(SoftInterrupt(_announce_stop, grace_s=ONE_SIGNAL_S))
@@ -81,8 +90,8 @@ def _loop(
             path = _keep_batches(stage, step, folder)
             raise TrainingStopped(
                 f"step {step} was not taken: {error}. Its batch is in {path.parent}, the last "
-                f"checkpoint is of step {saved}. Look at the samples that it names, or lower the "
-                "learning rate, and go on with --resume"
+                f"checkpoint is of step {saved}. Look at the samples in the batch, or lower the "
+                "learning rate, and continue with --resume"
             ) from error
         done = step + 1
         if metrics:
@@ -100,26 +109,26 @@ def _loop(
                     picture = np.asarray(Image.open(path.with_suffix(".png")))
                     metrics.picture(f"samples/{path.stem[-1]}", picture, done)
         if stopping:
-            log.info("stopped after step %d and saved it; go on with --resume", done)
+            log.info("stopped after step %d and saved it; continue with --resume", done)
             return done
     return experiment.steps
 
 
 def _check_folder(experiment: Experiment, folder: Path, ranks: Ranks, resume: bool) -> int:
-    """The number of steps to go on from; writes down the config of a new run."""
-    kept = folder / "config.json"
+    """The number of steps done so far; writes the config to the run's folder."""
+    kept = folder / CONFIG
     config = json.loads(json.dumps(asdict(experiment)))
-    finished = list(checkpoints(folder))
+    finished = list(saved_runs(folder))
     if finished and not resume:
         raise ConfigError(
-            f"{folder} holds a run of {finished[-1]} steps; go on with --resume or choose another "
-            "run.folder"
+            f"{folder} holds a run of {finished[-1]} steps; continue it with --resume or choose "
+            "another run.folder"
         )
     if finished and kept.exists():
-        changed = _differences(json.loads(kept.read_text("utf-8")), config)
-        if changed:
+        before = json.loads(json.dumps(asdict(read_run(folder))))
+        if changed := _differences(before, config):
             raise ConfigError(
-                f"the run in {folder} began with {'; '.join(changed)}; change it back or begin "
+                f"the run in {folder} began with {'; '.join(changed)}; change it back or choose "
                 "another run.folder"
             )
     ranks.wait()
@@ -129,7 +138,7 @@ def _check_folder(experiment: Experiment, folder: Path, ranks: Ranks, resume: bo
     return finished[-1] if finished else 0
 
 
-def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
     found = []
     for key in sorted({*old, *new}):
         before, after, path = old.get(key), new.get(key), f"{prefix}{key}"
@@ -143,17 +152,19 @@ def _differences(old: dict, new: dict, prefix: str = "") -> list[str]:
 
 
 def _keep_batches(stage: Stage, step: int, folder: Path) -> Path:
-    """What this process learned from in a step, one file an update; returns the last."""
+    """Write what this process learned from in a step, one file an update; returns the last."""
     target = folder / f"not_finite_step_{step:07d}"
     target.mkdir(parents=True, exist_ok=True)
     for purpose in stage.purposes:
         path = target / f"{purpose}_rank_{stage.ranks.rank}.safetensors"
-        tensors, prompts = {}, []
+        tensors: dict[str, Tensor] = {}
+        prompts: list[str] = []
         for number, batch in enumerate(stage.batches(step, purpose)):
             named = batch.tensors | {"context": batch.conditioning.context}
             tensors |= {f"{number}.{name}": value.contiguous() for name, value in named.items()}
-            prompts += stage.samples.prompts(step, batch.places)
-        save_file(tensors, path, {"step": str(step), "prompts": json.dumps(prompts)})
+            prompts += batch.prompts
+        header = {"step": str(step), "prompts": json.dumps(prompts)}
+        safetensors_file.write(path, tensors, header)
     return path
 
 

@@ -8,8 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...stream.schedule import Schedule
-from ..guidance import draw_dropped
+from ...stream.schedule import TABLE, Schedule, shifted
+from ..guidance import draw_unconditional
 from ..network import by_frame, flow_matching_loss
 from ..ode import draw_states, ode_regression_loss
 from .data import Batch, Samples
@@ -24,34 +24,44 @@ class FlowMatching(Stage):
     """A teacher from data, or a causal model, one timestep a block."""
 
     def losses(self, step: int) -> Iterator[Tensor]:
+        everything = self.samples.loss_frames()
         for batch in self.batches(step, "model"):
-            yield self._loss(batch) * self.share()
+            frames = batch.tensors["latents"].shape[2] - batch.given_frames
+            yield self._loss(batch) * self.share(frames * len(batch.places), everything)
 
     def _loss(self, batch: Batch) -> Tensor:
-        draws = batch.draws
+        draws, settings = batch.draws, self.experiment.flow_matching
         latents = batch.tensors["latents"]
-        blocks = self.network.blocks(latents.shape[2])
+        device, frames = latents.device, latents.shape[2]
+        blocks = self.network.blocks(frames)
         chosen = draws.each(partial(self._timesteps, blocks=len(blocks)))
-        timesteps = by_frame(chosen, blocks).to(latents.device)
-        noise = draws.normal(*latents.shape[1:]).to(latents.device)
-        conditioning, share = batch.conditioning, self.experiment.data.no_prompt_share
-        if share:
-            dropped = draws.each(partial(draw_dropped, batch=1, share=share)).to(latents.device)
-            conditioning = conditioning.replaced(dropped, self.no_prompt)
+        timesteps = by_frame(chosen, blocks).to(device)
+        noise = draws.normal(*latents.shape[1:]).to(device)
+        conditioning = batch.conditioning
+        if probability := self.experiment.data.unconditional_probability:
+            draw = partial(draw_unconditional, batch=1, probability=probability)
+            conditioning = conditioning.replaced(draws.each(draw).to(device), self.no_prompt)
+        context_noise = None
+        if settings.context_noise:
+            context_noise = draws.normal(*latents.shape[1:])
+            context_noise *= settings.context_noise * draws.each(_uniform)
+            context_noise = context_noise.to(device)
+        loss_mask = torch.arange(frames, device=device) >= batch.given_frames
         return flow_matching_loss(
             self.network,
             latents,
             noise,
             timesteps,
             conditioning,
-            forced=self.experiment.model.forced,
+            loss_mask.expand(len(latents), -1) if batch.given_frames else None,
+            teacher_forcing=self.experiment.model.teacher_forcing,
+            context_noise=context_noise,
         )
 
     def _timesteps(self, generator: torch.Generator, blocks: int) -> Tensor:
         """One timestep a block, [1, blocks]: any, or for a share of them one of the recipe's."""
         settings = self.experiment.flow_matching
-        u = torch.rand(1, blocks, generator=generator)
-        anywhere = 1000 * settings.shift * u / (1 + (settings.shift - 1) * u)
+        anywhere = TABLE * shifted(torch.rand(1, blocks, generator=generator), settings.shift)
         own = torch.tensor(self.experiment.recipe.schedule(0).timesteps)
         chosen = own[torch.randint(len(own), (1, blocks), generator=generator)]
         free = torch.rand(1, blocks, generator=generator) >= settings.recipe_share
@@ -68,7 +78,7 @@ class OdeRegression(Stage):
         self._blocks = self.network.blocks(experiment.data.latent_frames)
 
     def losses(self, step: int) -> Iterator[Tensor]:
-        everywhere = self._learned(self.drawn_by_all(step, "model", self._draw))
+        everything = self._loss_frames(self.drawn_by_all(step, "model", self._draw))
         for batch in self.batches(step, "model"):
             drawn, states = batch.draws.each(self._draw), batch.tensors["states"]
             loss = ode_regression_loss(
@@ -77,18 +87,18 @@ class OdeRegression(Stage):
                 self._schedule,
                 drawn,
                 batch.conditioning,
-                forced=self.experiment.model.forced,
+                teacher_forcing=self.experiment.model.teacher_forcing,
             )
-            yield loss * self.share(self._learned(drawn), everywhere)
+            yield loss * self.share(self._loss_frames(drawn), everything)
 
     def _draw(self, generator: torch.Generator) -> Tensor:
         states = len(self._schedule.timesteps)
-        if not self.experiment.model.forced:
+        if not self.experiment.model.teacher_forcing:
             states += 1  # the end, context for later blocks
         return draw_states(generator, 1, len(self._blocks), states)
 
-    def _learned(self, drawn: Tensor) -> Tensor:
-        return by_frame(drawn < len(self._schedule.timesteps), self._blocks)
+    def _loss_frames(self, drawn: Tensor) -> int:
+        return int(by_frame(drawn < len(self._schedule.timesteps), self._blocks).sum())
 
 
 STAGES: dict[str, type[Stage]] = {
@@ -96,6 +106,10 @@ STAGES: dict[str, type[Stage]] = {
     "ode_regression": OdeRegression,
     "dmd": DistributionMatching,
 }
+
+
+def _uniform(generator: torch.Generator) -> Tensor:
+    return torch.rand(1, 1, 1, 1, 1, generator=generator)
 
 
 def _same_timesteps(experiment: Experiment, samples: Samples, schedule: Schedule) -> None:

@@ -1,15 +1,35 @@
-"""Reading a table of TOML into a frozen dataclass, with errors that name the file and the key."""
+"""Read a table of TOML into a frozen dataclass, with errors that name the file and the key."""
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import operator
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
+
+from ..guidance import cfg_scale
 
 T = TypeVar("T")
 
+RENAMED = {
+    "critic.lead_steps": "critic.warmup_steps",
+    "critic.steps_per_update": "critic.critic_updates_per_generator_update",
+    "data.no_prompt_share": "data.unconditional_probability",
+    "dmd.least_timestep": "dmd.min_timestep",
+    "dmd.most_timestep": "dmd.max_timestep",
+    "run.recompute": "run.gradient_checkpointing",
+    "samples.guidance": "samples.guidance_scale",
+    "teacher.guidance": "teacher.guidance_scale",
+}
+"""Settings by the names that they had, and the names that they have."""
+
+_LIMITS = (
+    ("least", operator.ge, "at least"),
+    ("most", operator.le, "at most"),
+    ("above", operator.gt, "above"),
+)
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}
 
 
@@ -34,13 +54,14 @@ def read_table(kind: type[T], table: Mapping[str, Any], file: str, prefix: str =
     """The settings of class `kind` that a table holds.
 
     Nested tables become nested settings, lists become tuples, whole numbers pass for numbers.
-    Raises ConfigError for an unknown key, a missing one, another type or a value out of range,
-    and for what the class's own checks refuse.
+    Raises ConfigError for an unknown, renamed or missing key, another type or a value out of
+    range, and for what the class's own checks refuse.
     """
+    assert dataclasses.is_dataclass(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    for key in table:
+    for key, value in table.items():
         if key not in fields:
-            raise ConfigError(f"{file}: {prefix}{key} is no setting{_nearest(key, fields)}")
+            raise ConfigError(f"{file}: {_unknown(f'{prefix}{key}', value, fields)}")
     hints = typing.get_type_hints(kind)
     values = {}
     for name, field in fields.items():
@@ -52,18 +73,45 @@ def read_table(kind: type[T], table: Mapping[str, Any], file: str, prefix: str =
                 f"{file}: {path} is missing; {_expected(hints[name])} has to be given"
             )
     try:
-        return kind(**values)
+        return typing.cast(T, kind(**values))
     except ConfigError:
         raise
     except ValueError as error:
         raise ConfigError(f"{file}: {prefix.rstrip('.') or 'the config'}: {error}") from error
 
 
+def saved_table(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The config that a run saved, by today's names and without what was left out."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        path = f"{prefix}{key}"
+        name = RENAMED.get(path, path)
+        if isinstance(value, Mapping):
+            value = saved_table(value, f"{path}.")
+        elif name.endswith(".guidance_scale") and name != path:
+            value = cfg_scale(value)
+        if value is not None:
+            found[name.removeprefix(prefix)] = value
+    return found
+
+
+def _unknown(path: str, value: Any, fields: Iterable[str]) -> str:
+    if path not in RENAMED:
+        return f"{path} is not a setting{_nearest(path.rpartition('.')[2], fields)}"
+    message = f"{path} is now called {RENAMED[path]}"
+    if path.endswith(".guidance") and isinstance(value, (int, float)):
+        message += (
+            " and counts as samplers do, uncond + scale * (cond - uncond): write "
+            f"{cfg_scale(value):g} for {value:g}"
+        )
+    return message
+
+
 def _value(hint: Any, value: Any, limits: Mapping[str, Any], file: str, path: str) -> Any:
     options = [option for option in typing.get_args(hint) if option is not type(None)]
     if type(None) in typing.get_args(hint) and len(options) == 1:
         hint = options[0]
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{file}: {path} is {value!r}; it has to be a table, [{path}]")
         return read_table(hint, value, file, f"{path}.")
@@ -75,8 +123,8 @@ def _value(hint: Any, value: Any, limits: Mapping[str, Any], file: str, path: st
     return _plain(hint, value, limits, file, path)
 
 
-def _plain(kind: type, value: Any, limits: Mapping[str, Any], file: str, path: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+def _plain(kind: type[Any], value: Any, limits: Mapping[str, Any], file: str, path: str) -> Any:
+    if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
         raise ConfigError(f"{file}: {path} is {value!r}; {_expected(kind)} is expected")
@@ -84,13 +132,9 @@ def _plain(kind: type, value: Any, limits: Mapping[str, Any], file: str, path: s
     if choices and value not in choices:
         known = ", ".join(choices)
         raise ConfigError(f"{file}: {path} is {value!r}{_nearest(value, choices)}; known: {known}")
-    for name, wrong, words in (
-        ("least", lambda limit: value < limit, "at least"),
-        ("most", lambda limit: value > limit, "at most"),
-        ("above", lambda limit: value <= limit, "above"),
-    ):
+    for name, allows, words in _LIMITS:
         limit = limits.get(name)
-        if limit is not None and (value != value or wrong(limit)):
+        if limit is not None and not allows(value, limit):
             raise ConfigError(f"{file}: {path} is {value!r}; it has to be {words} {limit:g}")
     return value
 
@@ -101,6 +145,6 @@ def _expected(hint: Any) -> str:
     return _WORDS.get(hint, "a table")
 
 
-def _nearest(key: str, known: typing.Iterable[str]) -> str:
+def _nearest(key: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""

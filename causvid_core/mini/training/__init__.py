@@ -1,1 +1,1 @@
-"""What trains the parts of CausVid Mini."""
+"""What trains the parts of CausVid Mini: VAE, decoder, sketch and transformer."""

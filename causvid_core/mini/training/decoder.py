@@ -1,8 +1,8 @@
-"""Train the decoder of the Mini's VAE further, its latents left as they are.
+"""Train the decoder of the Mini's VAE further, without changing its latents.
 
 Transformers trained on the latents stay valid, and without the encoder's gradients a step costs
-half as much. The last part of the training looks after what few pixels show: small shapes, stars
-and crosses above all, whose arms would melt into blobs.
+half as much. The last part of the training is for details of few pixels: small shapes, above all
+stars and crosses, whose arms would melt into blobs.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from torch import Tensor, nn
 from ...media.vae import WanVAE
 from ..measure import foreground, psnr_db
 from ..world import sample_spec
-from .trainer import TrainSettings, train
-from .vae import clips_of, random_clips
+from .loop import Loop, optimizer, train
+from .vae import ADAM, clips_of, random_clips
 
 DECODING = ("conv2.", "decoder.")
 
 
 @dataclass(frozen=True)
 class DecoderSettings:
-    """detail_steps: the last ones, on short clips of details, with the shapes weighted."""
+    """detail_steps: the last steps, on short clips of details, with the shapes weighted."""
 
     steps: int = 4000
     detail_steps: int = 1500
@@ -44,12 +44,8 @@ def train_decoder(
 ) -> dict[str, Tensor]:
     """Train, or resume, in `folder`, from a whole VAE's weights; returns them all in float16."""
     vae = WanVAE.from_state_dict(weights)
-    learned = [p for name, p in vae.named_parameters() if name.startswith(DECODING)]
-    for parameter in learned:
-        parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(
-        learned, settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
-    )
+    for name, parameter in vae.named_parameters():
+        parameter.requires_grad_(name.startswith(DECODING))
 
     def loss_of_step(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         detailed = step >= settings.steps - settings.detail_steps
@@ -64,11 +60,10 @@ def train_decoder(
         absolute = (weight * (out - px).abs()).mean() / weight.mean()
         return 10 * square + 0.3 * absolute, {"psnr_db": psnr_db(out.detach(), px)}
 
-    plan = TrainSettings(settings.steps, settings.seed, warmup_steps=50, ema_decay=0.998)
-    average = train(
-        nn.ModuleDict({"vae": vae}), [optimizer], loss_of_step, plan, folder / "decoder.pt"
-    )
-    return {name.removeprefix("vae."): w.half().contiguous() for name, w in average.items()}
+    adam = optimizer(settings.learning_rate, warmup_steps=50, **ADAM)
+    plan = Loop(settings.steps, adam, settings.seed, ema_decay=0.998)
+    average = train(vae, loss_of_step, plan, folder / "decoder")
+    return {name: weight.half().contiguous() for name, weight in average.items()}
 
 
 def _clips(settings: DecoderSettings, generator: torch.Generator) -> Tensor:
@@ -76,7 +71,7 @@ def _clips(settings: DecoderSettings, generator: torch.Generator) -> Tensor:
 
 
 def _details(settings: DecoderSettings, generator: torch.Generator) -> Tensor:
-    """Clips of which every second is a small star or cross."""
+    """Clips, every second one of a small star or cross."""
     specs = [sample_spec(generator) for _ in range(settings.detail_batch)]
     for number in range(0, len(specs), 2):
         star = bool(torch.rand(1, generator=generator) < 0.5)

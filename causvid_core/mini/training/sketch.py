@@ -1,7 +1,7 @@
 """Train the net that sketches the Mini's video for the live view.
 
-It learns to give the clips of the world back from their latents. A little noise in the latents
-makes it forgive what sampling leaves.
+It learns to decode the world's clips. A little noise in the latents makes it robust to what
+sampling leaves.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ...media.sketch import SketchNet
 from ...media.vae import TIME_SCALE, WanVAE
-from ..world import render, sample_spec
-from .trainer import TrainSettings, step_generator, train
+from ..world import generator_of, render, sample_spec
+from .loop import Loop, optimizer, train
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,12 @@ def train_sketch(settings: SketchSettings, vae: WanVAE, folder: Path) -> dict[st
     latents, px = _pairs(settings, vae)
     torch.manual_seed(settings.seed)
     net = SketchNet(settings.width)
-    optimizer = torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=1e-4)
 
     def loss_of_step(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         chosen = torch.randint(len(latents), (settings.batch,), generator=generator)
         given, wanted = latents[chosen].float(), px[chosen].float() / 255
         noise = torch.randn(given.shape, generator=generator)
-        # Zeros stand for what is before a video: they stay.
+        # Zeros stand for the frame before a video's first: they get no noise.
         given = torch.where(given == 0, given, given + settings.latent_noise * noise)
         error = net(*given.unbind(1)) - wanted
         square, absolute = error.square().mean(), error.abs().mean()
@@ -49,25 +49,27 @@ def train_sketch(settings: SketchSettings, vae: WanVAE, folder: Path) -> dict[st
         figures = {"psnr_db": float(-10 * torch.log10(square.detach()))}
         return 4 * square + absolute + edges, figures
 
-    plan = TrainSettings(settings.steps, settings.seed, ema_decay=0.998, log_every=250)
-    average = train(net, [optimizer], loss_of_step, plan, folder / "sketch.pt")
+    adam = optimizer(settings.learning_rate, weight_decay=1e-4)
+    plan = Loop(settings.steps, adam, settings.seed, ema_decay=0.998, log_every=250)
+    average = train(net, loss_of_step, plan, folder / "sketch")
     return {name: weight.half().contiguous() for name, weight in average.items()}
 
 
 @torch.no_grad()
 def _pairs(settings: SketchSettings, vae: WanVAE) -> tuple[Tensor, Tensor]:
-    """Every latent frame with the one before, [n, 2, 16, h, w] in float16, and its px frames,
-    [n, 3, 4, H, W] in uint8. Of a first one, zeros are before, and the one px frame counts four
-    times.
+    """Latent frames, each with the one before, [n, 2, 16, h, w] in float16, and px [n, 3, 4, H, W].
+
+    The px frames are uint8. A first latent frame has zeros before it, and its one px frame is
+    repeated four times.
     """
     latents, px = [], []
     for clip in range(settings.clips):
-        generator = step_generator(settings.seed + 7, clip)
+        generator = generator_of(settings.seed + 7, clip)
         spec = sample_spec(generator, opening=clip % 2 == 1)
         start = int(torch.randint(64, (1,), generator=generator)) * (clip % 2 == 0)
         frames = render([spec], settings.clip_px_frames, first_px_frame=start)
-        found = vae.encode(frames)[0].transpose(0, 1).half()  # [t, 16, h, w]
+        found = rearrange(vae.encode(frames), "1 c t h w -> t c h w").half()
         latents.append(torch.stack([found, torch.cat([found[:1] * 0, found[:-1]])], dim=1))
         shown = torch.cat([frames[0, :, :1].expand(-1, TIME_SCALE - 1, -1, -1), frames[0]], dim=1)
-        px.append((shown * 255).round().byte().unflatten(1, (-1, TIME_SCALE)).transpose(0, 1))
+        px.append(rearrange((shown * 255).round().byte(), "c (t n) h w -> t c n h w", n=TIME_SCALE))
     return torch.cat(latents), torch.cat(px)

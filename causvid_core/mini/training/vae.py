@@ -1,9 +1,9 @@
 """Train the Mini's VAE in Wan's format on 2 cores.
 
-What makes it cheap: convolutions at the large resolutions keep only their last temporal tap, which
-is Wan's format with zeros in the other two and runs frame by frame; time is mixed where frames are
-8x8 latent pixels and in the convolutions that change the frame rate, which start as copies of the
-frame before. Single frames come first, they teach all but the motion.
+Three things make it cheap. Convolutions at the large resolutions keep only their last temporal
+tap, which is Wan's format with zeros in the other two, and run frame by frame. Time is mixed where
+frames are 8x8 latent pixels and in the convolutions that change the frame rate, which start as
+copies of the frame before. Single frames come first and teach everything but motion.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from ...media.vae import LATENT_MEAN, LATENT_STD, Z_DIM, WanVAE, channels_last
 from ...media.vae_layers import CausalConv3d, TimeConv
-from ..world import ClipSpec, render, sample_spec
-from .trainer import TrainSettings, step_generator, train
+from ..world import ClipSpec, generator_of, render, sample_spec
+from .loop import Loop, optimizer, train
 
 log = logging.getLogger("causvid")
 
@@ -35,6 +37,7 @@ TEMPORAL = (
     "decoder.upsamples.2.",
 )
 EPSILON = 1e-4
+ADAM: dict[str, Any] = {"betas": (0.9, 0.99), "weight_decay": 0.0}
 LATENT_NOISE = 0.1  # of the latents' unit scale: the decoder forgives what sampling leaves
 
 
@@ -67,14 +70,14 @@ def new_vae(dim: int) -> WanVAE:
                 _start_as_copy(module)
             if name.endswith("residual.6"):
                 module.weight.mul_(0.5)
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(bias_of(module))
     return vae
 
 
 def _start_as_copy(conv: TimeConv) -> None:
     """Down: the mean of the two newest frames. Up: each frame twice. Mutates the weights."""
     nn.init.zeros_(conv.weight)
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(bias_of(conv))
     one = torch.eye(conv.in_channels)
     if conv.stride[0] == 2:
         conv.weight[:, :, 1, 0, 0] = conv.weight[:, :, 2, 0, 0] = one / 2
@@ -87,13 +90,9 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
     torch.manual_seed(settings.seed)
     vae = new_vae(settings.dim)
     channels_last(vae)
-    optimizer = torch.optim.AdamW(
-        vae.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.0
-    )
-
     scale = LatentScale()
 
-    def loss_of_step(step: int, generator: torch.Generator):
+    def loss_of_step(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         single = step < settings.frame_steps
         batch = settings.frame_batch if single else settings.clip_batch
         px = random_clips(batch, 1 if single else settings.clip_px_frames, generator)
@@ -107,31 +106,26 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
         figures = {"psnr_db": -10 * torch.log10(square), "l1": absolute}
         return 4 * square + absolute, {k: float(v.detach()) for k, v in figures.items()}
 
-    average = train(
-        nn.ModuleDict({"vae": vae, "scale": scale}),
-        [optimizer],
-        loss_of_step,
-        TrainSettings(settings.steps, settings.seed),
-        folder / "vae.pt",
-    )
-    vae.load_state_dict({k[4:]: v for k, v in average.items() if k.startswith("vae.")})
-    scale.load_state_dict({k[6:]: v for k, v in average.items() if k.startswith("scale.")})
+    module = nn.ModuleDict({"vae": vae, "scale": scale})
+    plan = Loop(settings.steps, optimizer(settings.learning_rate, **ADAM), settings.seed)
+    module.load_state_dict(train(module, loss_of_step, plan, folder / "vae"))
     scale.fold_into(vae)
     normalise_latents(vae.eval())
     return {k: v.half().contiguous() for k, v in vae.state_dict().items()}
 
 
 class LatentScale(nn.Module):
-    """Keeps latents at unit scale while they are learned: without it they shrink to nothing.
+    """Keeps latents at unit scale while they are learned; without it they shrink to nothing.
 
-    Single frames give a batch many unlike pixels, its own statistics serve; clips are too alike
-    for that and take a running average.
+    A batch of single frames is varied enough for its own statistics; clips are too alike and use a
+    running average. The statistics are parameters without gradients, so that they are averaged and
+    saved with the weights.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(1, Z_DIM, 1, 1, 1))
-        self.register_buffer("std", torch.ones(1, Z_DIM, 1, 1, 1))
+        self.mean = nn.Parameter(torch.zeros(1, Z_DIM, 1, 1, 1), requires_grad=False)
+        self.std = nn.Parameter(torch.ones(1, Z_DIM, 1, 1, 1), requires_grad=False)
 
     def forward(self, latents: Tensor, of_batch: bool) -> Tensor:
         """`[B, 16, T, h, w]` to about zero mean and unit deviation. Mutates the averages."""
@@ -144,14 +138,21 @@ class LatentScale(nn.Module):
 
     @torch.no_grad()
     def fold_into(self, vae: WanVAE) -> None:
-        """Let the encoder's last convolution do what this did. Mutates `conv1`."""
+        """Move the scaling into the encoder's last convolution. Mutates `conv1`."""
         _rescale(vae.conv1, self.mean.flatten(), 1 / (self.std.flatten() + EPSILON))
 
 
 def _rescale(conv: CausalConv3d, mean: Tensor, gain: Tensor) -> None:
-    """Let a 1x1 convolution give `gain * (z - mean)` for its first channels z. Mutates it."""
-    conv.weight[:Z_DIM] *= gain.view(-1, 1, 1, 1, 1)
-    conv.bias[:Z_DIM] = (conv.bias[:Z_DIM] - mean) * gain
+    """Make a 1x1 convolution give `gain * (z - mean)` for its first channels z. Mutates it."""
+    bias = bias_of(conv)
+    conv.weight[:Z_DIM] *= rearrange(gain, "c -> c 1 1 1 1")
+    bias[:Z_DIM] = (bias[:Z_DIM] - mean) * gain
+
+
+def bias_of(conv: nn.Conv3d | nn.Conv2d) -> Tensor:
+    """The bias, which all of Wan's convolutions have."""
+    assert conv.bias is not None
+    return conv.bias
 
 
 def random_clips(batch: int, px_frames: int, generator: torch.Generator) -> Tensor:
@@ -173,7 +174,7 @@ def normalise_latents(vae: WanVAE, clips: int = 64) -> None:
 
     Mutates `conv1` and `conv2`; what the VAE reconstructs stays the same.
     """
-    generator = step_generator(1, 0)
+    generator = generator_of(1, 0)
     raw = torch.cat(
         [vae.conv1(vae.encoder(random_clips(1, 17, generator) * 2 - 1)) for _ in range(clips)]
     )[:, :Z_DIM]
@@ -183,8 +184,7 @@ def normalise_latents(vae: WanVAE, clips: int = 64) -> None:
     gain = wanted_std / std
     # z' = gain (z - mean) + wanted_mean, undone at the entrance of the decoder.
     _rescale(vae.conv1, mean, gain)
-    vae.conv1.bias[:Z_DIM] += wanted_mean
+    bias_of(vae.conv1)[:Z_DIM] += wanted_mean
     undone = vae.conv2.weight.clone()
-    vae.conv2.weight.copy_(undone / gain.view(1, -1, 1, 1, 1))
-    shift = mean - wanted_mean / gain
-    vae.conv2.bias += undone[:, :, 0, 0, 0] @ shift
+    vae.conv2.weight.copy_(undone / rearrange(gain, "c -> 1 c 1 1 1"))
+    bias_of(vae.conv2).add_(undone[:, :, 0, 0, 0] @ (mean - wanted_mean / gain))

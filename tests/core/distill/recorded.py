@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 import causvid_core as cv
+from causvid_core.distill.conditioning import Conditioning
 from causvid_core.distill.dmd import (
     Sample,
     critic_loss,
@@ -17,7 +18,7 @@ from causvid_core.distill.dmd import (
     matching_gradient,
     sample_from_data,
 )
-from causvid_core.distill.guidance import Conditioning, Guidance
+from causvid_core.distill.guidance import Guidance
 from causvid_core.distill.network import Network, flow_matching_loss
 from causvid_core.distill.ode import ode_regression_loss, trajectory
 from causvid_core.distill.rollout_training import self_rollout
@@ -51,7 +52,7 @@ def losses():
     student, critic = Network.of(model(1), RECIPE), Network.bidirectional(model(2))
     teacher = Network.bidirectional(model(3))
     texts = Conditioning.of([waves(4, 5, 12), waves(5, 3, 12)])
-    guidance = Guidance(3.5, Conditioning.of([waves(6, 2, 12)]))
+    guidance = Guidance(4.5, Conditioning.of([waves(6, 2, 12)]))
     drawn, noise = torch.tensor([[0, 2], [3, 1]]), latents(8)
     levels = torch.tensor([[300.0], [640.0]])
     made = Sample(latents(9), torch.ones(2, 6, dtype=torch.bool))

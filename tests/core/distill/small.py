@@ -3,7 +3,7 @@
 import torch
 
 import causvid_core as cv
-from causvid_core.distill.guidance import Conditioning
+from causvid_core.distill.conditioning import Conditioning
 from causvid_core.distill.network import Network
 
 SIZE = (4, 6)

@@ -53,7 +53,7 @@ def test_the_gradient_compares_the_scores(causal):
     x0, noise, conditioning = latents(1), latents(2), prompts()
     timesteps = torch.tensor([[300.0, 100.0], [640.0, 980.0]] if causal else [[300.0], [640.0]])
     found = matching_gradient(
-        x0, real, fake, noise, timesteps, conditioning, Guidance(guidance, empty)
+        x0, real, fake, noise, timesteps, conditioning, Guidance(1 + guidance, empty)
     )
 
     t = timesteps.double().repeat_interleave(6 // timesteps.shape[1], dim=1)
@@ -136,8 +136,8 @@ def test_the_critic_learns_the_flow_of_samples():
     assert x0.grad is None and gradients(critic).abs().sum() > 0
 
 
-@pytest.mark.parametrize("forced", [False, True])
-def test_flow_matching_counts_what_is_learned(forced):
+@pytest.mark.parametrize("teacher_forcing", [False, True])
+def test_flow_matching_counts_what_is_learned(teacher_forcing):
     """A causal network, each latent frame at its own timestep, under either forcing."""
     network, conditioning = student(), prompts()
     x0, noise, learned = (
@@ -146,10 +146,12 @@ def test_flow_matching_counts_what_is_learned(forced):
         torch.tensor([[True] * 6, [False] * 3 + [True] * 3]),
     )
     t = torch.tensor([[300.0] * 3 + [900.0] * 3, [40.0] * 3 + [550.0] * 3])
-    loss = flow_matching_loss(network, x0, noise, t, conditioning, learned, forced=forced)
+    loss = flow_matching_loss(
+        network, x0, noise, t, conditioning, learned, teacher_forcing=teacher_forcing
+    )
     sigma = per_frame(t.double() / 1000)
     noisy = (1 - sigma) * x0.double() + sigma * noise.double()
-    clean = {"clean": x0[:, :, :3]} if forced else {}
+    clean = {"clean": x0[:, :, :3]} if teacher_forcing else {}
     flows = cv.forward_all(network.bound, noisy.float(), t, conditioning.context, **clean)
     error = (flows.double() - (noise - x0).double()).square() * per_frame(learned)
     expected = error.sum() / (learned.sum() * 16 * SIZE[0] * SIZE[1])
@@ -166,7 +168,7 @@ def test_samples_from_data_are_denoised_from_the_students_levels():
     noisy = (1 - sigma) * data.double() + sigma * noise.double()
     expected = noisy - sigma * flow(network, noisy, timesteps, prompts())
     assert (sample.x0 - expected).abs().max() < 1e-4 * expected.std()
-    assert sample.learned.tolist() == [[True] * 6, [False] * 3 + [True] * 3]
+    assert sample.loss_mask.tolist() == [[True] * 6, [False] * 3 + [True] * 3]
     assert torch.equal(sample.x0[1, :, :3], data[1, :, :3])
 
 
@@ -183,7 +185,7 @@ def test_each_step_reaches_its_own_network_only(inputs):
 
     sample = make()
     gradient = matching_gradient(
-        sample.x0, real, fake, latents(2), timesteps, prompts(), Guidance(3.5, empty)
+        sample.x0, real, fake, latents(2), timesteps, prompts(), Guidance(4.5, empty)
     )
     assert not gradient.values.requires_grad
     generator_loss(sample, gradient).backward()

@@ -118,7 +118,7 @@ def test_a_broken_video_is_left_out(videos, tmp_path, caplog, capsys):
     [
         ("list.csv", "video,caption\nz.mp4,x\n", "there is no .*z.mp4"),
         ("list.csv", "file,caption\nb.mp4,x\n", "entry 1 .* lacks"),
-        ("list.jsonl", '{"video": "b.mp4", "caption": "x"}\nnonsense\n', "line 2 .* no JSON"),
+        ("list.jsonl", '{"video": "b.mp4", "caption": "x"}\nnonsense\n', "line 2 .* not a JSON"),
         ("list.xml", "", "neither a folder"),
         ("d.webm", "", "d.webm has no caption"),
     ],

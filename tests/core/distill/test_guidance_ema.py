@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import causvid_core as cv
+from causvid_core.distill.conditioning import Conditioning
 from causvid_core.distill.ema import EMA
-from causvid_core.distill.guidance import Conditioning, Guidance, draw_dropped, guided_flow
+from causvid_core.distill.guidance import Guidance, draw_unconditional, guided_flow
 from causvid_core.mini import TextEncoder
 
 from .small import bidirectional, latents, make_model, prompts
@@ -43,15 +44,15 @@ def test_a_dropped_prompt_is_the_empty_one():
 def test_guidance_adds_to_the_prompt_alone():
     network, timesteps, empty = bidirectional(), torch.full((2, 1), 500.0), prompts(8, lengths=(2,))
     flows = [
-        guided_flow(network, latents(1), timesteps, prompts(), Guidance(s, empty))
+        guided_flow(network, latents(1), timesteps, prompts(), Guidance(s + 1, empty))
         for s in (0, 1, 3)
     ]
     assert torch.equal(flows[0], network.flow(latents(1), timesteps, prompts()))
     torch.testing.assert_close(flows[2] - flows[0], 3 * (flows[1] - flows[0]), atol=1e-4, rtol=1e-4)
 
 
-def test_the_share_of_dropped_prompts():
-    dropped = draw_dropped(torch.Generator().manual_seed(0), 4000, 0.1)
+def test_prompts_are_dropped_with_the_given_probability():
+    dropped = draw_unconditional(torch.Generator().manual_seed(0), 4000, 0.1)
     assert dropped.float().mean().item() == pytest.approx(0.1, abs=0.02)
 
 

@@ -31,7 +31,7 @@ def flow(network, noisy, timestep, conditioning):
 def test_a_trajectory_is_euler_on_the_shifted_levels_under_guidance():
     teacher, conditioning, empty = bidirectional(), prompts(), prompts(8, lengths=(2,))
     noise, keep = latents(2), make_schedule((1000.0, 600.0), 5.0, False)
-    found = trajectory(teacher, noise, conditioning, Guidance(4.0, empty), keep, steps=6, shift=5.0)
+    found = trajectory(teacher, noise, conditioning, Guidance(5.0, empty), keep, steps=6, shift=5.0)
 
     levels = [5 * u / (1 + 4 * u) for u in (1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6, 0)]
     assert abs(levels[4] - 0.6) > 0.05  # so it is seen to move
@@ -51,7 +51,7 @@ def test_a_trajectory_is_euler_on_the_shifted_levels_under_guidance():
 
 def test_a_sample_is_the_end_of_a_trajectory_that_keeps_nothing_on_its_way():
     teacher, conditioning, empty = bidirectional(), prompts(), prompts(8, lengths=(2,))
-    noise, guidance = latents(2), Guidance(4.0, empty)
+    noise, guidance = latents(2), Guidance(5.0, empty)
     keep = make_schedule((1000.0,), 5.0, False)  # where it begins: no level moves
     whole = trajectory(teacher, noise, conditioning, guidance, keep, steps=4, shift=5.0)
     found = sample(teacher, noise, conditioning, guidance, steps=4, shift=5.0)
@@ -68,7 +68,7 @@ def test_a_causal_teacher_is_sampled_block_by_block(window):
     teacher, conditioning, empty = Network.of(make_model(), recipe), prompts(), prompts(8, (2,))
     frames = 9 if "first_block_frames" not in window else 8
     noise, keep = latents(2, frames=frames), make_schedule((1000.0, 600.0), 5.0, False)
-    found = trajectory(teacher, noise, conditioning, Guidance(2.0, empty), keep, steps=6, shift=5.0)
+    found = trajectory(teacher, noise, conditioning, Guidance(3.0, empty), keep, steps=6, shift=5.0)
 
     levels, kept = sampling_levels(keep, 6, 5.0)
     first = window.get("first_block_frames", 3)
@@ -125,12 +125,14 @@ def test_guidance_needs_something_to_lead_away_from():
         trajectory(bidirectional(), latents(2), prompts(), Guidance(5.0), keep, steps=2)
 
 
-@pytest.mark.parametrize("forced", [False, True])
-def test_the_regression_is_the_error_of_x0_where_noise_is_left(forced):
+@pytest.mark.parametrize("teacher_forcing", [False, True])
+def test_the_regression_is_the_error_of_x0_where_noise_is_left(teacher_forcing):
     student = Network.of(make_model(), cv.recipes["causvid"])
     states = torch.stack([latents(seed) for seed in range(4)], dim=1)
     drawn = torch.tensor([[0, 2], [3, 1]])
-    loss = ode_regression_loss(student, states, CAUSVID, drawn, prompts(), forced=forced)
+    loss = ode_regression_loss(
+        student, states, CAUSVID, drawn, prompts(), teacher_forcing=teacher_forcing
+    )
 
     t = [*CAUSVID.timesteps, 0.0]
     noisy = torch.stack(
@@ -140,7 +142,7 @@ def test_the_regression_is_the_error_of_x0_where_noise_is_left(forced):
         ]
     )
     timesteps = torch.tensor([[t[i] for i in row for _ in range(3)] for row in drawn.tolist()])
-    seen = {"clean": states[:, -1, :, :3]} if forced else {}
+    seen = {"clean": states[:, -1, :, :3]} if teacher_forcing else {}
     flows = cv.forward_all(student.bound, noisy, timesteps, prompts().context, **seen).double()
     sigmas = torch.tensor([*CAUSVID.sigmas, 0.0]).double()[drawn].repeat_interleave(3, dim=1)
     error = noisy.double() - sigmas[:, None, :, None, None] * flows - states[:, -1].double()

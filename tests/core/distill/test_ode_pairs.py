@@ -6,9 +6,10 @@ from safetensors.torch import save_file
 
 import causvid_core as cv
 from causvid_core.cli import main
+from causvid_core.distill.conditioning import Conditioning
 from causvid_core.distill.data.ode_pairs import PairSettings, make_ode_pairs
-from causvid_core.distill.data.texts import stored_texts
-from causvid_core.distill.guidance import Conditioning, Guidance
+from causvid_core.distill.data.prompt_embeddings import stored_prompt_embeddings
+from causvid_core.distill.guidance import Guidance
 from causvid_core.distill.ode import trajectory
 from causvid_core.mini import TextEncoder
 from causvid_core.storage.shards import ShardSet, ShardWriter
@@ -17,7 +18,7 @@ from causvid_core.stream.noise import seeded_noise
 from .small import bidirectional, make_model
 
 SCHEDULE = cv.recipes["causvid"].schedule(0)
-SETTINGS = PairSettings(SCHEDULE, (16, 3, 4, 6), steps=8, guidance=2.0, negative="nothing")
+SETTINGS = PairSettings(SCHEDULE, (16, 3, 4, 6), steps=8, guidance_scale=3.0, negative="nothing")
 
 
 def encode(prompt):
@@ -39,7 +40,7 @@ def test_a_pair_is_the_trajectory_from_its_own_noise(tmp_path):
     found = ShardSet(tmp_path, kind="ode-pairs")
     assert found.prompts == ["red", "orange", "red"]
     assert found.settings["timesteps"] == [*SCHEDULE.timesteps, 0.0]
-    guidance = Guidance(2.0, Conditioning.of([encode("nothing")]))
+    guidance = Guidance(3.0, Conditioning.of([encode("nothing")]))
     for sample, (prompt, seed) in zip(found, [pairs[0], pairs[1], pairs[3]], strict=True):
         noise = seeded_noise(seed)(0, 0, (1, 16, 3, 4, 6))
         text = Conditioning.of([encode(prompt)])
@@ -69,7 +70,7 @@ def test_another_teacher_needs_another_folder(tmp_path):
 def test_encodings_of_another_program_are_looked_up(tmp_path):
     with ShardWriter(tmp_path, "texts") as writer:
         writer.add("1", "a cat", {"context": torch.ones(2, 12).bfloat16()})
-    stored = stored_texts(tmp_path)
+    stored = stored_prompt_embeddings(tmp_path)
     assert torch.equal(stored("a cat"), torch.ones(2, 12))
     with pytest.raises(ValueError, match="no encoding of 'a dog'"):
         stored("a dog")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import causvid_core as cv
-from causvid_core.distill.network import Network, recomputed
+from causvid_core.distill.network import Network, with_gradient_checkpointing
 from causvid_core.distill.rollout_training import draw_exit_step, self_rollout
 from causvid_core.model.attention import BlockCausalAttention
 from causvid_core.model.forward import denoise
@@ -51,7 +51,7 @@ def test_left_at_the_last_step_it_is_the_engines_rollout(recipe):
     expected = torch.cat([block.latents for block in blocks], dim=2)
     sample = roll(student, recipe)
     assert (sample.x0 - expected).abs().max() < 1e-5 * expected.std()
-    assert sample.x0.requires_grad and sample.learned.all()
+    assert sample.x0.requires_grad and sample.loss_mask.all()
 
 
 def test_given_blocks_are_context_only(recipe):
@@ -64,7 +64,7 @@ def test_given_blocks_are_context_only(recipe):
     expected = torch.cat([given, *(block.latents for block in blocks)], dim=2)
     sample = roll(student, recipe, given=given)
     assert (sample.x0 - expected).abs().max() < 1e-5 * expected.std()
-    assert sample.learned[0].tolist() == [False] * (first + 3) + [True] * 6
+    assert sample.loss_mask[0].tolist() == [False] * (first + 3) + [True] * 6
 
 
 class NoGradientFromBefore(BlockCausalAttention):
@@ -145,7 +145,7 @@ def test_only_the_last_latent_frames_learn():
     recipe = RECIPES["everything"]
     student = Network.of(make_model(), recipe)
     sample = roll(student, recipe, gradient_frames=4)
-    assert sample.learned[0].tolist() == [False] * 6 + [True] * 6
+    assert sample.loss_mask[0].tolist() == [False] * 6 + [True] * 6
     sample.x0[:, :, :6].sum().backward()
     assert gradients(student).count_nonzero() == 0
     whole = roll(student, recipe)
@@ -154,7 +154,7 @@ def test_only_the_last_latent_frames_learn():
 
 def test_recomputed_layers_have_equal_gradients(recipe):
     results = []
-    for within in (None, recomputed):
+    for within in (None, with_gradient_checkpointing):
         student = Network.of(make_model(), recipe)
         if within is not None:
             student = replace(student, bound=replace(student.bound, within=within))

@@ -6,7 +6,7 @@ import torch
 import causvid_core as cv
 from causvid_core.distill.network import Network
 from causvid_core.distill.training.data import Samples
-from causvid_core.distill.training.networks import full_weights, whole
+from causvid_core.distill.training.networks import whole
 from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.stages import DistributionMatching
 from causvid_core.model.checkpoints import convert
@@ -23,14 +23,18 @@ def data(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("inputs", "recompute"), [("data", False), ("self_rollout", True)])
-def test_a_split_network_has_the_gradients_of_a_plain_one(data, tmp_path, inputs, recompute):
+@pytest.mark.parametrize(
+    ("inputs", "gradient_checkpointing"), [("data", False), ("self_rollout", True)]
+)
+def test_a_split_network_has_the_gradients_of_a_plain_one(
+    data, tmp_path, inputs, gradient_checkpointing
+):
     settings = experiment(
         data,
         tmp_path,
         "dmd",
         dmd__inputs=inputs,
-        run__recompute=recompute,
+        run__gradient_checkpointing=gradient_checkpointing,
         model__shape=SHAPE | {"num_layers": 2},
         model__weights=str(data / "weights.safetensors"),
     )
@@ -38,7 +42,7 @@ def test_a_split_network_has_the_gradients_of_a_plain_one(data, tmp_path, inputs
         stage = DistributionMatching(settings, Samples(settings), ranks)
         tree = stage.network.bound.tree
         plain = cv.CausalWan(tree.config)
-        plain.load_state_dict(full_weights(tree))
+        plain.load_state_dict({name: whole(p) for name, p in tree.named_parameters()})
         results = []
         for network in (stage.network, Network.of(plain, settings.recipe)):
             stage.network = network

@@ -7,7 +7,7 @@ import socket
 import pytest
 import torch
 
-from causvid_core.distill.training.checkpoints import checkpoints
+from causvid_core.distill.training.saved_runs import saved_runs
 
 from .training_runs import SHAPE, config, experiment, losses, make_data, run_here, start, weights
 
@@ -16,7 +16,7 @@ ROLLOUT |= {"batch__per_rank": 1, "model__shape": SHAPE | {"num_layers": 2}}
 RUNS = {
     "ode": ("ode_regression", {"optimizer__kind": "muon", "optimizer__matrix_lr": 1e-3}),
     "rollout": ("dmd", ROLLOUT),
-    "bf16": ("flow_matching", {"run__precision": "bf16", "run__recompute": False}),
+    "bf16": ("flow_matching", {"run__precision": "bf16", "run__gradient_checkpointing": False}),
 }
 
 
@@ -38,7 +38,7 @@ def runs(tmp_path_factory):
         run_here(experiment(data, one, stage, **changes))
         if stage == "dmd":
             shutil.copytree(one, folder / f"{name}_both")
-            shutil.rmtree(checkpoints(folder / f"{name}_both")[3])
+            shutil.rmtree(saved_runs(folder / f"{name}_both")[3])
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     processes = [start(*paths, rank=rank, count=2, port=port) for rank in range(2)]

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 import causvid_core as cv
 from causvid_core.distill.network import Network
 from causvid_core.distill.training import run as loop
-from causvid_core.distill.training.checkpoints import CheckpointDamaged, checkpoints
 from causvid_core.distill.training.export import export
 from causvid_core.distill.training.run import TrainingStopped
+from causvid_core.distill.training.saved_runs import SavedRunDamaged, saved_runs
 from causvid_core.distill.training.stages import FlowMatching
 from causvid_core.distill.training.tables import ConfigError
 from causvid_core.model.checkpoints import summarise
@@ -54,11 +54,11 @@ def test_a_run_killed_in_the_middle_goes_on_to_the_same_weights(data, whole, tmp
     (tmp_path / "run.json").write_text(json.dumps({"config": table, "resume": False}))
     process = start(tmp_path / "run.json")
     deadline = time.monotonic() + 60
-    while not checkpoints(tmp_path / "run") and time.monotonic() < deadline:
+    while not saved_runs(tmp_path / "run") and time.monotonic() < deadline:
         time.sleep(0.005)
     process.kill()
     output, _ = process.communicate()
-    killed_at = max(checkpoints(tmp_path / "run"), default=0)
+    killed_at = max(saved_runs(tmp_path / "run"), default=0)
     assert 0 < killed_at < 4, output
     settings = experiment(data, tmp_path / "run", "dmd")
     assert run_here(settings, resume=True) == 4
@@ -79,7 +79,7 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(
     step = loop.STAGES["dmd"].step
 
     def interrupted(self, at):
-        if at == 1 and not checkpoints(tmp_path / "run"):
+        if at == 1 and not saved_runs(tmp_path / "run"):
             signal.raise_signal(number)
         return step(self, at)
 
@@ -89,7 +89,7 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(
     with caplog.at_level("INFO", logger="causvid"):
         assert run_here(settings) == 2
     assert signal.getsignal(number) is before
-    assert list(checkpoints(tmp_path / "run")) == [2] and "--resume" in caplog.text
+    assert list(saved_runs(tmp_path / "run")) == [2] and "--resume" in caplog.text
     if number == signal.SIGTERM:
         return
     assert run_here(settings, resume=True) == 4
@@ -111,27 +111,27 @@ def test_accumulated_passes_learn_what_a_large_batch_does(data, tmp_path):
 
 def test_the_critic_can_learn_alone_at_first(data, tmp_path):
     run = tmp_path / "run"
-    run_here(experiment(data, run, "dmd", steps=7, critic__lead_steps=3))
+    run_here(experiment(data, run, "dmd", steps=7, critic__warmup_steps=3))
     learned = {int(row["step"]): row["loss"] for row in rows(run)}
     assert [step for step, loss in learned.items() if loss] == [4, 6]
     assert len(learned) == 7 and all(row["critic_loss"] for row in rows(run))
-    with pytest.raises(ConfigError, match="lead_steps 4 leaves the model none of 4 steps"):
-        experiment(data, run, "dmd", steps=4, critic__lead_steps=4)
+    with pytest.raises(ConfigError, match="warmup_steps 4 leaves the model none of 4 steps"):
+        experiment(data, run, "dmd", steps=4, critic__warmup_steps=4)
 
 
 @pytest.mark.parametrize("stage", ["flow_matching", "ode_regression"])
 def test_blocks_can_learn_after_clean_ones(data, tmp_path, monkeypatch, stage):
     seen, flow = [], Network.flow
 
-    def watched(self, noisy, timesteps, conditioning, before=None):
-        seen.append((timesteps, before))
-        return flow(self, noisy, timesteps, conditioning, before)
+    def watched(self, noisy, timesteps, conditioning, clean=None):
+        seen.append((timesteps, clean))
+        return flow(self, noisy, timesteps, conditioning, clean)
 
     monkeypatch.setattr(Network, "flow", watched)
     run_here(experiment(data, tmp_path / "run", stage, model__context="clean"))
     assert len(seen) == 8
-    for timesteps, before in seen:
-        assert timesteps.min() > 0 and before.shape == (2, 16, 3, 4, 4)
+    for timesteps, clean in seen:
+        assert timesteps.min() > 0 and clean.shape == (2, 16, 3, 4, 4)
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(data, tmp_path, monkeypatch):
@@ -146,7 +146,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_its_batch(data, tmp_pa
     (kept,) = (tmp_path / "run").glob("not_finite_step_0000000/*.safetensors")
     tensors = load_file(kept)
     assert tensors["0.latents"].shape == (2, 16, 6, 4, 4) and "1.context" in tensors
-    assert not checkpoints(tmp_path / "run")
+    assert not saved_runs(tmp_path / "run")
 
 
 def test_a_damaged_shard_is_named_or_left_out(data, tmp_path, caplog):
@@ -165,7 +165,7 @@ def test_a_damaged_shard_is_named_or_left_out(data, tmp_path, caplog):
 
 def test_a_folder_with_another_run_is_not_written_into(data, whole):
     settings = experiment(data, whole[0], "dmd")
-    with pytest.raises(ConfigError, match="holds a run of 4 steps; go on with --resume"):
+    with pytest.raises(ConfigError, match="holds a run of 4 steps; continue it with --resume"):
         run_here(settings)
     settings = experiment(data, whole[0], "dmd", optimizer__lr=1e-3)
     with pytest.raises(ConfigError, match=r"optimizer.lr = 0.01, and now it is 0.001"):
@@ -174,9 +174,9 @@ def test_a_folder_with_another_run_is_not_written_into(data, whole):
 
 def test_a_damaged_checkpoint_is_named(data, tmp_path):
     run_here(experiment(data, tmp_path / "run", steps=1))
-    (file,) = checkpoints(tmp_path / "run")[1].iterdir()
+    (file,) = saved_runs(tmp_path / "run")[1].iterdir()
     file.write_bytes(file.read_bytes()[:-1000])
-    with pytest.raises(CheckpointDamaged, match="step_0000001 cannot be read"):
+    with pytest.raises(SavedRunDamaged, match="step_0000001 cannot be read"):
         run_here(experiment(data, tmp_path / "run"), resume=True)
 
 
@@ -191,7 +191,7 @@ def test_previews_are_videos_of_the_average(data, tmp_path):
         model__causal=False,
         samples__count=1,
         samples__guided_steps=4,
-        samples__guidance=2.0,
+        samples__guidance_scale=3.0,
     )
     run_here(bidirectional)
     for run in ("run", "teacher"):
@@ -213,5 +213,5 @@ def test_an_export_is_a_checkpoint_like_any_other(whole, tmp_path):
 def test_what_cannot_be_exported_is_said(whole, tmp_path):
     with pytest.raises(ConfigError, match="has no checkpoint of step 5; it has 2, 4"):
         export(whole[0], tmp_path / "out.safetensors", step=5)
-    with pytest.raises(ConfigError, match="is no folder of a run"):
+    with pytest.raises(ConfigError, match="does not hold a run"):
         export(tmp_path, tmp_path / "out.safetensors")

@@ -18,7 +18,7 @@ from causvid_core.distill.training.settings import Experiment
 from causvid_core.distill.training.tables import read_table
 from causvid_core.media.vae import WanVAE
 from causvid_core.mini import TextEncoder, weights_path
-from causvid_core.mini.training.latents import encode_world
+from causvid_core.mini.clips import encode_world
 
 from .training_runs import losses, run_here
 
@@ -36,7 +36,12 @@ def train(folder, name, stage, data, weights=None, **tables):
     table = {
         "stage": stage,
         "steps": STEPS[name],
-        "run": {"folder": str(run), "precision": "fp32", "recompute": False, "log_every": 1},
+        "run": {
+            "folder": str(run),
+            "precision": "fp32",
+            "gradient_checkpointing": False,
+            "log_every": 1,
+        },
         "model": model | ({"weights": str(weights)} if weights else {}),
         "data": data | size,
         "batch": {"size": BATCH, "per_rank": BATCH},
@@ -58,20 +63,24 @@ def clips(tmp_path):
 def test_from_teacher_to_student(tmp_path, clips, caplog):
     caplog.set_level(logging.WARNING)
     teacher, ode, dmd = (tmp_path / f"{name}.safetensors" for name in ("teacher", "ode", "dmd"))
-    run = train(tmp_path, "teacher", "flow_matching", clips | {"no_prompt_share": 0.1})
+    run = train(tmp_path, "teacher", "flow_matching", clips | {"unconditional_probability": 0.1})
     curves = {"teacher": losses(run)}
 
     pairs = tmp_path / "pairs"
     command = ["--quiet", "--debug", "make-ode-pairs", str(teacher), str(pairs), "--recipe", RECIPE]
     command += ["--world", "12", "--latent-frames", str(FRAMES), "--width", "64", "--height", "64"]
-    assert main([*command, "--steps", "12", "--guidance", "1", "--batch", "12"]) == 0
+    assert main([*command, "--steps", "12", "--guidance", "2", "--batch", "12"]) == 0
     kept = {"kind": "ode-pairs", "folder": str(pairs)}
     curves["ode"] = losses(train(tmp_path, "ode", "ode_regression", kept, teacher))
 
     optimizer = {"lr": 2e-3, "betas": [0.0, 0.999], "clip_norm": 1.0}
     matching = {
-        "teacher": {"shape": SHAPE, "weights": str(teacher), "guidance": 1.0},
-        "critic": {"shape": SHAPE, "steps_per_update": 2, "optimizer": optimizer},
+        "teacher": {"shape": SHAPE, "weights": str(teacher), "guidance_scale": 2.0},
+        "critic": {
+            "shape": SHAPE,
+            "critic_updates_per_generator_update": 2,
+            "optimizer": optimizer,
+        },
         "optimizer": optimizer | {"lr": 5e-4},
     }
     for name, inputs, begin in (("dmd", "data", ode), ("self", "self_rollout", dmd)):

@@ -19,6 +19,7 @@ from causvid_core.distill.training.run import train
 from causvid_core.distill.training.settings import Experiment
 from causvid_core.distill.training.tables import read_table
 from causvid_core.hashing import content_hash
+from causvid_core.mini.embedded import MINI
 from causvid_core.storage.shards import ShardWriter
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -68,8 +69,12 @@ def config(data, run, stage="flow_matching", **changes):
     if stage == "dmd":
         table |= {
             "dmd": {"inputs": "data"},
-            "teacher": {"shape": SHAPE, "guidance": 2.0},
-            "critic": {"shape": SHAPE, "steps_per_update": 2, "optimizer": {"lr": 1e-2}},
+            "teacher": {"shape": SHAPE, "guidance_scale": 3.0},
+            "critic": {
+                "shape": SHAPE,
+                "critic_updates_per_generator_update": 2,
+                "optimizer": {"lr": 1e-2},
+            },
         }
     for path, value in changes.items():
         *tables, key = path.split("__")
@@ -87,7 +92,7 @@ def experiment(data, run, stage="flow_matching", **changes):
 def run_here(settings, resume=False):
     """Train in this process; returns the steps done."""
     with joined("cpu") as ranks:
-        return train(settings, ranks, resume)
+        return train(settings, ranks, resume, MINI)
 
 
 def rows(run):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import causvid_core as cv
-from causvid_core.distill.network import recomputed
+from causvid_core.distill.network import with_gradient_checkpointing
 from causvid_core.model.forward import denoise
 from causvid_core.model.pieces import block_causal, teacher_forced
 from causvid_core.model.prompt import encode_prompt
@@ -105,7 +105,7 @@ def test_recomputed_layers_have_equal_gradients(wan, batch, forced):
     noisy, clean, timesteps, context = batch
     options = {"clean": clean[:, :, :9]} if forced else {}
     gradients = []
-    for within in (None, recomputed):
+    for within in (None, with_gradient_checkpointing):
         model = wan()
         bound = cv.bind(model) if within is None else replace(cv.bind(model), within=within)
         one_pass(bound, {}, noisy, timesteps, context, **options).square().mean().backward()

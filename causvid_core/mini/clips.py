@@ -1,26 +1,24 @@
-"""The training set of the transformer: the world's clips as latents, encoded once."""
+"""The world's clips as latents, encoded once: what transformers learn from (data.kind "world")."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ...media.vae import WanVAE
-from ..world import ClipSpec, render, sample_spec
-from .trainer import step_generator
+from ..media.vae import WanVAE
+from ..storage import safetensors_file
+from ..storage.shards import Sample
+from .world import ClipSpec, generator_of, render, sample_spec
 
 log = logging.getLogger("causvid")
 
-
-SHARD = 250  # clips a file; what is finished is never encoded again
+SHARD = 250  # clips a file; a finished file is never encoded again
 
 
 @torch.no_grad()
@@ -35,8 +33,8 @@ def encode_world(
 ) -> None:
     """Write clips from `first_clip` up to `clips` as shards in `folder`, skipping finished ones.
 
-    openings: see `sample_spec`.
     A shard holds latents `[250, 16, 1 + (px_frames - 1) / 4, h, w]` in float16 and their specs.
+    openings: see `sample_spec`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for first in range(first_clip, clips, SHARD):
@@ -44,17 +42,12 @@ def encode_world(
         if path.exists():
             continue
         specs = [
-            sample_spec(step_generator(seed, index), openings)
+            sample_spec(generator_of(seed, index), openings)
             for index in range(first, min(first + SHARD, clips))
         ]
         latents = torch.cat([_encode(vae, spec, px_frames) for spec in specs])
-        part = path.with_suffix(".part")
-        save_file(
-            {"latents": latents.contiguous()},
-            part,
-            {"specs": json.dumps([asdict(spec) for spec in specs])},
-        )
-        os.replace(part, path)
+        header = {"specs": json.dumps([asdict(spec) for spec in specs])}
+        safetensors_file.write(path, {"latents": latents}, header)
         log.info("encoded %d of %d clips", first + len(specs), clips)
 
 
@@ -68,9 +61,24 @@ def read_world(folder: Path) -> tuple[Tensor, list[ClipSpec]]:
     """The latents and the specs that `encode_world` wrote."""
     latents, specs = [], []
     for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(str(path), framework="pt") as file:
-            specs += [ClipSpec(**spec) for spec in json.loads(file.metadata()["specs"])]
-            latents.append(file.get_tensor("latents"))
+        with path.open("rb") as file:
+            entries, header = safetensors_file.read_header(file)
+            specs += [ClipSpec(**spec) for spec in json.loads(header["specs"])]
+            latents.append(safetensors_file.read_tensor(file, entries["latents"]))
     if not latents:
         raise FileNotFoundError(f"{folder} holds no encoded clips; encode them first.")
     return torch.cat(latents), specs
+
+
+class World:
+    """The clips of a folder, in memory; see `distill.embedded.Source`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._latents, self._specs = read_world(folder)
+        self.settings: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._specs)
+
+    def __getitem__(self, index: int) -> Sample:
+        return Sample(str(index), self._specs[index].caption, {"latents": self._latents[index]})

@@ -1,4 +1,4 @@
-"""Where the encodings of prompts come from: the Mini's text encoder, or a folder of them.
+"""Where prompt embeddings come from: the embedded model's text encoder, or a folder of shards.
 
 Wan's own text encoder is too large to be a part of the pack. What another program encoded with it
 is kept as shards of kind "texts": a prompt, and its tensor `context` [l, text_dim] without padding.
@@ -6,29 +6,26 @@ is kept as shards of kind "texts": a prompt, and its tensor `context` [l, text_d
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ...mini.text_encoder import TextEncoder
 from ...storage.shards import ShardSet
-
-Encode = Callable[[str], Tensor]
-"""encode(prompt) -> [l, text_dim] in float32, without padding."""
+from ..embedded import EmbeddedModel, Encode
 
 TENSOR = "context"
-MINI = "mini"
 
 
-def find_texts(name: str) -> Encode:
-    """The Mini's encoder for "mini", else what the folder of that name holds."""
-    return TextEncoder.load().embed if name == MINI else stored_texts(Path(name))
+def find_prompt_embeddings(name: str, embedded: EmbeddedModel | None) -> Encode:
+    """The embedded model's text encoder for its name, else the embeddings in a folder."""
+    if embedded is not None and name == embedded.name:
+        return embedded.text_encoder()
+    return stored_prompt_embeddings(Path(name))
 
 
-def stored_texts(folder: Path) -> Encode:
-    """The encodings of a folder; asking for a prompt that it lacks raises ValueError."""
+def stored_prompt_embeddings(folder: Path) -> Encode:
+    """The embeddings in a folder; asking for a prompt that it lacks raises ValueError."""
     stored = ShardSet(folder, kind="texts")
     numbers = {prompt: number for number, prompt in enumerate(stored.prompts)}
 
