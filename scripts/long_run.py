@@ -26,7 +26,7 @@ REPORT_SECONDS = 20
 def main() -> int:
     arguments = parse_arguments()
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        return run_in_environment()
+        return run_in_environment(figures=not arguments.switch)
     os.environ.update(command.thread_variables(arguments.threads))
     command.import_core()
     if not arguments.switch:
@@ -109,10 +109,10 @@ def progress(name: str) -> Callable[[int, int], None]:
     return report
 
 
-def run_in_environment() -> int:
+def run_in_environment(figures: bool) -> int:
     """Run this command again, with an interpreter that has what it needs. Raises SetupError."""
     environment = Environment()
-    environment.ensure([])
+    environment.ensure([], figures=figures)
     if command.runs_in(environment):
         raise SetupError(f"{environment.python} lacks one of {', '.join(NEEDED)}.")
     return command.run_again(environment)

@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import cpu_wheels
-from .pins import HOST_RELEASES, TOOLS, TORCH, HostRelease
+from .pins import FIGURES, HOST_RELEASES, TOOLS, TORCH, HostRelease
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
@@ -83,9 +83,10 @@ class Environment:
         found = subprocess.run([self.python, "-c", code], capture_output=True, text=True)
         return found.stdout.strip() == "True"
 
-    def ensure(self, releases: Sequence[str], tools: bool = False) -> None:
-        """Complete the folder for these ComfyUI releases and, if `tools`, for the tests.
+    def ensure(self, releases: Sequence[str], tools: bool = False, figures: bool = False) -> None:
+        """Complete the folder for these ComfyUI releases.
 
+        tools: also what the tests need. figures: also what figures of measurements need.
         Raises SetupError. Uses the package index only for steps that are not done yet.
         """
         self.home.mkdir(parents=True, exist_ok=True)
@@ -113,7 +114,13 @@ class Environment:
                 intact=self.packages(release).is_dir,
             )
         if tools:
-            self._step("test tools", "\n".join(TOOLS), lambda: self._pip_install(*TOOLS, *PINNED))
+            self._step_install("test tools", TOOLS)
+        if figures:
+            self._step_install("figures", FIGURES)
+
+    def _step_install(self, name: str, requirements: Sequence[str]) -> None:
+        content = "\n".join(requirements)
+        self._step(name, content, lambda: self._pip_install(*requirements, *PINNED))
 
     def _step(
         self,

@@ -1,4 +1,4 @@
-"""The translations, as files: complete, up to date, and without remains of texts that are gone."""
+"""The files of the translations: complete, up to date and without translations of old texts."""
 
 import json
 import re
@@ -29,12 +29,12 @@ def english_texts() -> set[str]:
     return shown | set(locales.widget_texts().values())
 
 
-def test_the_widgets_english_is_served_too() -> None:
+def test_the_english_of_widgets_is_served_too() -> None:
     assert read("en", "main")[locales.NAMESPACE] == locales.widget_texts()
 
 
 @TRANSLATED
-def test_files_follow_from_the_catalogue_and_nothing_is_missing(language: str) -> None:
+def test_files_match_the_catalogue_and_nothing_is_missing(language: str) -> None:
     missing: list[str] = []
     known = locales.catalogue(language)
     nodes = locales.translated_nodes(read("en", "nodeDefs"), known, missing.append)
@@ -47,7 +47,7 @@ def test_files_follow_from_the_catalogue_and_nothing_is_missing(language: str) -
 
 
 @TRANSLATED
-def test_the_catalogue_translates_nothing_that_is_gone(language: str) -> None:
+def test_the_catalogue_has_no_translations_of_old_texts(language: str) -> None:
     known, english = locales.catalogue(language), read("en", "nodeDefs").values()
     assert set(known.texts) - english_texts() == set()
     assert set(known.inputs) == {name for node in english for name in node["inputs"]}
@@ -55,7 +55,7 @@ def test_the_catalogue_translates_nothing_that_is_gone(language: str) -> None:
 
 
 @TRANSLATED
-def test_translations_keep_what_is_filled_in_and_are_in_their_language(language: str) -> None:
+def test_translations_keep_placeholders_and_are_in_their_language(language: str) -> None:
     for english, text in locales.catalogue(language).texts.items():
         assert sorted(re.findall(r"\{.*?\}", english)) == sorted(re.findall(r"\{.*?\}", text))
         sentence = english.endswith(".")
@@ -64,8 +64,8 @@ def test_translations_keep_what_is_filled_in_and_are_in_their_language(language:
 
 
 @pytest.mark.parametrize("language", ("en", *locales.LANGUAGES))
-def test_no_text_holds_signs_that_some_editors_replace_and_others_show(language: str) -> None:
-    """They mean something in messages; 1.32.9 replaces them in tooltips, 1.47.12 shows them."""
+def test_no_text_contains_characters_that_some_editors_replace(language: str) -> None:
+    """Front end 1.32.9 reads them as message format in tooltips, 1.47.12 shows them."""
     for name in ("nodeDefs", "settings"):
         text = (locales.LOCALES / language / f"{name}.json").read_text("utf-8")
         values = re.findall(r'": "(.*)"', text)
