@@ -57,7 +57,6 @@ def long_streams(arguments: argparse.Namespace) -> None:
     runs = dict(zip(POLICIES, done, strict=True))
     specs = held_out_specs(arguments.prompts)
     text = report.tables(runs)
-    arguments.out.mkdir(parents=True, exist_ok=True)
     report.write_between(arguments.out / "long_run.md", text)
     save(report.figure(runs), arguments.out / "long_run.png")
     result = {
@@ -97,14 +96,14 @@ def prepare(threads: int) -> object:
 
 def progress(name: str) -> Callable[[int, int], None]:
     """A callback that prints a line every REPORT_SECONDS and at the end."""
-    begun = last = time.monotonic()
+    started = last = time.monotonic()
 
     def report(block: int, blocks: int) -> None:
         nonlocal last
         now = time.monotonic()
         if block == blocks or now - last > REPORT_SECONDS:
             last = now
-            print(f"{name}: block {block}/{blocks}, {now - begun:.0f} s", flush=True)
+            print(f"{name}: block {block}/{blocks}, {now - started:.0f} s", flush=True)
 
     return report
 

@@ -12,7 +12,7 @@ TOOLS = (
     "ruff==0.17.6",
 )
 
-FIGURES = ("matplotlib>=3.8",)  # for scripts/long_run.py alone
+FIGURES = ("matplotlib>=3.8",)  # installed only for scripts/long_run.py
 
 
 class HostRelease(NamedTuple):

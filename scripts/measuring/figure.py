@@ -98,7 +98,14 @@ def save(image: Image.Image, path: Path, colours: int = 64) -> None:
 def _draw_panel(ax: Axes, panel: Panel, end: float, marks: Sequence[int]) -> None:
     for number, (name, curve) in enumerate(panel.curves.items()):
         x = [(index + 0.5) / len(curve) * end for index in range(len(curve))]
-        ax.plot(x, curve, color=COLOURS[number], label=name, zorder=3 - number / len(COLOURS))
+        ax.plot(
+            x,
+            curve,
+            color=COLOURS[number],
+            label=name,
+            clip_on=False,  # or the axis would cover half of a curve at 0
+            zorder=3 - number / len(COLOURS),  # the first curve on top
+        )
     for mark in marks:
         if mark < end:
             ax.axvline(mark, color=MARK, linewidth=0.7, zorder=1)
@@ -107,7 +114,7 @@ def _draw_panel(ax: Axes, panel: Panel, end: float, marks: Sequence[int]) -> Non
     ax.set_title(panel.title)
     ax.locator_params(nbins=5, steps=(1, 2, 5, 10))
     ax.set_xlim(0, end)
-    highest = max(panel.most, ax.dataLim.ymax)
+    highest = max(panel.most, ax.dataLim.ymax, 1e-9)
     ax.set_ylim(0, ax.yaxis.get_major_locator().tick_values(0, highest)[-1])
 
 

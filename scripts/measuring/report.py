@@ -27,6 +27,7 @@ def tables(runs: Mapping[str, Run]) -> str:
 
 def write_between(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Replace the text between two marks of a Markdown file, or append marks and text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     page = path.read_text("utf-8") if path.exists() else "# Measured\n"
     before, found, rest = page.partition(begin)
     after = rest.partition(end)[2] if found else "\n"
