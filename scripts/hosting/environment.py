@@ -22,6 +22,7 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from . import cpu_wheels
@@ -97,20 +98,20 @@ class Environment:
         self._step(
             "packages that ComfyUI imports",
             REQUIREMENTS.read_text("utf-8"),
-            lambda: self._pip_install("-r", REQUIREMENTS),
+            partial(self._pip_install, "-r", REQUIREMENTS),
         )
         for release in releases:
             pin = HOST_RELEASES[release]
             self._step(
                 f"ComfyUI {release}",
                 pin.sha256,
-                lambda release=release, pin=pin: self._unpack_comfyui(release, pin),
+                partial(self._unpack_comfyui, release, pin),
                 intact=(self.comfyui(release) / "main.py").is_file,
             )
             self._step(
                 f"front end of ComfyUI {release}",
                 "\n".join(pin.packages),
-                lambda release=release, pin=pin: self._install_packages(release, pin),
+                partial(self._install_packages, release, pin),
                 intact=self.packages(release).is_dir,
             )
         if tools:
@@ -120,7 +121,7 @@ class Environment:
 
     def _step_install(self, name: str, requirements: Sequence[str]) -> None:
         content = "\n".join(requirements)
-        self._step(name, content, lambda: self._pip_install(*requirements, *PINNED))
+        self._step(name, content, partial(self._pip_install, *requirements, *PINNED))
 
     def _step(
         self,

@@ -117,7 +117,7 @@ def _needed(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         training = TRAININGS[name]
         needed = (training.start_from, training.teacher)
-        yield from _needed(other for other in needed if other in TRAININGS)
+        yield from _needed(other for other in needed if other and other in TRAININGS)
         yield name
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
@@ -18,7 +18,7 @@ COLOURS = ("#2563eb", "#059669", "#d97706", "#dc2626", "#7c3aed", "#0f172a")
 INK, FAINT, GRID, MARK = "#111827", "#6b7280", "#e5e7eb", "#9ca3af"
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_LINE = 3.8, 2.1, 0.2  # inches
 DPI = 150
-STYLE = {
+STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": FAINT,
     "axes.grid": True,
@@ -72,11 +72,12 @@ def draw(
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = math.ceil(len(panels) / columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure((columns * PANEL_WIDTH, rows * PANEL_HEIGHT), DPI, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+        figure = Figure((columns * PANEL_WIDTH, rows * PANEL_HEIGHT), DPI, layout=layout)
         canvas = FigureCanvasAgg(figure)
         axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for panel, ax in zip(panels, axes, strict=False):

@@ -53,8 +53,7 @@ def measure(px: Tensor) -> Tensor:
         np.mean([_contrast_and_sharpness(frame) for frame in clip], axis=0)
         for clip in luma.float().cpu().numpy()
     ]
-    looks = torch.from_numpy(np.stack(looks)).to(px)
-    return torch.cat((shape, ground, looks, size), dim=1)
+    return torch.cat((shape, ground, torch.from_numpy(np.stack(looks)).to(px), size), dim=1)
 
 
 def tenths(series: Tensor) -> tuple[Tensor, Tensor]:
