@@ -116,7 +116,7 @@ def _needed(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         training = TRAININGS[name]
         needed = (training.start_from, training.teacher)
-        yield from _needed(other for other in needed if other in TRAININGS)
+        yield from _needed(other for other in needed if other and other in TRAININGS)
         yield name
 
 
@@ -241,9 +241,9 @@ def speed(model: nn.Module, guidance: float, repeats: int = 3) -> dict[str, dict
 
 
 def _timed(make: Make, prompt: list[str], decoder: WanDecoder) -> tuple[float, float]:
-    begun, first, count = time.perf_counter(), 0.0, 0
+    started, first, count = time.perf_counter(), 0.0, 0
     for piece in make(prompt, FRAMES, 0):
         for index in range(piece.shape[2]):
             count += decoder.decode(piece[:, :, index : index + 1]).shape[2]
-            first = first or time.perf_counter() - begun
-    return first, count / (time.perf_counter() - begun)
+            first = first or time.perf_counter() - started
+    return first, count / (time.perf_counter() - started)
