@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .distill.training.commands import register as register_trainer
 from .mini.commands import register as register_training
+from .progress import ProgressLine
 from .render.command import register as register_rendering
 
 _DESCRIPTION = "Causal Wan models without ComfyUI: checkpoints, rendering, training."
@@ -99,7 +100,7 @@ def _convert(args: argparse.Namespace) -> None:
         num_heads=args.heads,
         lora_strength=args.lora_strength,
         causal=not args.bidirectional,
-        progress=_Percent("written"),
+        progress=_progress(),
     )
     print(path)
 
@@ -129,26 +130,20 @@ def _download(args: argparse.Namespace) -> None:
     path = download(
         args.name,
         args.folder,
-        _Percent("done"),
+        _progress(),
         as_safetensors=not args.no_convert,
         keep_original=args.keep_original,
     )
     print(path)
 
 
-class _Percent:
-    """A line on the terminal that says how far something is; silent elsewhere."""
+def _progress() -> Callable[[int, int], None]:
+    """Bytes done, of how many, as a bar on a terminal; nothing elsewhere."""
+    line = ProgressLine(sys.stderr, log_seconds=None)
 
-    def __init__(self, what: str, unit: int = 1 << 20) -> None:
-        self._what, self._unit, self._shown = what, unit, -1
-
-    def __call__(self, done: int, total: int) -> None:
-        percent = 100 * done // max(total, 1)
-        if percent == self._shown or not sys.stderr.isatty():
-            return
-        self._shown = percent
-        amount = f"{done // self._unit:,} of {total // self._unit:,}"
-        amount += " MB" if self._unit > 1 else ""
-        print(f"\r{percent:3d} % {self._what} ({amount})", end="", file=sys.stderr, flush=True)
+    def show(done: int, total: int) -> None:
+        line.show(done / max(total, 1), f"{done >> 20:,} of {total >> 20:,} MB")
         if done >= total:
-            print(file=sys.stderr)
+            line.finish()
+
+    return show

@@ -2,9 +2,10 @@
 
     .causvid/venv/bin/python scripts/make_locales.py
 
-Run it when a text of a node or of web/shared/texts.js has changed, or a translation in
-scripts/translations. It says which translations lack; those texts stay English until then.
-`python scripts/test.py` makes the environment that it needs (CAUSVID_HOME, if it is not .causvid).
+Run it after changing a text of a node, of web/shared/texts.js or of
+causvid_core/prompts/schedule_errors.json, or a translation in scripts/translations. It lists the
+translations that are missing; those texts stay English. `python scripts/test.py` makes the
+environment that it needs (in CAUSVID_HOME, or .causvid).
 """
 
 import sys
@@ -24,6 +25,7 @@ def main() -> int:
     environment.ensure([OLDEST])
     with tempfile.TemporaryDirectory() as folder, Host(environment, OLDEST, Path(folder)) as host:
         nodes = locales.node_texts(host.object_info)
+    locales.SCHEDULE_ERRORS_MODULE.write_text(locales.schedule_errors_module(), "utf-8")
     widgets = locales.widget_texts()
     write("en", nodes, widgets)
     complete = True
@@ -35,7 +37,7 @@ def main() -> int:
             locales.translated_widgets(widgets, known, missing.setdefault),
         )
         for text in missing:
-            print(f"{language} lacks: {text}")
+            print(f"{language} has no translation of: {text}")
         complete = complete and not missing
     return 0 if complete else 1
 

@@ -15,26 +15,26 @@ from ..stream.segment import starts_afresh
 from ..stream.state import DecoderMemory, StreamBlock
 
 
-def go_on(
+def resume_decoder(
     decoder: Any, memory: DecoderMemory | None, history: Sequence[StreamBlock], block: int
 ) -> bool:
     """Bring a decoder to where block `block` of a stream begins. Mutates the decoder.
 
-    With the memory, if it serves, else by decoding what `to_decode_again` names. Returns whether
+    With the memory, if it serves, else by decoding what `latents_to_redecode` names. Returns whether
     it had to decode.
     """
     decoder.reset()
-    latents = to_decode_again(decoder, memory, history, block)
+    latents = latents_to_redecode(decoder, memory, history, block)
     if latents is not None:
         decoder.push(latents)
         while decoder.pop() is not None:
             pass
     elif _serves(memory, decoder, block):
-        decoder.go_on(memory.past)
+        decoder.resume(memory.past)
     return latents is not None
 
 
-def to_decode_again(
+def latents_to_redecode(
     decoder: Any, memory: DecoderMemory | None, history: Sequence[StreamBlock], block: int
 ) -> Tensor | None:
     """Latents before block `block` that the decoder needs to see first, None where it needs none.
@@ -55,7 +55,7 @@ def to_decode_again(
     return torch.cat(pieces, dim=2) if pieces else None
 
 
-def decoded(decoder: Any, history: Sequence[StreamBlock], first: int = 0) -> Iterator[Tensor]:
+def decode_blocks(decoder: Any, history: Sequence[StreamBlock], first: int = 0) -> Iterator[Tensor]:
     """The px frames of the blocks from `first` on, a latent frame's at a time: [B, 3, t, H, W].
 
     The decoder is reset at cuts; otherwise it goes on from what it decoded last. Mutates it.
@@ -68,7 +68,7 @@ def decoded(decoder: Any, history: Sequence[StreamBlock], first: int = 0) -> Ite
             yield px
 
 
-def remembered(decoder: Any, blocks: int, budget: int) -> DecoderMemory:
+def decoder_memory(decoder: Any, blocks: int, budget: int) -> DecoderMemory:
     """What a stream of `blocks` decoded blocks takes along, within `budget` bytes."""
     found = DecoderMemory(decoder.name, blocks, decoder.memory.past).within(budget)
     return found._replace(past=tuple(tensor.cpu() for tensor in found.past))

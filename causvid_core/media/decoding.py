@@ -74,7 +74,7 @@ class StreamCodec(ABC):
         """What is left at the end of a stream, joined; None when nothing waits."""
         return self.drain()
 
-    def go_on(self, past: Past) -> None:
+    def resume(self, past: Past) -> None:
         """Forget the stream and go on after frames that left this past."""
         self.memory = Memory(tuple(past))
 

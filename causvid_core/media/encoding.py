@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import count
+from itertools import count, islice
 
+import torch
 from torch import Tensor
 
 from ..stream.lengths import px_of
 from ..stream.state import StreamState
 from ..stream.window import WindowPolicy
 from .fitting import fit
-from .footage import px_blocks
 from .wan_stream import WanEncoder
 
 
@@ -44,6 +44,22 @@ def encoded_blocks(
                 # A latent frame of its own is the first frame of a video only, which this is not.
                 working.encode(clip[:, :, :1])
         yield working.encode(clip)
+
+
+def px_blocks(frames: Iterable[Tensor], sizes: Iterable[int], hold: bool) -> Iterator[Tensor]:
+    """Frames `[H, W, 3]`, each asked for when its turn comes, in blocks `[size, H, W, 3]`.
+
+    What remains at the end is filled up with the last frame if `hold`, else left out; a video
+    shorter than the first block is filled up in any case.
+    """
+    frames, first = iter(frames), True
+    for size in sizes:
+        block = list(islice(frames, size))
+        if not block or (len(block) < size and not hold and not first):
+            return
+        block += block[-1:] * (size - len(block))
+        yield torch.stack(block)
+        first = False
 
 
 def as_clip(px: Tensor) -> Tensor:

@@ -1,57 +1,71 @@
-"""Footage of any frame rate and length, taken in block by block."""
+"""Footage in video files, read frame by frame at another rate; a file is never held whole."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+import hashlib
+import os
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
 
-import torch
 from torch import Tensor
 
+from .reading import SAME, frames_from, nearest_frames, picked, read_clock
 
-def nearest_frames(times: Sequence[float], fps: float) -> list[int]:
-    """Index of the frame nearest to every tick of a clock that beats `fps` times a second.
+Source = str | os.PathLike[str] | BinaryIO
 
-    times: rising, in seconds; the clock starts with the first. The last frame lasts as long as
-    the one before. Empty for no frames.
+
+@dataclass(frozen=True)
+class Footage:
+    """px_frames: how many there are at the rate asked for. text: what came in, for a notice. name:
+    tells contents apart. read(skip): px frames `[H, W, 3]` in 0..1 from number `skip` on."""
+
+    px_frames: int
+    text: str
+    name: str
+    read: Callable[[int], Iterator[Tensor]]
+
+
+def footage_file(source: Source, fps: float, start: float = 0.0, duration: float = 0.0) -> Footage:
+    """The footage of a video file, as `fps` px frames a second.
+
+    source: a path, or the file's contents (BytesIO). start, duration: of the part to take, in
+    seconds; 0 for all. Raises ValueError when there is nothing to see, OSError when there is no
+    such file.
     """
-    if not times:
-        return []
-    middles = [(a + b) / 2 - times[0] for a, b in zip(times, times[1:], strict=False)]
-    lasts = times[-1] - times[-2] if len(times) > 1 else 1 / fps
-    end = times[-1] - times[0] + lasts / 2
-    chosen: list[int] = []
-    while (tick := len(chosen) / fps) < end - 1e-9:
-        chosen.append(bisect_right(middles, tick + 1e-9))
-    return chosen
+    opened = source if hasattr(source, "read") else os.fspath(source)
+    clock = read_clock(opened, fps)
+    first = bisect_left(clock.times, start - SAME)
+    end = bisect_left(clock.times, start + duration - SAME) if duration else len(clock.times)
+    if first >= end:
+        raise ValueError("The video has no frames; load another one, or trim less of it.")
+    chosen = [first + index for index in nearest_frames(clock.times[first:end], fps)]
+
+    def read(skip: int) -> Iterator[Tensor]:
+        rest = chosen[skip:]
+        return picked(frames_from(opened, clock, rest[0]), rest) if rest else iter(())
+
+    name = f"{_identity(opened)}:{start}:{duration}"
+    return Footage(
+        len(chosen), describe_footage(end - first, clock.fps, len(chosen), fps), name, read
+    )
 
 
-def picked(frames: Iterable[tuple[int, Tensor]], chosen: Sequence[int]) -> Iterator[Tensor]:
-    """Of (index, frame) in rising order, the frames of the rising indices `chosen`.
-
-    A frame that is missing is replaced by the next one there is.
-    """
-    done = 0
-    for index, frame in frames:
-        while done < len(chosen) and chosen[done] <= index:
-            yield frame
-            done += 1
-        if done == len(chosen):
-            return
+def describe_footage(frames: int, fps: float, px_frames: int, wanted_fps: float) -> str:
+    """What came in, and how many px frames it is read as."""
+    text = f"{frames_in_words(frames)} at {fps:.4g} frames per second"
+    return text if px_frames == frames else f"{text}, taken as {px_frames} at {wanted_fps:g}"
 
 
-def px_blocks(frames: Iterable[Tensor], sizes: Iterable[int], hold: bool) -> Iterator[Tensor]:
-    """Frames `[H, W, 3]`, each asked for when its turn comes, in blocks `[size, H, W, 3]`.
+def frames_in_words(frames: int) -> str:
+    """`1 frame` or `n frames`."""
+    return "1 frame" if frames == 1 else f"{frames} frames"
 
-    What remains at the end is filled up with the last frame if `hold`, else left out; a video
-    shorter than the first block is filled up in any case.
-    """
-    frames, first = iter(frames), True
-    for size in sizes:
-        block = list(islice(frames, size))
-        if not block or (len(block) < size and not hold and not first):
-            return
-        block += block[-1:] * (size - len(block))
-        yield torch.stack(block)
-        first = False
+
+def _identity(source: Any) -> str:
+    if isinstance(source, str):
+        stat = Path(source).stat()
+        return f"{source}:{stat.st_mtime_ns}:{stat.st_size}"
+    return hashlib.sha256(source.getbuffer()).hexdigest()

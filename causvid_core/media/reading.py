@@ -6,7 +6,7 @@ A source is a path or a binary file object, as PyAV opens it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import av
@@ -58,6 +58,37 @@ def frames_from(source: Any, clock: Clock, first: int) -> Iterator[tuple[int, Te
             if turns:
                 pixels = np.ascontiguousarray(np.rot90(pixels, turns))
             yield number, torch.from_numpy(pixels).float() / 255
+
+
+def nearest_frames(times: Sequence[float], fps: float) -> list[int]:
+    """Index of the frame nearest to every tick of a clock that beats `fps` times a second.
+
+    times: rising, in seconds; the clock starts with the first. The last frame lasts as long as
+    the one before. Empty for no frames.
+    """
+    if not times:
+        return []
+    middles = [(a + b) / 2 - times[0] for a, b in zip(times, times[1:], strict=False)]
+    lasts = times[-1] - times[-2] if len(times) > 1 else 1 / fps
+    end = times[-1] - times[0] + lasts / 2
+    chosen: list[int] = []
+    while (tick := len(chosen) / fps) < end - 1e-9:
+        chosen.append(bisect_right(middles, tick + 1e-9))
+    return chosen
+
+
+def picked(frames: Iterable[tuple[int, Tensor]], chosen: Sequence[int]) -> Iterator[Tensor]:
+    """Of (index, frame) in rising order, the frames of the rising indices `chosen`.
+
+    A frame that is missing is replaced by the next one there is.
+    """
+    done = 0
+    for index, frame in frames:
+        while done < len(chosen) and chosen[done] <= index:
+            yield frame
+            done += 1
+        if done == len(chosen):
+            return
 
 
 def _open(source: Any) -> Any:

@@ -22,7 +22,7 @@ from .writer_codecs import (
     CODECS,
     DEFAULT,
     VideoSettings,
-    checked,
+    checked_settings,
     container_options,
     encoder_options,
     is_deep,
@@ -59,7 +59,7 @@ class VideoFile:
         scale: int = 1,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        self.path, self.settings = Path(path), checked(settings)
+        self.path, self.settings = Path(path), checked_settings(settings)
         self.px_frames = 0
         self._broken = False
         self._size, self._scale = (height, width), scale

@@ -103,7 +103,7 @@ def pixel_formats(codec: str) -> tuple[str, ...]:
     return tuple(name for name in CODECS[codec].pixel_formats if name in built)
 
 
-def checked(settings: VideoSettings) -> VideoSettings:
+def checked_settings(settings: VideoSettings) -> VideoSettings:
     """The settings with auto replaced. Raises ValueError where they make no file."""
     offered = pixel_formats(settings.codec)
     chosen = offered[0] if settings.pixel_format == AUTO else settings.pixel_format

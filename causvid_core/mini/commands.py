@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..distill.data.commands import register as register_data
 from ..distill.network import Network
+from ..media.loading import load_vae
 from ..model.checkpoints import load_model
-from ..render.parts import load_vae
 from ..stream.geometry import latent_frames_from_px
 from ..stream.presets import recipes
 from . import weights_path

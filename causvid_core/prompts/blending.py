@@ -1,8 +1,8 @@
-"""Mixing prompt embeddings: a straight line between them, or an arc that keeps their length."""
+"""Mixing prompt embeddings: along a straight line, or along an arc that keeps their length."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,16 +10,15 @@ from torch.nn import functional
 
 INTERPOLATIONS = ("linear", "spherical")
 
-_PARALLEL = 1e-4  # sine of the angle below which an arc is a line
+_PARALLEL = 1e-4  # sine of the angle below which slerp is lerp
 
 
 def blend(contexts: Sequence[Tensor], weights: Sequence[float], how: str = "linear") -> Tensor:
     """Contexts [B or 1, l, text_dim] mixed in the proportion of `weights`, token by token.
 
-    The longest decides the length; the others are padded with zeros, as Wan pads. "spherical"
-    turns each token's direction along the arc and changes its length evenly; a zero token has no
-    direction, so that a pair with one is mixed along the line. Returns the first one's dtype.
-    Raises ValueError for contexts of different width or number, or weights that are no proportion.
+    Shorter contexts are padded with zeros, as Wan pads them. "linear" is a weighted mean,
+    "spherical" is `slerp`, one prompt after the other. Returns the dtype of the first. Raises
+    ValueError for contexts of different width or batch, or a weight that is not above 0.
     """
     if how not in INTERPOLATIONS:
         raise ValueError(f"interpolation is {how!r}; choose one of {', '.join(INTERPOLATIONS)}")
@@ -33,42 +32,53 @@ def blend(contexts: Sequence[Tensor], weights: Sequence[float], how: str = "line
     for context, weight in zip(aligned[1:], weights[1:], strict=True):
         total += weight
         share = weight / total
-        mixed = (_slerp if how == "spherical" else torch.lerp)(mixed, context, share)
+        mixed = (slerp if how == "spherical" else torch.lerp)(mixed, context, share)
     return mixed.to(contexts[0].dtype)
+
+
+def check_together(contexts: Iterable[Tensor]) -> None:
+    """Raises ValueError unless contexts [B or 1, l, text_dim] agree in width and batch."""
+    shapes = [context.shape for context in contexts]
+    widths, batches = ({shape[axis] for shape in shapes} for axis in (2, 0))
+    if len(widths) > 1:
+        raise ValueError(
+            f"the prompts have embeddings of different width ({_listed(widths)}); encode all of "
+            "them with one text encoder"
+        )
+    if len(batches - {1}) > 1:
+        raise ValueError(
+            f"the prompts are for {_listed(batches - {1})} videos; give each prompt for one video, "
+            "or all of them for as many"
+        )
+
+
+def slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
+    """`share` of the way from the vectors of `first` to those of `second`.
+
+    Directions move along the arc between them, lengths change evenly. Vectors that are parallel,
+    opposite or zero have no arc and are mixed along the line.
+    """
+    lengths = first.norm(dim=-1, keepdim=True), second.norm(dim=-1, keepdim=True)
+    start, end = functional.normalize(first, dim=-1), functional.normalize(second, dim=-1)
+    chord, diagonal = (v.norm(dim=-1, keepdim=True) for v in (start - end, start + end))
+    angle = 2 * torch.atan2(chord, diagonal)  # exact where an arc cosine is not
+    sine = angle.sin()
+    direction = start * ((1 - share) * angle).sin() + end * (share * angle).sin()
+    curved = direction / sine.clamp(min=_PARALLEL) * torch.lerp(*lengths, share)
+    straight = (sine < _PARALLEL) | (lengths[0] == 0) | (lengths[1] == 0)
+    return torch.where(straight, torch.lerp(first, second, share), curved)
 
 
 def _aligned(contexts: Sequence[Tensor]) -> list[Tensor]:
     """The contexts in float32 on the first one's device, all of one shape."""
-    widths = sorted({context.shape[2] for context in contexts})
-    batches = {context.shape[0] for context in contexts}
-    if len(widths) > 1:
-        raise ValueError(
-            f"the prompts have embeddings of width {' and '.join(map(str, widths))}; encode all "
-            "of them with one text encoder"
-        )
-    if len(batches - {1}) > 1:
-        raise ValueError(f"the prompts are for {sorted(batches)} videos; give each one or as many")
-    length = max(context.shape[1] for context in contexts)
-    shape = (max(batches), length, widths[0])
+    check_together(contexts)
+    batch, length = (max(context.shape[axis] for context in contexts) for axis in (0, 1))
+    aligned = (context.to(contexts[0].device, torch.float32) for context in contexts)
     return [
-        functional.pad(
-            context.to(contexts[0].device, torch.float32), (0, 0, 0, length - context.shape[1])
-        ).expand(shape)
-        for context in contexts
+        functional.pad(context, (0, 0, 0, length - context.shape[1])).expand(batch, -1, -1)
+        for context in aligned
     ]
 
 
-def _slerp(first: Tensor, second: Tensor, share: float) -> Tensor:
-    """`share` of the way from the vectors of `first` to those of `second`, along arcs."""
-    lengths = first.norm(dim=-1, keepdim=True), second.norm(dim=-1, keepdim=True)
-    directions = functional.normalize(first, dim=-1), functional.normalize(second, dim=-1)
-    apart = (directions[0] - directions[1]).norm(dim=-1, keepdim=True)
-    together = (directions[0] + directions[1]).norm(dim=-1, keepdim=True)
-    angle = 2 * torch.atan2(apart, together)  # exact where an arc cosine is not
-    sine = angle.sin()
-    turned = (
-        directions[0] * ((1 - share) * angle).sin() + directions[1] * (share * angle).sin()
-    ) / sine.clamp(min=_PARALLEL)
-    curved = turned * torch.lerp(*lengths, share)
-    straight = (sine < _PARALLEL) | (lengths[0] == 0) | (lengths[1] == 0)
-    return torch.where(straight, torch.lerp(first, second, share), curved)
+def _listed(numbers: Iterable[int]) -> str:
+    return " and ".join(map(str, sorted(numbers)))

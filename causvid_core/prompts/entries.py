@@ -1,4 +1,7 @@
-"""Scenes of a prompt schedule: when each begins, and which blocks it comes to. Plain numbers."""
+"""Entries of a prompt schedule: when each begins, and which blocks it covers. Plain numbers.
+
+An artist calls an entry a scene.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,16 @@ from typing import NamedTuple
 from ..stream import geometry
 from ..stream.segment import CARRY, SWITCHES
 from ..stream.window import WindowPolicy
+from .schedule_errors import ScheduleError
 
 SCENE_SECONDS = 5.0
-"""How long after the entry before it one without a time begins."""
+"""How long after the previous entry one without a time begins."""
 
 _FPS = Fraction(geometry.FPS)
 
 
-class ScheduleError(ValueError):
-    """A schedule that cannot be read.
-
-    line and column count from 1; text is what stands there, expected what was wanted instead.
-    """
-
-    def __init__(self, problem: str, expected: str, line: int, column: int, text: str) -> None:
-        super().__init__(f"Line {line}, column {column}: {problem}; expected {expected}.")
-        self.line, self.column, self.text, self.expected = line, column, text, expected
-
-
 class Moment(NamedTuple):
-    """A time or a length as typed. unit: "s", "clock" (also seconds), "f" px frames, "b" blocks."""
+    """A time or a length as typed. unit: "s", "clock" (seconds too), "f" px frames, "b" blocks."""
 
     amount: Fraction
     unit: str
@@ -41,23 +34,27 @@ class Moment(NamedTuple):
         """`seconds` seconds."""
         return cls(Fraction(seconds).limit_denominator(10**6), "s")
 
-    def px(self, policy: WindowPolicy | None) -> Fraction | None:
-        """Where it lies in px frames; blocks need a policy, without one they give None."""
+    @property
+    def known_px(self) -> Fraction | None:
+        """Px frames from the start; None for blocks, whose size depends on the recipe."""
         if self.unit in ("s", "clock"):
             return self.amount * _FPS
-        if self.unit == "f" or not self.amount:
-            return self.amount
-        return None if policy is None else Fraction(first_px(policy, int(self.amount)))
+        return self.amount if self.unit == "f" or not self.amount else None
+
+    def px(self, policy: WindowPolicy) -> Fraction:
+        """Px frames from the start, on the blocks of a policy."""
+        known = self.known_px
+        return Fraction(first_px(policy, int(self.amount))) if known is None else known
 
 
 @dataclass(frozen=True)
 class Entry:
     """One line of a schedule: what is seen from `start` on.
 
-    start: None follows the entry before. prompts: texts with their weights. transition: length of
-    the fade from the entry before. transition and mode are the schedule's default where None.
-    comment stands behind the entry, above are the comment lines before it; line and column say
-    where it was read.
+    start: None to follow the previous entry. prompts: texts with their weights. transition: length
+    of the fade from the previous entry. transition and mode: None for the schedule's default.
+    comment: the one at the end of the line; above: the comment lines before it. line, column: where
+    the entry was read.
     """
 
     start: Moment | None
@@ -72,10 +69,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a schedule's entries have where they say nothing.
+    """What holds for entries that do not say otherwise.
 
-    mode: one of SWITCHES. transition and scene in seconds: the fade, and how long after an entry
-    one without a time begins. Raises ValueError for a value out of range.
+    mode: one of SWITCHES. transition: seconds of the fade. scene: seconds after the previous entry
+    at which one without a time begins. Raises ValueError for a value out of range.
     """
 
     mode: str = CARRY
@@ -94,8 +91,8 @@ class Defaults:
 class Placement(NamedTuple):
     """An entry on a recipe's blocks.
 
-    It begins with block `first`; `fading` blocks are mixed with the entry before, of which
-    `asked` were asked for; the block after them is the first of its own, where `mode` applies.
+    It begins with block `first`. `fading` blocks (of the `asked` that the schedule wants) are mixed
+    with the previous entry; `mode` applies at the block after them, the first that is all its own.
     """
 
     entry: int
@@ -121,10 +118,10 @@ def lay_out(
 ) -> tuple[Placement, ...]:
     """The entries that are seen, in order, on the blocks of a policy.
 
-    A entry begins with the block that makes its first px frame; of several in one block the last
-    is seen. A fade covers every block with a px frame in it, but leaves a block of its own to
-    each entry; a cut has none. Raises ScheduleError where times in blocks and times in seconds
-    turn out not to rise.
+    An entry begins with the block that makes its first px frame; of several in one block the last
+    is seen. A fade covers every block that has a px frame in it, but leaves each entry a block of
+    its own; a cut has no fade. Raises ScheduleError when times in blocks and times in seconds turn
+    out not to rise.
     """
     starts = _starts(entries, policy, defaults)
     blocks = [block_of(policy, start) for start in starts]
@@ -142,8 +139,8 @@ def lay_out(
     return tuple(placed)
 
 
-def ruling(placements: Sequence[Placement], block: int) -> int:
-    """Which placement makes block `block`: the last that has begun, else the first."""
+def placement_of(placements: Sequence[Placement], block: int) -> int:
+    """Index of the placement that makes a block: the last that has begun, else the first."""
     return max(0, bisect_right(placements, block, key=lambda placed: placed.first) - 1)
 
 
@@ -160,13 +157,13 @@ def _starts(entries: Sequence[Entry], policy: WindowPolicy, defaults: Defaults) 
             position = before + Moment.seconds(defaults.scene).px(policy)
         if before is not None and position <= before:
             raise ScheduleError(
-                f"with {policy.frames_per_block} latent frames a block this scene begins at frame "
-                f"{math.floor(position)}, but the one before it, in line "
-                f"{entries[number - 1].line}, at frame {math.floor(before)}",
-                "times that rise from line to line",
+                "order",
                 entry.line,
                 entry.column,
-                "",
+                size=policy.frames_per_block,
+                frame=math.floor(position),
+                before=entries[number - 1].line,
+                previous=math.floor(before),
             )
         positions.append(position)
     return [math.floor(position) for position in positions]

@@ -1,4 +1,4 @@
-"""What stands before the colon of a scene: its time, its fade and its mode."""
+"""What comes before the colon of an entry: its time, its fade and its mode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ..stream.segment import SWITCHES
-from .entries import Moment, ScheduleError
+from .entries import Moment
+from .schedule_errors import ScheduleError
 
 UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "s"),
@@ -15,7 +16,6 @@ UNITS = {
     **dict.fromkeys(("b", "bl", "block", "blocks"), "b"),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), "clock"),
 }
-A_TIME = "a time such as 3s, 1:05, 81f (frames) or 12b (blocks)"
 
 _WHOLE = {"f": "frames", "b": "blocks"}
 _DIGITS = 9  # of any number; a schedule never comes near
@@ -29,7 +29,7 @@ _MOMENT = re.compile(
 )
 _HEADED = re.compile(rf"[\[~:]|{_MOMENT.pattern}\s*(?:[\[~]|:(?![0-9]))", re.IGNORECASE)
 _LIKE_TIME = re.compile(rf"[-+]?(?:{_NAMES})?\s*[0-9]", re.IGNORECASE)
-# Full-width signs and others that keyboards put in place of the plain ones, each for one.
+# Full-width signs, and others that keyboards put in place of the plain ones, one for one.
 _SIGNS = {
     **{0xFF00 + code - 0x20: code for code in range(0x21, 0x7F)},
     **str.maketrans("\u301c\u223c\u02dc\u3010\u3011\u2212\u2013", "~~~[]--"),
@@ -37,7 +37,7 @@ _SIGNS = {
 
 
 class Head(NamedTuple):
-    """What a head says, None where it says nothing; `end` is the index behind it."""
+    """What a head says, None where it says nothing; `end` is the index after it."""
 
     start: Moment | None
     transition: Moment | None
@@ -46,7 +46,7 @@ class Head(NamedTuple):
 
 
 def is_headed(line: str) -> bool:
-    """Whether a line begins with marks, right or wrong, up to a colon."""
+    """Whether a line begins with time, fade or mode, correct or not, up to a colon."""
     return _HEADED.match(line.translate(_SIGNS).lstrip()) is not None
 
 
@@ -56,7 +56,7 @@ def is_like_time(line: str) -> bool:
 
 
 def read_head(line: str, number: int, prompt_follows: bool = True) -> Head:
-    """The head of line `number`; without a prompt behind it the colon may be left out.
+    """The head of line `number`; without a prompt after it the colon may be left out.
 
     Raises ScheduleError.
     """
@@ -78,72 +78,59 @@ class _Reader:
             if sign == ":":
                 break
             if sign == "~":
-                self._once(transition, begin, "a fade")
+                if transition is not None:
+                    raise self._error("twice_fade", begin)
                 transition = self._length()
             elif sign == "[":
-                self._once(mode, begin, "a mode")
+                if mode is not None:
+                    raise self._error("twice_mode", begin)
                 mode = self._mode()
             elif start is None and transition is None and mode is None:
-                start = self._moment(A_TIME)
+                start = self._moment("time")
             elif not prompt_follows:
                 return Head(start, transition, mode, begin)
             else:
-                raise self._error("no colon stands before the prompt", '":"', begin)
+                raise self._error("no_colon", begin)
         if sign != ":" and prompt_follows:
-            raise self._error("the prompt is missing", '":" and a prompt', self._at)
+            raise self._error("prompt_missing", self._at)
         if start is None and transition is None and mode is None:
-            raise self._error("nothing stands before the colon", A_TIME, self._at)
+            raise self._error("nothing_before", self._at)
         return Head(start, transition, mode, self._at + (sign == ":"))
 
     def _next(self) -> str:
-        """The next sign that is no space, not taken yet; "" at the end."""
+        """The next character that is not a space; "" at the end."""
         rest = self._plain[self._at :]
         self._at += len(rest) - len(rest.lstrip())
         return self._plain[self._at : self._at + 1]
 
-    def _once(self, known: object, at: int, what: str) -> None:
-        if known is not None:
-            raise self._error(f"{what} is given twice", "one of each before the colon", at)
-
     def _length(self) -> Moment:
         self._at += 1
         self._next()
-        return self._moment("a length such as ~1s, ~16f or ~2b")
+        return self._moment("length")
 
     def _mode(self) -> str:
         begin, end = self._at, self._plain.find("]", self._at)
-        choices = ", ".join(f"[{mode}]" for mode in SWITCHES)
         if end < 0:
-            raise self._error("the bracket is not closed", f"one of {choices}", begin)
+            raise self._error("bracket_open", begin)
         mode = self._plain[begin + 1 : end].strip().lower()
         if mode not in SWITCHES:
-            problem = f'"{_short(self._line[begin : end + 1])}" is no mode'
-            raise self._error(
-                problem,
-                f'one of {choices} (a prompt that begins like this needs "0:" before it)',
-                begin,
-                end + 1,
-            )
+            raise self._error("not_mode", begin, end + 1)
         self._at = end + 1
         return mode
 
     def _moment(self, expected: str) -> Moment:
+        """A moment that is a "time" or a "length", which only errors tell apart."""
         begin = self._at
         found = _MOMENT.match(self._plain, begin)
         if found is None:
-            raise self._error("this is no time", expected, begin)
+            raise self._error(f"not_{expected}", begin)
         self._at = found.end()
         if found["sign"] == "-":
-            raise self._error("times are not negative", expected, begin, found.end())
+            raise self._error(f"negative_{expected}", begin, found.end())
         if found["sign"]:
-            raise self._error("times count from the beginning of the video", expected, begin)
+            raise self._error(f"plus_{expected}", begin)
         if any(len(digits) > _DIGITS for digits in re.findall(r"[0-9]+", found[0])):
-            raise self._error(
-                f'"{_short(found[0])}" is too long a number',
-                f"up to {_DIGITS} digits",
-                begin,
-                found.end(),
-            )
+            raise self._error("long_number", begin, found.end())
         if found["clock"]:
             return Moment(self._clock(found), "clock")
         return self._counted(found)
@@ -153,46 +140,26 @@ class _Reader:
         fields = found["clock"].replace(",", ".").split(":")
         later = [field.split(".")[0] for field in fields[1:]]
         if len(fields) > 3 or any(len(field) != 2 or int(field) > 59 for field in later):
-            raise self._error(
-                f'"{found["clock"]}" is no time of a clock',
-                "minutes and seconds of two digits up to 59, such as 1:05 or 1:02:03.5",
-                found.start(),
-                found.end(),
-            )
+            raise self._error("not_clock", found.start(), found.end())
         seconds = Fraction(0)
         for field in fields:
             seconds = seconds * 60 + Fraction(field)
         return seconds
 
     def _counted(self, found: re.Match[str]) -> Moment:
-        """A number with its unit before or behind it; a bare one counts seconds."""
+        """A number with its unit before or after it; a bare one counts seconds."""
         prefix, behind = found["prefix"], found["unit"]
         if behind and (prefix or behind.casefold() not in UNITS):
-            raise self._error(
-                f'"{_short(behind)}" is no unit of time' if not prefix else "two units",
-                "s (or nothing) for seconds, min, f for frames or b for blocks; a prompt that "
-                'begins with a number needs "0:" before it',
-                found.start("unit"),
-                found.end("unit"),
-            )
+            key = "two_units" if prefix else "not_unit"
+            raise self._error(key, found.start("unit"), found.end("unit"))
         unit = UNITS[(prefix or behind or "s").casefold()]
         number = found["number"].replace(",", ".")
         amount = Fraction(f"0{number}") * (60 if unit == "clock" else 1)
         if unit in _WHOLE and amount.denominator != 1:
-            raise self._error(
-                f'"{found[0]}" is a part of one',
-                f"whole {_WHOLE[unit]}",
-                found.start(),
-                found.end(),
-            )
+            raise self._error(f"part_{_WHOLE[unit]}", found.start(), found.end())
         return Moment(amount, unit)
 
-    def _error(
-        self, problem: str, expected: str, begin: int, end: int | None = None
-    ) -> ScheduleError:
-        text = self._line[begin : len(self._line) if end is None else end].strip()
-        return ScheduleError(problem, expected, self._number, begin + 1, text)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    def _error(self, key: str, begin: int, end: int | None = None) -> ScheduleError:
+        text = self._line[begin:end].strip()
+        modes = ", ".join(f"[{mode}]" for mode in SWITCHES)
+        return ScheduleError(key, self._number, begin + 1, text, modes=modes, digits=_DIGITS)

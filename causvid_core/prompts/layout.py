@@ -1,4 +1,4 @@
-"""`EncodedSchedule`: a prompt schedule with its embeddings, laid over the blocks of a recipe."""
+"""A prompt schedule with its embeddings, laid over the blocks of a recipe."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ..stream.recipe import Recipe
 from ..stream.segment import CARRY
 from ..stream.state import StreamState
 from ..stream.window import WindowPolicy
-from .blending import INTERPOLATIONS, blend
-from .entries import Defaults, Entry, Placement, first_px, lay_out, ruling
+from .blending import INTERPOLATIONS, blend, check_together
+from .entries import Defaults, Entry, Placement, first_px, lay_out, placement_of
 
 _KEPT = 8
-"""Mixed contexts that a plan keeps; any other is mixed again, to the same values."""
+"""Mixed contexts that are kept; any other is mixed again, to the same values."""
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedSchedule:
-    """Scenes and the context [B or 1, l, text_dim] of every text in them.
+    """Entries, and for every text in them its context [B or 1, l, text_dim].
 
     Times count from the beginning of the stream, whichever node renders it. Raises ValueError for
-    a text without context, or contexts that do not go together.
+    a text without a context, or contexts that do not go together.
     """
 
     entries: tuple[Entry, ...]
-    texts: Mapping[str, Tensor]
+    embeddings: Mapping[str, Tensor]
     defaults: Defaults = Defaults()
     interpolation: str = INTERPOLATIONS[0]
 
@@ -43,30 +43,21 @@ class EncodedSchedule:
                 f"interpolation is {self.interpolation!r}; choose one of "
                 f"{', '.join(INTERPOLATIONS)}"
             )
-        trimmed = {text: _trimmed(self.texts[text]) for text in distinct_texts(self.entries)}
-        object.__setattr__(self, "texts", trimmed)
-        if len({context.shape[2] for context in self.contexts}) > 1:
-            raise ValueError(
-                "the prompts have embeddings of different width; encode all of them with one "
-                "text encoder"
-            )
-        if len(batches := {context.shape[0] for context in self.contexts} - {1}) > 1:
-            raise ValueError(
-                f"the prompts are for {' and '.join(map(str, sorted(batches)))} videos; give "
-                "each one prompt or as many as the others"
-            )
+        trimmed = {text: _trimmed(self.embeddings[text]) for text in distinct_texts(self.entries)}
+        object.__setattr__(self, "embeddings", trimmed)
+        check_together(self.contexts)
 
     @property
     def contexts(self) -> tuple[Tensor, ...]:
         """The context of every distinct text."""
-        return tuple(self.texts.values())
+        return tuple(self.embeddings.values())
 
     def plan(self, recipe: Recipe, state: StreamState | None = None) -> ScheduledPrompts:
         """The prompt of every block.
 
-        state: the stream that it will lengthen. Where another prompt was in force there, the
-        entry that rules next takes over with its mode, although it began earlier. Raises
-        ScheduleError where blocks and seconds do not rise.
+        state: the stream to be extended. If its last block followed another prompt, the entry that
+        is due takes over with its mode, even if its own beginning has passed. Raises ScheduleError
+        when times in blocks and in seconds do not rise.
         """
         plan = ScheduledPrompts(self, recipe)
         if state is not None and state.blocks:
@@ -76,9 +67,9 @@ class EncodedSchedule:
         return plan
 
     def describe(self, recipe: Recipe) -> str:
-        """What the schedule comes to with a recipe, a line an entry."""
-        plan = WindowPolicy.of(recipe)
-        placements = lay_out(self.entries, plan, self.defaults)
+        """Which blocks of a recipe each entry covers, one line each, for the artist."""
+        policy = WindowPolicy.of(recipe)
+        placements = lay_out(self.entries, policy, self.defaults)
         seen = {placed.entry: placed for placed in placements}
         lines = []
         for number, entry in enumerate(self.entries):
@@ -87,7 +78,7 @@ class EncodedSchedule:
                 lines.append(f"never seen, the next scene begins in the same block: {text}")
                 continue
             placed = seen[number]
-            seconds = geometry.seconds_from_px(first_px(plan, placed.first))
+            seconds = geometry.seconds_from_px(first_px(policy, placed.first))
             parts = [f"block {placed.first} ({seconds:.2f} s)"]
             if placed.fading:
                 parts.append(f"fading in over {_count(placed.fading)}")
@@ -100,27 +91,27 @@ class EncodedSchedule:
 
 
 class ScheduledPrompts:
-    """A `PromptPlan`: blocks before the first entry are made of it too.
+    """A `PromptPlan`. Blocks before the first entry follow it too.
 
-    One prompt is one tensor, so that it is embedded once; mixed ones are made when asked for.
-    takes_over: the block before which another prompt was in force, if any.
+    Equal prompts are one tensor, so that the model embeds them once; mixed ones are made when they
+    are asked for. takes_over: the block before which another prompt was in force, if any.
     """
 
     def __init__(
-        self, timeline: EncodedSchedule, recipe: Recipe, takes_over: int | None = None
+        self, schedule: EncodedSchedule, recipe: Recipe, takes_over: int | None = None
     ) -> None:
-        self._timeline, self._takes_over = timeline, takes_over
-        self._placements = lay_out(timeline.entries, WindowPolicy.of(recipe), timeline.defaults)
+        self._schedule, self._takes_over = schedule, takes_over
+        self._placements = lay_out(schedule.entries, WindowPolicy.of(recipe), schedule.defaults)
         self._mixed: OrderedDict[Hashable, Tensor] = OrderedDict()
 
     @cached_property
     def batch(self) -> int:
         """Videos that the prompts are for."""
-        return max(context.shape[0] for context in self._timeline.contexts)
+        return max(context.shape[0] for context in self._schedule.contexts)
 
     def at(self, block_index: int) -> Tensor:
         """Context [B or 1, l, text_dim] of a block."""
-        number = ruling(self._placements, block_index)
+        number = placement_of(self._placements, block_index)
         placed = self._placements[number]
         whole = self._whole(placed.entry)
         step = block_index - placed.first
@@ -128,16 +119,14 @@ class ScheduledPrompts:
             return whole
         before = self._whole(self._placements[number - 1].entry)
         share = (step + 1) / (placed.fading + 1)
-        return self._remembered(
-            (number, step), lambda: self._blend((before, whole), (1 - share, share))
-        )
+        return self._kept((number, step), lambda: self._blend((before, whole), (1 - share, share)))
 
     def switch(self, block_index: int) -> str:
-        """Mode to apply before a block: an entry's, before the first block that is wholly its.
+        """The mode to apply before a block: an entry's, at the first block that is all its own.
 
         The first entry has none, unless it takes over from another prompt.
         """
-        number = ruling(self._placements, block_index)
+        number = placement_of(self._placements, block_index)
         placed = self._placements[number]
         own = placed.first + placed.fading
         begins = number > 0 and block_index == own
@@ -149,17 +138,17 @@ class ScheduledPrompts:
 
     def _whole(self, entry: int) -> Tensor:
         """The context of an entry without any fade."""
-        prompts = self._timeline.entries[entry].prompts
-        contexts = [self._timeline.texts[text] for text, _ in prompts]
+        prompts = self._schedule.entries[entry].prompts
+        contexts = [self._schedule.embeddings[text] for text, _ in prompts]
         if len(contexts) == 1:
             return contexts[0]
         weights = [float(weight) for _, weight in prompts]
-        return self._remembered(prompts, lambda: self._blend(contexts, weights))
+        return self._kept(prompts, lambda: self._blend(contexts, weights))
 
     def _blend(self, contexts: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        return blend(contexts, weights, self._timeline.interpolation)
+        return blend(contexts, weights, self._schedule.interpolation)
 
-    def _remembered(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+    def _kept(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
         if key not in self._mixed:
             self._mixed[key] = make()
         self._mixed.move_to_end(key)
@@ -174,7 +163,7 @@ def distinct_texts(entries: Iterable[Entry]) -> list[str]:
 
 
 def _trimmed(context: Tensor) -> Tensor:
-    """The context without the padding that all samples share; a story may hold many."""
+    """The context without the padding that all its samples share, since a story may hold many."""
     if context.ndim != 3:
         raise ValueError(
             f"a prompt has shape {tuple(context.shape)}; expected (videos, tokens, text_dim)"

@@ -1,11 +1,11 @@
-"""A prompt schedule as text: one scene a line, forgiving to type and strict to read.
+"""A prompt schedule as text: one scene per line, forgiving to type and strict to read.
 
     0: a red circle moving left
     3s ~1s [recache]: a blue square moving right   # from 3 s on, fading in over one second
     0.7 * a star | 0.3 * a ring
 
-Before the colon stand the time, `~` with the length of the fade and the mode in brackets, each
-optional. A text in which no line has such a mark is one prompt, on however many lines.
+Before the colon come the time, `~` with the length of the fade, and the mode in brackets; each is
+optional. A text in which no line has any of them is one prompt, on however many lines.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
 
-from .entries import SCENE_SECONDS, Entry, Moment, ScheduleError
+from .entries import SCENE_SECONDS, Entry, Moment
 from .entry_head import is_headed, is_like_time, read_head
+from .schedule_errors import ScheduleError
 
 _WEIGHT = re.compile(r"\s*([-+\u2212]?(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+))\s*[*\xd7\uff0a](?!\*)")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 _BAR = re.compile(r"(?<!\\)\|")
 _ESCAPED = re.compile(r"\\([#|])")
-_TO_ESCAPE = re.compile(r"\||(?:^|(?<=[\s\\]))#")
 
 
 class Script(NamedTuple):
@@ -43,14 +43,12 @@ class _Line(NamedTuple):
 def parse_schedule(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
     """The entries of a schedule.
 
-    A line without a time follows the one before by `scene_seconds`; the first one begins at 0.
+    A line without a time begins `scene_seconds` after the previous one; the first begins at 0.
     Raises ScheduleError with the place of the first thing that cannot be read.
     """
     lines, below = _lines(text)
     if not lines:
-        raise ScheduleError(
-            "there is no prompt", 'one scene a line, such as "0: a red circle"', 1, 1, ""
-        )
+        raise ScheduleError("no_prompt", 1, 1)
     if not _has_marks(lines):
         return Script((_one_prompt(lines),), below)
     entries = tuple(_entry(line) for line in lines)
@@ -59,7 +57,7 @@ def parse_schedule(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
 
 
 def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry, ...]:
-    """Scenes without prompts, from one time a line, with fade and mode as in a schedule.
+    """Entries without prompts, from one time per line, with fade and mode as in a schedule.
 
     Raises ScheduleError.
     """
@@ -68,13 +66,8 @@ def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry,
         head = read_head(line.text, line.number, prompt_follows=False)
         column = 1 + len(line.text) - len(line.text.lstrip())
         if rest := line.text[head.end :].strip():
-            raise ScheduleError(
-                f'"{_short(rest)}" stands behind the time',
-                "times only, one a line: the prompts come from the sockets",
-                line.number,
-                1 + line.text.index(rest, head.end),
-                rest,
-            )
+            begin = line.text.index(rest, head.end)
+            raise ScheduleError("behind_time", line.number, begin + 1, rest)
         entries.append(
             Entry(head.start, (), head.transition, head.mode, line=line.number, column=column)
         )
@@ -82,26 +75,8 @@ def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry,
     return tuple(entries)
 
 
-def format_timeline(script: Script) -> str:
-    """The text of a schedule in one spelling; reading it gives the same entries and comments."""
-    heads = [_head(entry) for entry in script.entries]
-    prompts = [_prompts(entry.prompts) for entry in script.entries]
-    alone = len(heads) == 1
-    if not heads[0] and (
-        is_headed(prompts[0]) or not alone and (not any(heads) or is_like_time(prompts[0]))
-    ):
-        heads[0] = "0s"
-    lines: list[str] = []
-    for entry, head, prompt in zip(script.entries, heads, prompts, strict=True):
-        lines += (f"# {comment}".rstrip() for comment in entry.above)
-        line = f"{head}: {prompt}" if head else prompt
-        lines.append(f"{line}  # {entry.comment}" if entry.comment else line)
-    lines += (f"# {comment}".rstrip() for comment in script.below)
-    return "\n".join(lines)
-
-
 def format_moment(moment: Moment) -> str:
-    """A time as one types it: 3s, 1:05, 81f or 12b."""
+    """A time as an artist types it: 3s, 1:05, 81f or 12b."""
     if moment.unit != "clock":
         return _decimal(moment.amount) + moment.unit
     minutes, seconds = divmod(moment.amount, 60)
@@ -145,13 +120,7 @@ def _entry(line: _Line) -> Entry:
         prompts = _parts(line.text[head.end :], [(0, line.number, head.end)])
         marks = (head.start, prompts, head.transition, head.mode)
     elif _lacks_colon(line.text):
-        raise ScheduleError(
-            f'"{_short(line.text.strip())}" begins like a time, without a colon and a space',
-            'a time, a colon and the prompt, such as "0: 3 dogs run"',
-            line.number,
-            column,
-            line.text.strip(),
-        )
+        raise ScheduleError("like_time", line.number, column, line.text.strip())
     else:
         marks = (None, _parts(line.text, [(0, line.number, 0)]), None, None)
     return Entry(*marks, line.comment, line.above, line.number, column)
@@ -179,9 +148,9 @@ def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str
     places: (offset in body, line, offset in that line), rising, to say where an error is.
     """
 
-    def error(problem: str, expected: str, offset: int, text: str) -> ScheduleError:
+    def error(key: str, offset: int, text: str) -> ScheduleError:
         begin, line, column = [place for place in places if place[0] <= offset][-1]
-        return ScheduleError(problem, expected, line, 1 + column + offset - begin, text)
+        return ScheduleError(key, line, 1 + column + offset - begin, text)
 
     parts: list[tuple[str, Fraction]] = []
     spans = list(_spans(body))
@@ -191,28 +160,12 @@ def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str
             number = found[1].replace(",", ".").replace("\u2212", "-")
             weight, text_start = Fraction(number) if len(number) < 20 else Fraction(0), found.end()
             if weight <= 0 or (len(spans) == 1 and weight != 1):
-                lone = weight > 0
-                raise error(
-                    f'"{found[1]}" weighs a prompt that stands alone'
-                    if lone
-                    else f'the weight "{_short(found[1])}" is not above 0',
-                    'another prompt behind a bar, such as "0.7 * a star | 0.3 * a ring"'
-                    if lone
-                    else "a weight such as 0.7",
-                    found.start(1),
-                    found[1],
-                )
+                key = "weight_alone" if weight > 0 else "weight_low"
+                raise error(key, found.start(1), found[1])
         text = body[text_start:end].strip()
         if not text:
-            bars = len(spans) > 1
-            raise error(
-                "there is no prompt beside the bar" if bars else "the prompt is empty",
-                'a prompt on both sides (write "\\|" for a bar in a prompt)'
-                if bars
-                else "what is to be seen, behind the colon",
-                min(start, max(len(body) - 1, 0)),
-                body.strip(),
-            )
+            key = "bar_empty" if len(spans) > 1 else "empty"
+            raise error(key, min(start, max(len(body) - 1, 0)), body.strip())
         parts.append((_ESCAPED.sub(r"\1", text), weight))
     return tuple(parts)
 
@@ -230,15 +183,15 @@ def _check_order(entries: Sequence[Entry], scene_seconds: float) -> None:
     """Raise ScheduleError unless times rise, as far as that is known without a recipe."""
     latest: dict[str, tuple[Fraction, Entry]] = {}
     position: Fraction | None = None
+    scene = Moment.seconds(scene_seconds).known_px
     for number, entry in enumerate(entries):
         start = entry.start
         known: dict[str, Fraction] = {}
         if start is None and number:
-            if position is not None:
-                position += Moment.seconds(scene_seconds).px(None)
+            position = None if position is None or scene is None else position + scene
         else:
             start = start or Moment(Fraction(0), "s")
-            position = start.px(None)
+            position = start.known_px
             if start.unit == "b" or not start.amount:
                 known["b"] = start.amount
         if position is not None:
@@ -251,36 +204,9 @@ def _check_order(entries: Sequence[Entry], scene_seconds: float) -> None:
 
 def _refuse_order(entry: Entry, same: bool, before: Entry) -> None:
     typed = format_moment(entry.start) if entry.start else ""
-    relation = "is the time of" if same else "is earlier than"
-    untimed = "" if before.start else ", which has no time and follows the one before it"
-    raise ScheduleError(
-        f'"{typed}" {relation} the scene in line {before.line}{untimed}',
-        "times that rise from line to line",
-        entry.line,
-        entry.column,
-        typed,
-    )
-
-
-def _head(entry: Entry) -> str:
-    parts = [format_moment(entry.start)] if entry.start else []
-    parts += [f"~{format_moment(entry.transition)}"] if entry.transition else []
-    parts += [f"[{entry.mode}]"] if entry.mode else []
-    return " ".join(parts)
-
-
-def _prompts(prompts: Sequence[tuple[str, Fraction]]) -> str:
-    weighted = any(weight != 1 for _, weight in prompts)
-    texts = []
-    for text, weight in prompts:
-        text = _TO_ESCAPE.sub(lambda found: "\\" + found[0], text)
-        texts.append(f"{_decimal(weight)} * {text}" if weighted or _WEIGHT.match(text) else text)
-    return " | ".join(texts)
+    key = f"{'same_time' if same else 'earlier'}{'' if before.start else '_untimed'}"
+    raise ScheduleError(key, entry.line, entry.column, typed, before=before.line)
 
 
 def _decimal(value: Fraction) -> str:
     return f"{Decimal(value.numerator) / Decimal(value.denominator):f}"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..media.encoding import as_clip, encoded_blocks, fitted
 from ..media.fitting import fit
-from ..media.footage_file import footage_file
+from ..media.footage import footage_file
 from ..prompts.entries import Defaults
 from ..prompts.layout import EncodedSchedule, distinct_texts
 from ..prompts.schedule_text import parse_schedule

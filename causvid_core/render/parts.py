@@ -12,13 +12,13 @@ from torch import Tensor
 
 from .. import mini
 from ..media.decoding import StreamDecoder
+from ..media.loading import load_vae
 from ..media.vae import WanVAE
 from ..media.wan_stream import WanDecoder, WanEncoder
 from ..model.checkpoints import load_model, open_checkpoint
-from ..model.checkpoints.read import read_stored
 from ..model.transformer import CausalWan
 from ..stream.presets import Preset, presets
-from .recognise import preset_of
+from ..stream.recognise import preset_of
 
 MINI = "causvid-mini"
 
@@ -107,14 +107,6 @@ def preset_name(sources: Sources) -> str:
             f"how it is sampled: {', '.join(presets)}"
         )
     return found
-
-
-def load_vae(path: str | Path) -> WanVAE:
-    """Wan's VAE from a file of its own layout, on the CPU."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no VAE file {path}")
-    weights = {name: tensor.load() for name, tensor in read_stored(path).tensors.items()}
-    return WanVAE.from_state_dict(weights)
 
 
 def embeddings(path: str) -> Callable[[str], Tensor]:

@@ -15,19 +15,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..interrupt import Interrupted, SoftInterrupt
+from ..media.film import Film
 from ..media.video import contact_sheet
 from ..media.writer import VideoFile, VideoWriter
-from ..media.writer_codecs import CODECS, VideoSettings, checked, is_deep
+from ..media.writer_codecs import CODECS, VideoSettings, checked_settings, is_deep
 from ..storage.disk import DiskStore
 from ..storage.stream_files import save_stream
 from ..stream.geometry import FPS, SPACE_SCALE
-from ..stream.rollout import rollout
+from ..stream.rollout import StepRecord, rollout
 from ..stream.state import StreamState
-from .film import Film
 from .job import Job, make_job, texts_of
 from .parts import Parts, Sources, load_parts
-from .progress import ProgressLine
-from .stopping import SoundStop, Stopped
+from .progress import RenderProgress
 
 log = logging.getLogger("causvid")
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises ValueError, OSError or RuntimeError in a sentence.
     """
-    settings = checked(
+    settings = checked_settings(
         VideoSettings(_codec(arguments), arguments.quality, arguments.fps, arguments.pixel_format)
     )
     out = _out(arguments, CODECS[settings.codec].suffix)
@@ -78,19 +78,17 @@ def _rendered(
     file = VideoFile(
         out, settings, width=width, height=height, scale=scale, metadata=_metadata(arguments, job)
     )
-    steps = len(state.recipe.timesteps)
-    progress = None if arguments.quiet else ProgressLine(sys.stderr, job.blocks, steps)
+    progress = RenderProgress(None if arguments.quiet else sys.stderr)
     sheet = _Sheet(arguments.sheet, job.wanted)
-    with SoundStop() as stop, VideoWriter(file) as writer:
+    with SoftInterrupt(_announce_stop) as stop, VideoWriter(file) as writer:
 
         def give(frames: Tensor) -> None:
             writer.write(frames)
             sheet.add(frames)
 
-        def on_step(record: object) -> None:
+        def on_step(record: StepRecord) -> None:
             stop.check()
-            if progress is not None:
-                progress(record)
+            progress(record)
 
         with Film(parts.decoder(), parts.device, give, deep=is_deep(settings.pixel_format)) as film:
             try:
@@ -111,16 +109,14 @@ def _rendered(
                     for block in blocks:
                         film.add(block)
                         state = block.state
-                        if progress is not None:
-                            progress.frames(film.px_frames)
-            except Stopped:
+                        progress.frames(film.px_frames)
+            except Interrupted:
                 stopped = True
             except (OSError, RuntimeError):
                 _rescue(arguments, job, state, out)
                 raise
             finally:
-                if progress is not None:
-                    progress.finish()
+                progress.finish()
         state = state._replace(decoder=film.memory())
     sheet.save()
     return Rendered(state, writer.px_frames, stopped)
@@ -251,6 +247,10 @@ def _sources(arguments: argparse.Namespace) -> Sources:
         device,
         getattr(torch, dtype),
     )
+
+
+def _announce_stop() -> None:
+    print("\nstopping after this step; once more stops at once", file=sys.stderr, flush=True)
 
 
 class _Sheet:

@@ -8,7 +8,6 @@ the samples in them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,24 +17,11 @@ from typing import Any
 
 from torch import Tensor
 
-from .container import raw_bytes
 from .shard_file import KINDS, SUFFIX, Sample, Shard, ShardError, finite, read_shard, write_shard
 
-__all__ = ["Sample", "ShardError", "ShardSet", "ShardWriter", "content_key"]
+__all__ = ["Sample", "ShardError", "ShardSet", "ShardWriter"]
 
 log = logging.getLogger("causvid")
-
-
-def content_key(*parts: str | int | float | bytes | Tensor) -> str:
-    """A short name of what a sample is made from: equal parts, equal key."""
-    digest = hashlib.sha256()
-    for part in parts:
-        raw = part if isinstance(part, bytes) else f"{type(part).__name__}:{part}".encode()
-        if isinstance(part, Tensor):
-            part = part.detach().cpu().contiguous()
-            raw = f"{part.dtype}{tuple(part.shape)}".encode() + raw_bytes(part).tobytes()
-        digest.update(len(raw).to_bytes(8, "little") + raw)
-    return digest.hexdigest()[:32]
 
 
 class ShardWriter:

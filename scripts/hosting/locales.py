@@ -1,11 +1,13 @@
 """The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main,settings}.json.
 
-English is written by the nodes' schemas and by web/shared/texts.js. The other languages translate
-sentence by sentence, from scripts/translations/<language>.json, so that a sentence which many nodes
-share is translated once, and one that was changed is missed rather than left with an old meaning.
+English stands in the nodes' schemas, in web/shared/texts.js and, for what Python says too, in
+causvid_core/prompts/schedule_errors.json, from which web/shared/schedule_errors.js is made. The
+other languages translate sentence by sentence, from scripts/translations/<language>.json: a
+sentence that many nodes share is translated once, and a changed sentence is reported as missing
+instead of keeping a translation of its old meaning.
 
-No text of a node holds { } @ | or $: some editors take them for signs of their message format,
-others show what would escape them.
+No text of a node holds { } @ | or $: some editors read them as signs of their message format,
+others show the escape signs.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ LANGUAGES = ("zh", "ja", "ko")
 NODE_PREFIX = "CausVid_"
 LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "scripts" / "translations"
 WIDGET_TEXTS = ROOT / "web" / "shared" / "texts.js"
+SCHEDULE_ERRORS = ROOT / "causvid_core" / "prompts" / "schedule_errors.json"
+SCHEDULE_ERRORS_MODULE = ROOT / "web" / "shared" / "schedule_errors.js"
 NAMESPACE = "causvid"  # of main.json, whose keys all packs share
 # Settings of the editor that a widget registers, and the key of its name; the tooltip's follows it.
 SETTINGS = {"CausVid.LiveFrames": "player.setting"}
@@ -51,11 +55,26 @@ def node_texts(schemas: Texts) -> Texts:
 def widget_texts() -> dict[str, str]:
     """The English of the pack's own widgets, by key."""
     source = WIDGET_TEXTS.read_text("utf-8")
-    return json.loads(source[source.index("{", source.index("ENGLISH")) : source.rindex("}") + 1])
+    own = json.loads(source[source.index("{", source.index("ENGLISH")) : source.rindex("}") + 1])
+    return own | schedule_errors()
+
+
+def schedule_errors() -> dict[str, str]:
+    """What is said about a schedule that cannot be read, by the widgets' keys."""
+    sentences = json.loads(SCHEDULE_ERRORS.read_text("utf-8"))
+    return {f"timeline.error.{key}": sentence for key, sentence in sentences.items()}
+
+
+def schedule_errors_module() -> str:
+    """The content of the JavaScript module with those sentences."""
+    return (
+        "// Written by scripts/make_locales.py from causvid_core/prompts/schedule_errors.json.\n"
+        f"export const SCHEDULE_ERRORS = {as_json(schedule_errors()).rstrip()};\n"
+    )
 
 
 def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], None]) -> Texts:
-    """nodeDefs.json in another language; `missing` is told what stays English."""
+    """nodeDefs.json in another language; `missing` receives every text that stays English."""
 
     def found(table: dict[str, str], english: str) -> str:
         if english not in table:

@@ -20,6 +20,7 @@ from causvid_core.distill.training.config import read_config
 from causvid_core.distill.training.export import export
 from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
+from causvid_core.media.loading import load_vae
 from causvid_core.media.sheet import picture_sheet
 from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.media.writer import as_pixels
@@ -28,7 +29,6 @@ from causvid_core.mini.evaluate import Guided, Make, Streamed, evaluate_mini
 from causvid_core.mini.measure import read_clip
 from causvid_core.mini.world import ClipSpec, held_out_specs
 from causvid_core.model.checkpoints import load_model
-from causvid_core.render.parts import load_vae
 from causvid_core.stream.geometry import latent_frames_from_px, px_frames_from_latent
 from causvid_core.stream.presets import recipes
 

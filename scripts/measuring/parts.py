@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from causvid_core.media.loading import load_vae
 from causvid_core.media.vae import WanVAE
 from causvid_core.mini import TextEncoder, weights_path
 from causvid_core.model.checkpoints import load_model
-from causvid_core.render.parts import load_vae
 
 
 class Parts(NamedTuple):

@@ -6,14 +6,8 @@ from dataclasses import replace
 from math import floor
 from typing import Any
 
-from causvid_core.prompts.entries import (
-    Defaults,
-    Entry,
-    Placement,
-    ScheduleError,
-    block_of,
-    lay_out,
-)
+from causvid_core.prompts.entries import Defaults, Entry, Placement, block_of, lay_out
+from causvid_core.prompts.schedule_errors import ScheduleError
 from causvid_core.prompts.schedule_text import Script, parse_schedule
 from causvid_core.stream.segment import SWITCHES
 from causvid_core.stream.window import WindowPolicy

@@ -86,7 +86,7 @@ def test_the_keyboard_does_everything_and_is_told_of_it(page: Any, host: Host, v
     assert timeline.text == "0: a red circle\n2.66s ~0.1s: a blue star # why"
     timeline.press("Delete", "Delete")
     assert timeline.text == "0: a red circle"
-    assert timeline.spoken == "A schedule has at least one scene."
+    assert timeline.spoken == "A schedule needs at least one scene."
     assert len(page.evaluate("app.graph._nodes")) == 3  # Delete did not reach the canvas
     tree = page.locator(".cvt").aria_snapshot()
     for name in (

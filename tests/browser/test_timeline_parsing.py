@@ -5,16 +5,16 @@ from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
-from causvid_core.prompts import entry_head as timeline_head
+from causvid_core.prompts import entry_head
 from causvid_core.prompts.entries import (
     SCENE_SECONDS,
     Defaults,
     Moment,
-    ScheduleError,
     block_of,
     first_px,
     lay_out,
 )
+from causvid_core.prompts.schedule_errors import ScheduleError
 from causvid_core.prompts.schedule_text import parse_schedule
 from causvid_core.stream.geometry import FPS
 from causvid_core.stream.presets import recipes
@@ -30,13 +30,13 @@ WORDS = """async () => {
     return {MODES, UNITS, FPS, SCENE_SECONDS, DIGITS, FRAMEWISE};
 }"""
 READ = """async texts => {
-    const {parseTimeline} = await import("/extensions/causvid-stream/timeline/parse.js");
+    const {parseSchedule} = await import("/extensions/causvid-stream/timeline/parse.js");
     const {t} = await import("/extensions/causvid-stream/shared/i18n.js");
     const number = ({n, d}) => `${n}/${d}`;
     const moment = found => found && [number(found.amount), found.unit];
     return texts.map(([text, scene]) => {
         try {
-            return {entries: parseTimeline(text, scene).entries.map(entry => ({
+            return {entries: parseSchedule(text, scene).entries.map(entry => ({
                 start: moment(entry.start), transition: moment(entry.transition), mode: entry.mode,
                 prompts: entry.prompts.map(({text, weight}) => [text, number(weight)]),
                 line: entry.line, column: entry.column,
@@ -51,13 +51,13 @@ READ = """async texts => {
 LAY_OUT = """async cases => {
     const at = name => import(`/extensions/causvid-stream/timeline/${name}.js`);
     const {layOut, firstPx, blockOf} = await at("layout");
-    const {parseTimeline} = await at("parse");
+    const {parseSchedule} = await at("parse");
     const {t} = await import("/extensions/causvid-stream/shared/i18n.js");
     return cases.map(([text, plan, defaults]) => {
         const blocks = [0, 1, 2, 7].map(block => firstPx(plan, block));
         const frames = [0, 1, 8, 9, 10, 100].map(px => blockOf(plan, px));
         try {
-            const scenes = layOut(parseTimeline(text, defaults.scene).entries, plan, defaults);
+            const scenes = layOut(parseSchedule(text, defaults.scene).entries, plan, defaults);
             return {blocks, frames, scenes: scenes.map(
                 ({block, fading, seen, mode}) => seen && [block, fading, mode])};
         } catch ({key, values}) {
@@ -70,9 +70,9 @@ PLANS = [(3, 3), (1, 1), (3, 1), (4, 3), (2, 5)]
 
 def test_both_know_the_same_words(page) -> None:
     words = page.evaluate(WORDS)
-    assert tuple(words["MODES"]) == SWITCHES and words["UNITS"] == timeline_head.UNITS
+    assert tuple(words["MODES"]) == SWITCHES and words["UNITS"] == entry_head.UNITS
     assert words["FPS"] == FPS and words["SCENE_SECONDS"] == SCENE_SECONDS
-    assert words["DIGITS"] == timeline_head._DIGITS
+    assert words["DIGITS"] == entry_head._DIGITS
     framewise = {name for name, recipe in recipes.items() if recipe.frames_per_block == 1}
     assert set(words["FRAMEWISE"]) == framewise
     others = [recipe for name, recipe in recipes.items() if name not in framewise]

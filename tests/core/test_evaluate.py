@@ -5,13 +5,13 @@ from dataclasses import replace
 import torch
 
 from causvid_core.distill.network import Network
+from causvid_core.media.loading import load_vae
 from causvid_core.media.vae import WanVAE
 from causvid_core.mini import weights_path
 from causvid_core.mini.evaluate import Guided, Streamed, evaluate_mini
 from causvid_core.mini.text_encoder import TextEncoder
 from causvid_core.mini.world import held_out_specs, render
 from causvid_core.model.checkpoints import load_model
-from causvid_core.render.parts import load_vae
 from causvid_core.stream.presets import recipes
 
 FRAMES = 3

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from causvid_core.media.encoding import px_blocks
 from causvid_core.media.fitting import as_rgb, fit
-from causvid_core.media.footage import nearest_frames, picked, px_blocks
+from causvid_core.media.reading import nearest_frames, picked
 
 
 def clock(frames: int, fps: float, start: float = 0.0) -> list[float]:

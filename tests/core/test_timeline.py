@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from causvid_core.prompts.entries import Defaults, Entry, Moment, ScheduleError, lay_out
+from causvid_core.prompts.entries import Defaults, Entry, Moment, lay_out
 from causvid_core.prompts.layout import EncodedSchedule, distinct_texts
+from causvid_core.prompts.schedule_errors import ScheduleError
 from causvid_core.prompts.schedule_text import parse_schedule
 from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.state import StreamBlock, StreamState
@@ -174,7 +175,7 @@ def test_defaults_of_a_schedule() -> None:
 def test_blocks_and_seconds_that_cross_are_refused_where_the_recipe_is_known() -> None:
     made = timeline("0: a\n12b: b\n5s: c")
     made.plan(RECIPES[1])
-    with pytest.raises(ScheduleError, match="Line 3, .* at frame 80, .* line 2, at frame 141"):
+    with pytest.raises(ScheduleError, match="Line 3, .* at frame 80, .* line 2, .* at frame 141"):
         made.plan(RECIPES[0])
 
 

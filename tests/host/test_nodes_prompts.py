@@ -115,7 +115,7 @@ def test_the_node_says_what_it_understood(host: Host) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (f"0: {RED}\n 3x: {BLUE}", 'Line 2, column 3: "x" is no unit of time'),
+        (f"0: {RED}\n 3x: {BLUE}", 'Line 2, column 3: "x" is not a unit of time'),
         (f"3s: {RED}\n2s: {BLUE}", 'Line 2, column 1: "2s" is earlier than the scene in line 1'),
         ("# nothing", "Line 1, column 1: there is no prompt"),
     ],
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_refused_before_anything_runs(
 
 def test_times_that_cannot_be_read_are_refused_before_anything_runs(host: Host) -> None:
     prompt = travelling("0\n1s [fade]", prompt_1=["red", 0], prompt_2=["blue", 0])
-    with pytest.raises(PromptRejected, match=r'Line 2, column 4: "\[fade\]" is no mode'):
+    with pytest.raises(PromptRejected, match=r'Line 2, column 4: "\[fade\]" is not a mode'):
         host.run(prompt)
 
 

@@ -12,7 +12,8 @@ from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
 from causvid_core.distill.training.settings import Experiment
 from causvid_core.distill.training.tables import read_table
-from causvid_core.storage.shards import ShardWriter, content_key
+from causvid_core.hashing import content_hash
+from causvid_core.storage.shards import ShardWriter
 
 from .prompts import mini_prompt, node, recipe_node
 
@@ -25,7 +26,7 @@ def trained(folder: Path) -> Path:
     with ShardWriter(folder / "clips", "clips") as writer:
         for number in range(2):
             latents = torch.randn(16, 6, 8, 8, generator=torch.Generator().manual_seed(number))
-            writer.add(content_key(number), PROMPT, {"latents": latents})
+            writer.add(content_hash(number), PROMPT, {"latents": latents})
     shape = {"dim": 128, "ffn_dim": 128, "num_heads": 1, "num_layers": 2}
     settings = {
         "stage": "flow_matching",

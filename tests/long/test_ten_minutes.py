@@ -22,7 +22,7 @@ from measuring.parts import held_bytes
 
 from causvid_core import recipes, rollout, start
 from causvid_core.media.writer import VideoFile, VideoWriter
-from causvid_core.render.film import Film
+from causvid_core.media.film import Film
 from causvid_core.render.parts import Sources, load_parts
 from causvid_core.storage.disk import DiskStore
 

@@ -13,10 +13,10 @@ from measuring.ablation_report import COLUMNS, LABELS, curves, speed_table, stri
 from PIL import Image
 
 from causvid_core.distill.training.config import read_config
+from causvid_core.media.loading import load_vae
 from causvid_core.mini import weights_path
 from causvid_core.mini.training.latents import encode_world
 from causvid_core.model.checkpoints import read_state_dict
-from causvid_core.render.parts import load_vae
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -29,6 +29,11 @@ def english_texts() -> set[str]:
     return shown | set(locales.widget_texts().values())
 
 
+def test_the_timeline_and_the_node_share_one_file_of_errors() -> None:
+    module = locales.SCHEDULE_ERRORS_MODULE.read_text("utf-8")
+    assert module == locales.schedule_errors_module(), "run scripts/make_locales.py"
+
+
 def test_the_widgets_english_is_served_too() -> None:
     assert read("en", "main")[locales.NAMESPACE] == locales.widget_texts()
 

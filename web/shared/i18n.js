@@ -1,12 +1,13 @@
 /**
- * Texts in the editor's language (its setting Comfy.Locale), for the pack's own widgets.
+ * Texts of the pack's own widgets in the editor's language (its setting Comfy.Locale).
  *
- * English is built in. The host serves the others, from locales/<language>/main.json, at /i18n:
- * an extension waits for them with `init: loadTexts`, which the editor awaits before it makes the
- * first node. Until then, and for what is not translated, t() gives English.
+ * English is built in. ComfyUI serves the other languages from locales/<language>/main.json at
+ * /i18n. An extension loads them with `init: loadTexts`, which the editor awaits before it creates
+ * the first node. Until then, and for texts without a translation, t() returns English.
  */
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { SCHEDULE_ERRORS } from "./schedule_errors.js";
 import { ENGLISH } from "./texts.js";
 
 const NAMESPACE = "causvid";
@@ -14,18 +15,18 @@ const NAMESPACE = "causvid";
 let loading = null;
 let served = {};
 
-/** Fetch the translations, once for the page. Never rejects: without them there is English. */
+/** Fetch the translations once per page. Never rejects: without them the widgets speak English. */
 export function loadTexts() {
   loading ??= api
     .getCustomNodesI18n()
     .then((languages) => { served = languages ?? {}; })
-    .catch((error) => console.warn("CausVid Stream goes on in English:", error));
+    .catch((error) => console.warn("CausVid Stream could not load its translations and uses English:", error));
   return loading;
 }
 
-/** The text of a key with its {names} replaced; the key itself if nobody wrote a text for it. */
+/** The text of a key with its {names} replaced; the key itself if there is no text. */
 export function t(key, values = {}) {
-  const known = [...dictionaries(language()), ENGLISH].find((texts) => key in texts);
+  const known = [...dictionaries(language()), ENGLISH, SCHEDULE_ERRORS].find((texts) => key in texts);
   const text = known?.[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
@@ -35,7 +36,7 @@ export function language() {
   return app.extensionManager?.setting?.get("Comfy.Locale") || "en";
 }
 
-/** Served texts of a language and then, for one such as zh-TW, of the language without a place. */
+/** Served texts of a language, then of its base language: of zh-TW, then of zh. */
 function dictionaries(locale) {
   return [locale, locale.split("-")[0]].map((name) => served[name]?.[NAMESPACE] ?? {});
 }

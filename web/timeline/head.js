@@ -1,12 +1,15 @@
 /**
  * What stands before the colon of a scene: its time, its fade and its mode, and where each stands.
- * The counterpart of causvid_core/stream/timeline_head.py.
+ * The counterpart of causvid_core/prompts/entry_head.py.
  */
 import { add, fraction, parseDecimal, times } from "./fraction.js";
 import { DIGITS, MODES, MOMENT, plain, trim, trimStart, unitOf } from "./words.js";
 
-/** A schedule that cannot be read: key and values name the text that says why, see explain(). */
-export class TimelineError extends Error {
+/**
+ * A schedule that cannot be read: key and values select and complete a sentence of
+ * shared/schedule_errors.js.
+ */
+export class ScheduleError extends Error {
   constructor(key, values, line, column) {
     super(key);
     Object.assign(this, { key, values, line, column });
@@ -18,7 +21,7 @@ export class TimelineError extends Error {
  * where indices count UTF-16 units.
  */
 export function errorAt(key, line, index, values = {}) {
-  return new TimelineError(key, values, line.number, [...line.text.slice(0, index)].length + 1);
+  return new ScheduleError(key, values, line.number, [...line.text.slice(0, index)].length + 1);
 }
 
 /** A text for a message, not over 40 characters. */
@@ -31,8 +34,8 @@ export function short(text) {
  * The head of a line that has one.
  *
  * {start, transition: {amount, unit, begin, end, ...} | null, fadeBegin, mode, modeBegin, modeEnd,
- * colon}: indices in the line. A moment also tells how it is typed: `digits` [begin, end] of its
- * number, `minutes` if it counts those. Throws TimelineError.
+ * colon}: indices in the line. A moment also says how it is typed: `digits` is [begin, end] of its
+ * number, `minutes` is true if it counts minutes. Throws ScheduleError.
  */
 export function readHead(line) {
   return new Reader(line).read();
@@ -68,7 +71,7 @@ class Reader {
         throw this.error("no_colon", begin);
       }
     }
-    if (!sign) throw this.error("no_prompt_behind", this.at);
+    if (!sign) throw this.error("prompt_missing", this.at);
     if (!head.start && !head.transition && !head.mode) {
       throw this.error("nothing_before", this.at);
     }
@@ -76,7 +79,7 @@ class Reader {
     return head;
   }
 
-  /** The next sign that is no space, not taken yet; "" at the end. */
+  /** The next sign that is not a space, without consuming it; "" at the end. */
   next() {
     const rest = this.plain.slice(this.at);
     this.at += rest.length - trimStart(rest).length;
@@ -88,7 +91,7 @@ class Reader {
     if (end < 0) throw this.error("bracket_open", begin);
     const mode = trim(this.plain.slice(begin + 1, end)).toLowerCase();
     if (!MODES.includes(mode)) {
-      throw this.error("no_mode", begin, short(this.line.text.slice(begin, end + 1)));
+      throw this.error("not_mode", begin, end + 1);
     }
     this.at = end + 1;
     return mode;
@@ -98,25 +101,24 @@ class Reader {
     const begin = this.at;
     MOMENT.lastIndex = begin;
     const found = MOMENT.exec(this.plain);
-    if (!found) throw this.error(`no_${expected}`, begin);
+    if (!found) throw this.error(`not_${expected}`, begin);
     this.at = begin + found[0].length;
     const { sign, clock, prefix, number, unit: behind } = found.groups;
     if (sign === "-") throw this.error(`negative_${expected}`, begin);
     if (sign) throw this.error(`plus_${expected}`, begin);
     if (found[0].match(/[0-9]+/g).some((digits) => digits.length > DIGITS)) {
-      throw this.error("long_number", begin, short(found[0]));
+      throw this.error("long_number", begin, this.at);
     }
     const place = { begin, end: this.at, minutes: false };
     if (clock) return { ...place, unit: "clock", amount: this.clock(clock, begin),
       digits: found.indices.groups.clock };
     if (behind && (prefix || !unitOf(behind))) {
-      throw this.error(prefix ? "two_units" : "no_unit", found.indices.groups.unit[0],
-        short(behind));
+      throw this.error(prefix ? "two_units" : "not_unit", ...found.indices.groups.unit);
     }
     const unit = unitOf(prefix || behind || "s");
     const amount = times(parseDecimal(number), unit === "clock" ? 60 : 1);
     if ((unit === "f" || unit === "b") && amount.d !== 1n) {
-      throw this.error(unit === "f" ? "part_frames" : "part_blocks", begin, found[0]);
+      throw this.error(unit === "f" ? "part_frames" : "part_blocks", begin, this.at);
     }
     return { ...place, unit, amount, minutes: unit === "clock",
       digits: found.indices.groups.number };
@@ -127,13 +129,15 @@ class Reader {
     const fields = typed.replace(",", ".").split(":");
     const later = fields.slice(1).map((field) => field.split(".")[0]);
     if (fields.length > 3 || later.some((field) => field.length !== 2 || Number(field) > 59)) {
-      throw this.error("no_clock", begin, typed);
+      throw this.error("not_clock", begin, this.at);
     }
     return fields.reduce((sum, field) => add(times(sum, 60), parseDecimal(field)), fraction(0n));
   }
 
-  error(key, index, text = "") {
-    const values = { text, modes: MODES.map((mode) => `[${mode}]`).join(", "), digits: DIGITS };
-    return errorAt(key, this.line, index, values);
+  /** An error about what stands between two indices of the line. */
+  error(key, begin, end = begin) {
+    const text = short(trim(this.line.text.slice(begin, end)));
+    const modes = MODES.map((mode) => `[${mode}]`).join(", ");
+    return errorAt(key, this.line, begin, { text, modes, digits: DIGITS });
   }
 }

@@ -1,9 +1,9 @@
 /**
  * Where the scenes of a schedule lie, in px frames and in blocks: the counterpart of
- * causvid_core/stream/timeline_entries.py. A test compares the two.
+ * causvid_core/prompts/entries.py. A test compares the two.
  */
 import { add, ceil, compare, floor, fraction, nearestFraction, times, toNumber } from "./fraction.js";
-import { TimelineError } from "./head.js";
+import { ScheduleError } from "./head.js";
 import { pxOf, pxOfSeconds } from "./parse.js";
 import { FPS, SCENE_SECONDS } from "./words.js";
 
@@ -31,7 +31,7 @@ export function blockOf(plan, pxFrame) {
  *
  * A scene is {start, fade, block, fading, seen, mode}: where it begins and how long it fades in,
  * in px frames as typed; the block that it begins with and how many fade; whether any block shows
- * it; what its switch does. Throws TimelineError where blocks and seconds turn out not to rise.
+ * it; what its switch does. Throws ScheduleError where blocks and seconds turn out not to rise.
  */
 export function layOut(entries, plan = PLAN, defaults = DEFAULTS) {
   const starts = startsOf(entries, plan, defaults);
@@ -62,7 +62,7 @@ function startsOf(entries, plan, defaults) {
     if (before && compare(start, before) <= 0) {
       const values = { size: plan.framesPerBlock, frame: floor(start), previous: floor(before),
         before: entries[number - 1].line };
-      throw new TimelineError("order", values, entry.line, entry.column);
+      throw new ScheduleError("order", values, entry.line, entry.column);
     }
     starts.push(start);
   });

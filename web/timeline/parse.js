@@ -1,15 +1,15 @@
 /**
  * A prompt schedule's text as entries that know where they stand in it: the counterpart of
- * causvid_core/stream/timeline_text.py. A test reads the same texts with both.
+ * causvid_core/prompts/schedule_text.py. A test reads the same texts with both.
  */
 import { add, compare, decimal, fraction, nearestFraction, parseDecimal, times } from "./fraction.js";
-import { errorAt, readHead, short, TimelineError } from "./head.js";
+import { errorAt, readHead, short, ScheduleError } from "./head.js";
 import {
   BAR, COMMENT, ESCAPED, FPS, isHeaded, isLikeTime, SCENE_SECONDS, trim, trimEnd, trimStart, WEIGHT,
 } from "./words.js";
 
 /**
- * {entries, marked, newline}. Throws TimelineError at the first thing that cannot be read.
+ * {entries, marked, newline}. Throws ScheduleError at the first thing that cannot be read.
  *
  * An entry is {line, column, offset, end, below, indent, source, head, start, transition, mode,
  * prompts, body}: `offset` and `end` bound its line in the text, `below` begins the next line,
@@ -17,9 +17,9 @@ import {
  * comment, in which `indent`, head and the moments hold indices, see readHead().
  * marked is false for a text that is one prompt; its entry may have several lines, and then no body.
  */
-export function parseTimeline(text, sceneSeconds = SCENE_SECONDS) {
+export function parseSchedule(text, sceneSeconds = SCENE_SECONDS) {
   const lines = splitLines(text);
-  if (!lines.length) throw new TimelineError("no_prompt", {}, 1, 1);
+  if (!lines.length) throw new ScheduleError("no_prompt", {}, 1, 1);
   const marked = lines.some((line) => isHeaded(line.text)) ||
     lines.filter((line) => lacksColon(line.text)).length > 1;
   const newline = /\r\n?|\n/.exec(text)?.[0] ?? "\n";
@@ -126,7 +126,7 @@ function readParts(body, places) {
       weight = typed.length < 20 ? parseDecimal(typed.replace("\u2212", "-")) : fraction(0n);
       const [at] = found.indices.groups.number;
       if (weight.n <= 0n) throw error("weight_low", at, short(typed));
-      if (spans.length === 1 && weight.n !== weight.d) throw error("weight_alone", at, typed);
+      if (spans.length === 1 && weight.n !== weight.d) throw error("weight_alone", at, short(typed));
     }
     const text = trim(body.slice(textStart, end));
     if (!text) {
@@ -144,7 +144,7 @@ function spansOf(body) {
   return [...bars, body.length].map((end, number) => [number ? bars[number - 1] + 1 : 0, end]);
 }
 
-/** Throw TimelineError unless times rise, as far as that is known without a recipe. */
+/** Throw ScheduleError unless times rise, as far as that is known without a recipe. */
 function checkOrder(entries, sceneSeconds) {
   const latest = {};
   let position = null;
@@ -170,7 +170,7 @@ function checkOrder(entries, sceneSeconds) {
 function orderError(entry, same, before) {
   const key = `${same ? "same_time" : "earlier"}${before.start ? "" : "_untimed"}`;
   const text = entry.start ? formatMoment(entry.start) : "";
-  return new TimelineError(key, { text, before: before.line }, entry.line, entry.column);
+  return new ScheduleError(key, { text, before: before.line }, entry.line, entry.column);
 }
 
 function matchWeight(text, index) {

@@ -1,7 +1,7 @@
 /** A schedule as the timeline holds it: its text, what was read in it, and what may be changed. */
-import { TimelineError } from "./head.js";
+import { ScheduleError } from "./head.js";
 import { blockOf, DEFAULTS, layOut, PLAN } from "./layout.js";
-import { parseTimeline } from "./parse.js";
+import { parseSchedule } from "./parse.js";
 
 /** A change that is not made; key names the text that says why. */
 export class Refusal extends Error {
@@ -12,11 +12,11 @@ export class Refusal extends Error {
 }
 
 /**
- * {text, entries, scenes, marked, newline, plan, defaults}; see parseTimeline() and layOut().
- * Throws TimelineError.
+ * {text, entries, scenes, marked, newline, plan, defaults}; see parseSchedule() and layOut().
+ * Throws ScheduleError.
  */
 export function readSchedule(text, { plan = PLAN, defaults = DEFAULTS } = {}) {
-  const script = parseTimeline(text, defaults.scene);
+  const script = parseSchedule(text, defaults.scene);
   return { text, ...script, scenes: layOut(script.entries, plan, defaults), plan, defaults };
 }
 
@@ -55,7 +55,7 @@ export function checked(schedule, text, before, changed = {}) {
   try {
     after = readSchedule(text, schedule);
   } catch (error) {
-    if (!(error instanceof TimelineError)) throw error;
+    if (!(error instanceof ScheduleError)) throw error;
     throw new Refusal("unreadable", { error });
   }
   const same = after.entries.length === before.length && before.every((entry, number) => {

@@ -5,7 +5,7 @@ import { make, set } from "./dom.js";
 import * as edit from "./edit.js";
 import { Fields } from "./fields.js";
 import { Gestures } from "./gestures.js";
-import { TimelineError } from "./head.js";
+import { ScheduleError } from "./head.js";
 import { Hues } from "./hues.js";
 import { blockOf, firstPx } from "./layout.js";
 import { readSchedule, Refusal } from "./schedule.js";
@@ -74,7 +74,7 @@ export class Timeline {
     try {
       if (!locked) this.schedule = readSchedule(this.host.text, this.host.settings());
     } catch (error) {
-      if (!(error instanceof TimelineError)) throw error;
+      if (!(error instanceof ScheduleError)) throw error;
       problem = this.t("timeline.cannot", { problem: this.explain(error) });
     }
     const said = this.problem.textContent;

@@ -1,6 +1,6 @@
 /**
- * The words and signs of a prompt schedule: the counterpart of causvid_core/stream/timeline_head.py
- * and scene.py. A test compares the two.
+ * The words and signs of a prompt schedule: the counterpart of causvid_core/prompts/entry_head.py
+ * and causvid_core/stream/segment.py. A test compares them.
  */
 
 export const MODES = ["carry", "recache", "flush", "cut"];

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from ...media.fitting import FITS
+from ...media.loading import load_vae
 from ...mini import weights_path
 from ...mini.training.trainer import step_generator
 from ...mini.world import sample_spec
 from ...model.checkpoints import load_model
-from ...render.parts import load_vae
 from ...storage.shards import ShardWriter
 from ...stream.geometry import FPS, latent_size_from_px
 from ...stream.presets import recipes

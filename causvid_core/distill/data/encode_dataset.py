@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -14,20 +13,19 @@ import av
 import torch
 from torch import Tensor
 
+from ...hashing import content_hash, file_sha256
 from ...media.encoding import as_clip
 from ...media.fitting import FITS, fit
-from ...media.footage import nearest_frames, picked
-from ...media.reading import Clock, frames_from, read_clock
+from ...media.reading import Clock, frames_from, nearest_frames, picked, read_clock
 from ...media.vae import WanVAE
 from ...media.wan_stream import WanEncoder
-from ...storage.shards import ShardWriter, content_key
+from ...storage.shards import ShardWriter
 from ...stream.geometry import FPS, PX_STEP, TIME_SCALE, is_px_size, px_near
 
 log = logging.getLogger("causvid")
 
 TENSOR = "latents"
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif")
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ def encode_dataset(
 def clip_header(vae: WanVAE, settings: ClipSettings) -> dict:
     """What a folder of clips says of itself; stride aside, which changes no clip."""
     weight = vae.conv1.weight.detach().float().cpu().contiguous()
-    return {**asdict(settings), "stride": None, "vae": content_key(weight)}
+    return {**asdict(settings), "stride": None, "vae": content_hash(weight)}
 
 
 def _encode_video(
@@ -140,9 +138,9 @@ def _encode_video(
             f"it has {len(chosen)} px frames at {settings.fps:g} a second, a clip takes "
             f"{settings.px_frames}"
         )
-    content, taken = _file_digest(path), 0
+    content, taken = file_sha256(path), 0
     for start in starts:
-        key = content_key(content, caption, start)
+        key = content_hash(content, caption, start)
         if key in writer:
             continue
         frames = chosen[start : start + settings.px_frames]
@@ -184,11 +182,3 @@ def _rows(source: Path) -> Iterator[dict]:
                 yield row
         else:
             raise ValueError(f"{source} is neither a folder nor a .csv or .jsonl file")
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_READ_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...storage.shards import ShardWriter, content_key
+from ...hashing import content_hash
+from ...storage.shards import ShardWriter
 from ...stream.noise import seeded_noise
 from ...stream.schedule import Schedule
 from ..guidance import Conditioning, Guidance
@@ -114,4 +115,4 @@ def _distinct(pairs: Iterator[tuple[str, int]], count: int) -> list[tuple[str, i
 
 
 def _key(prompt: str, seed: int) -> str:
-    return content_key(prompt, seed)
+    return content_hash(prompt, seed)

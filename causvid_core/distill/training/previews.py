@@ -11,10 +11,10 @@ from torch import Tensor
 
 from ...media.decoding import StreamDecoder
 from ...media.latent_rgb import ColourDecoder
+from ...media.loading import load_vae
 from ...media.video import contact_sheet, write_mp4
 from ...media.wan_stream import WanDecoder
 from ...mini import weights_path
-from ...render.parts import load_vae
 from ...stream.geometry import FPS
 from ...stream.rollout import rollout, start
 from ...stream.window import WindowPolicy

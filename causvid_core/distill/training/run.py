@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 from PIL import Image
 from safetensors.torch import save_file
 
+from ...interrupt import SoftInterrupt
 from .checkpoints import checkpoints, load, save
 from .data import Samples
 from .learner import NotFinite
@@ -63,7 +60,7 @@ def train(experiment: Experiment, ranks: Ranks, resume: bool = False) -> int:
         load(checkpoints(folder)[first], stage.learners, stage.ema)
     log.info("%s, from step %d to %d, in %s", experiment.stage, first, experiment.steps, folder)
     with ExitStack() as stack:
-        stop = stack.enter_context(_stop_signal())
+        stop = stack.enter_context(SoftInterrupt(_announce_stop, grace_s=ONE_SIGNAL_S))
         metrics = None
         if ranks.first:
             run = experiment.run
@@ -73,7 +70,7 @@ def train(experiment: Experiment, ranks: Ranks, resume: bool = False) -> int:
 
 
 def _loop(
-    stage: Stage, folder: Path, first: int, metrics: Metrics | None, stop: list[float]
+    stage: Stage, folder: Path, first: int, metrics: Metrics | None, stop: SoftInterrupt
 ) -> int:
     experiment, ranks, run = stage.experiment, stage.ranks, stage.experiment.run
     saved = first
@@ -90,7 +87,7 @@ def _loop(
         done = step + 1
         if metrics:
             metrics.add(done, figures)
-        stopping = ranks.any(bool(stop))
+        stopping = ranks.any(stop.asked)
         last = done == experiment.steps
         if stopping or last or done % run.checkpoint_every == 0:
             save(folder, done, stage.learners, stage.ema, ranks, run.keep)
@@ -160,28 +157,5 @@ def _keep_batches(stage: Stage, step: int, folder: Path) -> Path:
     return path
 
 
-@contextmanager
-def _stop_signal() -> Iterator[list[float]]:
-    """A list that is filled when SIGINT or SIGTERM comes; a later SIGINT interrupts at once.
-
-    `torchrun` passes on what its processes have got from the terminal already, so signals close
-    together are one.
-    """
-    caught: list[float] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if not caught:
-            log.info("stopping after this step; once more stops at once, without saving")
-        elif number == signal.SIGINT and now - caught[0] > ONE_SIGNAL_S:
-            raise KeyboardInterrupt
-        caught.append(now)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number in before:
-            signal.signal(number, handle)
-        yield caught
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _announce_stop() -> None:
+    log.info("stopping after this step; once more stops at once, without saving")

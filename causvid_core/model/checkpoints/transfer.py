@@ -7,7 +7,6 @@ has fetched. The library's addresses, headers, tokens and retries are used all t
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
@@ -16,10 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
+from ...hashing import file_sha256
 from .errors import CheckpointError
 
 _NETWORK_LIBRARIES = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "huggingface_hub"}
-_CHUNK = 1 << 22
 
 
 def resolve(repo: str) -> str:
@@ -75,7 +74,7 @@ def fetch(
             expected_size=size,
             displayed_filename=Path(file).name,
         )
-    if "sha256" in facts and _sha256(part) != facts["sha256"]:
+    if "sha256" in facts and file_sha256(part) != facts["sha256"]:
         part.unlink()
         raise CheckpointError(
             f"{repo}/{file} arrived damaged: its SHA-256 is not the announced "
@@ -115,14 +114,6 @@ def _facts(repo: str, file: str, commit: str, remote: Any) -> dict[str, Any]:
     if re.fullmatch(r"[0-9a-f]{64}", remote.etag):
         facts["sha256"] = remote.etag
     return facts
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _check_space(folder: Path, needed: int, file: str) -> None:

@@ -18,7 +18,8 @@ from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
 from causvid_core.distill.training.settings import Experiment
 from causvid_core.distill.training.tables import read_table
-from causvid_core.storage.shards import ShardWriter, content_key
+from causvid_core.hashing import content_hash
+from causvid_core.storage.shards import ShardWriter
 
 ROOT = Path(__file__).resolve().parents[3]
 SHAPE = {"dim": 32, "ffn_dim": 48, "num_heads": 2, "num_layers": 1, "freq_dim": 16}
@@ -44,9 +45,9 @@ def make_data(folder):
                 ({"latents": states[0]}, {"states": states}, {"context": text}),
                 strict=True,
             ):
-                writer.add(content_key(name), name, tensors)
+                writer.add(content_hash(name), name, tensors)
         negative = {"context": torch.randn(2, 12, generator=generator)}
-        writers[-1].add(content_key(""), "", negative)
+        writers[-1].add(content_hash(""), "", negative)
     return folder
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import causvid_core as cv
-from causvid_core.media.decoded import decoded, go_on, remembered
+from causvid_core.media.decoded import decode_blocks, decoder_memory, resume_decoder
 from causvid_core.media.vae import WanVAE
 from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.stream import rebase
@@ -29,8 +29,8 @@ def start(wan, windowed, context):
 
 def pieces(decoder, state, first):
     """(px from block `first` on, whether latents before had to be decoded once more)"""
-    again = go_on(decoder, state.decoder, state.history, first)
-    return torch.cat(list(decoded(decoder, state.history, first)), dim=2), again
+    again = resume_decoder(decoder, state.decoder, state.history, first)
+    return torch.cat(list(decode_blocks(decoder, state.history, first)), dim=2), again
 
 
 def through_file(state, tmp_path):
@@ -54,7 +54,7 @@ def test_decoding_goes_on_where_it_was(wan, context, start, vae, switch, hand_ov
     change, recomputes = HAND_OVERS[hand_over]
     decoder = WanDecoder(vae)
     first, _ = pieces(decoder, start, 0)
-    known = start._replace(decoder=remembered(decoder, start.blocks, PLENTY))
+    known = start._replace(decoder=decoder_memory(decoder, start.blocks, PLENTY))
     state = make(wan(), change(known, tmp_path), context.flip(1), 1, switch=switch)[-1].state
     assert state.decoder.blocks == 2
     expected = [vae.decode(part) for part in segments(state)]
@@ -79,9 +79,9 @@ def segments(state):
 def test_what_is_too_large_or_anothers_is_computed_again(wan, context, start, vae):
     decoder = WanDecoder(vae)
     pieces(decoder, start, 0)
-    memory = remembered(decoder, 2, PLENTY)
-    assert remembered(decoder, 2, memory.nbytes).past
-    assert remembered(decoder, 2, memory.nbytes - 1) == (decoder.name, 2, ())
+    memory = decoder_memory(decoder, 2, PLENTY)
+    assert decoder_memory(decoder, 2, memory.nbytes).past
+    assert decoder_memory(decoder, 2, memory.nbytes - 1) == (decoder.name, 2, ())
     longer = make(wan(), start, context, 1)[-1].state
     whole, _ = pieces(decoder, longer, 0)
     for other in (memory.light(), memory._replace(name="tiny"), memory._replace(blocks=1), None):
@@ -106,20 +106,20 @@ def test_only_latents_within_reach_are_decoded_again(wan, windowed, context, vae
 
     counting = Counting()
     for block, expected in enumerate((0, 3, 5, 5)):
-        assert go_on(counting, None, state.history, block) == (block > 0)
+        assert resume_decoder(counting, None, state.history, block) == (block > 0)
         assert counting.taken == expected
     history = [
         block._replace(switch="cut" if n == 3 else "carry") for n, block in enumerate(state.history)
     ]
     for block, expected in ((3, 0), (4, 3), (5, 5), (6, 5)):
-        go_on(counting, None, history, block)
+        resume_decoder(counting, None, history, block)
         assert counting.taken == expected
 
 
 def test_the_memory_stays_when_a_stream_is_primed_or_taken_over(wan, context, start, vae):
     decoder = WanDecoder(vae)
     pieces(decoder, start, 0)
-    known = start._replace(decoder=remembered(decoder, 2, PLENTY))
+    known = start._replace(decoder=decoder_memory(decoder, 2, PLENTY))
     assert "all; what the decoder needs to go on travels along" in describe(known)
     primed = cv.prime(wan(), known, context, latents(make(wan(), start, context, 1)))
     assert primed.decoder is known.decoder

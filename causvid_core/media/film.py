@@ -8,13 +8,13 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from ..media.decoded import go_on, remembered
-from ..media.decoding import StreamDecoder
-from ..media.overlap import BackgroundDecoder
-from ..media.writer import as_levels
 from ..stream.rollout import Block
 from ..stream.segment import starts_afresh
 from ..stream.state import DecoderMemory, StreamState
+from .decoded import decoder_memory, resume_decoder
+from .decoding import StreamDecoder
+from .overlap import BackgroundDecoder
+from .writer import as_levels
 
 BEHIND = 2  # blocks that may be on their way before the device is waited for
 
@@ -57,7 +57,7 @@ class Film:
         The decoder goes on from what `state` keeps of an earlier decoding, or decodes once more
         what bears on those frames. heed: called before each block; what it raises passes through.
         """
-        go_on(self._decoder, state.decoder, state.history, first)
+        resume_decoder(self._decoder, state.decoder, state.history, first)
         self._blocks = first
         for index in range(first, state.blocks):
             heed()
@@ -69,7 +69,7 @@ class Film:
 
     def memory(self) -> DecoderMemory | None:
         """How far the stream is decoded, for another decoder to go on; None before any block."""
-        return remembered(self._decoder, self._blocks, 0) if self._blocks else None
+        return decoder_memory(self._decoder, self._blocks, 0) if self._blocks else None
 
     def _push(self, index: int, latents: Tensor, switch: str) -> None:
         if index and starts_afresh(switch):
