@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
 from .text_encoder import TextEncoder
 
-__all__ = ["TextEncoder", "example_jobs_path", "weights_path"]
+__all__ = [
+    "LATENT_RGB_BIAS",
+    "LATENT_RGB_FACTORS",
+    "TextEncoder",
+    "example_jobs_path",
+    "weights_path",
+]
 
 _FILES = {
     "dit": "causvid_mini_dit.safetensors",

@@ -3,7 +3,7 @@
 Outside of the core use the names below; everything else is private.
 
 geometry: px frames, seconds and px to latent frames and sizes, and back.
-`Recipe`, `recipes`, `presets`, `POSITIONS`, `describe_recipe`: how a checkpoint is sampled.
+`Recipe`, `recipes`, `presets`, `POSITIONS`, `describe_recipe`, `preset_of`: how a checkpoint is sampled.
 `start`, `prime`, `rollout` (from `causvid_core`), `Block`, `StepRecord`: making video.
 `PromptPlan`, `SWITCHES`, `CARRY`, `starts_afresh`: the prompts of blocks and the switches between.
 `StreamState`, `StreamBlock`, `DecoderMemory`: a point in a stream, as data.
@@ -36,6 +36,7 @@ __getattr__, __dir__, __all__ = attach(
         "describe_recipe": "description",
         "headline": "description",
         "latent_frames_for": "lengths",
+        "preset_of": "recognise",
         "px_ahead": "ahead",
         "px_of": "lengths",
         "rebase": "rebasing",

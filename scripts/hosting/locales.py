@@ -1,8 +1,11 @@
 """The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main,settings}.json.
 
-English stands in the nodes' schemas, in web/shared/texts.js and, for what Python says too, in
-causvid_core/prompts/schedule_errors.json, from which web/shared/schedule_errors.js is made. The
-other languages translate sentence by sentence, from scripts/translations/<language>.json: a
+English stands in nodes/texts.json, in web/shared/texts.js and, for what Python says too, in
+causvid_core/prompts/schedule_errors.json, from which web/shared/schedule_errors.js is made.
+Notices and errors of running nodes stand in nodes/messages.json; their translations go to
+locales/<language>/messages.json, which the nodes read themselves.
+
+The other languages translate sentence by sentence, from scripts/translations/<language>.json: a
 sentence that many nodes share is translated once, and a changed sentence is reported as missing
 instead of keeping a translation of its old meaning.
 
@@ -21,6 +24,7 @@ from .environment import ROOT
 LANGUAGES = ("zh", "ja", "ko")
 NODE_PREFIX = "CausVid_"
 LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "scripts" / "translations"
+MESSAGES = ROOT / "nodes" / "messages.json"
 WIDGET_TEXTS = ROOT / "web" / "shared" / "texts.js"
 SCHEDULE_ERRORS = ROOT / "causvid_core" / "prompts" / "schedule_errors.json"
 SCHEDULE_ERRORS_MODULE = ROOT / "web" / "shared" / "schedule_errors.js"
@@ -106,6 +110,23 @@ def translated_widgets(
         if text not in known.texts:
             missing(text)
     return {key: known.texts.get(text, text) for key, text in english.items()}
+
+
+def messages() -> dict[str, str | dict[str, str]]:
+    """What running nodes say, in English, by key; a pair of templates where a count decides."""
+    return json.loads(MESSAGES.read_text("utf-8"))
+
+
+def translated_messages(known: Catalogue, missing: Callable[[str], None]) -> dict[str, str]:
+    """The same in a language without plural forms; what has no translation is left out."""
+    found = {}
+    for key, template in messages().items():
+        english = template if isinstance(template, str) else template["other"]
+        if english in known.texts:
+            found[key] = known.texts[english]
+        else:
+            missing(english)
+    return found
 
 
 def main_texts(widgets: dict[str, str]) -> Texts:

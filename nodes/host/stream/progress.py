@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ....causvid_core.stream.rollout import StepRecord
+from ....causvid_core.stream import StepRecord
 from ..live.encoding import Arriving
 from ..live.view import LiveView
 

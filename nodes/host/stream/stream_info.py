@@ -9,35 +9,29 @@ from PIL import Image
 from torch import Tensor
 
 from ....causvid_core import recipes
-from ....causvid_core.media.sheet import evenly, picture_sheet
-from ....causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
-from ....causvid_core.stream import geometry
-from ....causvid_core.stream.description import describe, headline
-from ....causvid_core.stream.segment import CARRY
-from ....causvid_core.stream.state import StreamBlock, StreamState
+from ....causvid_core.media import evenly, picture_sheet
+from ....causvid_core.mini import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
+from ....causvid_core.stream import CARRY, StreamBlock, StreamState
+from ....causvid_core.stream.geometry import seconds_from_px
+from ..messages import message
 from .progress import latent_image
 
 MOST_CELLS = 60
 MINI_RECIPES = ("causvid-mini", "causvid-mini-endless")
 
-__all__ = ["contact_sheet", "describe", "headline"]
-
 
 def contact_sheet(state: StreamState, vae: Any = None) -> Tensor:
-    """The last frame of every block, IMAGE `[1, H, W, 3]`; of evenly chosen ones of a long stream.
+    """The last frame of every block, IMAGE `[1, H, W, 3]`; for a long stream, of some of them.
 
     Decoded with `vae`, else a quick picture of the latents. Raises ValueError for an empty stream
     and for a VAE of other latents.
     """
     if not state.blocks:
-        raise ValueError("The stream has no frames yet, so there is nothing to show.")
+        raise ValueError(message("sheet.empty"))
     channels = getattr(vae, "latent_channels", None)
     found = state.history[0].latents.shape[1]
     if vae is not None and channels not in (None, found):
-        raise ValueError(
-            f"This VAE decodes latents of {channels} channels, the stream's have {found}; connect "
-            "the VAE that belongs to the MODEL, or none."
-        )
+        raise ValueError(message("sheet.other_vae", channels=channels, found=found))
     chosen = evenly(state.blocks, MOST_CELLS)
     # The latents themselves do not tell whose they are.
     of_mini = state.recipe in [recipes[name] for name in MINI_RECIPES]
@@ -60,5 +54,5 @@ def _picture(block: StreamBlock, vae: Any, of_mini: bool) -> Image.Image:
 def _label(state: StreamState, index: int) -> str:
     end = state._replace(history=state.history[: index + 1]).px_frames
     mode = state.history[index].switch
-    taken = f", {mode}" if mode != CARRY else ""
-    return f"block {index}, {geometry.seconds_from_px(end):.1f} s{taken}"
+    text = f"block {index}, {seconds_from_px(end):.1f} s"
+    return text if mode == CARRY else f"{text}, {mode}"

@@ -8,8 +8,9 @@ import comfy.model_management as management
 import folder_paths
 import torch
 
-from ....causvid_core.media.tiny import TinyDecoder
-from ..loading.folders import file_identity
+from ....causvid_core.media import TinyDecoder
+from ..files import file_identity
+from ..messages import message
 
 FOLDER = "vae_approx"
 SIGN = "taew2"  # in the names that the files are published under
@@ -31,9 +32,7 @@ def tiny_path(name: str) -> Path:
     path = folder_paths.get_full_path(FOLDER, name)
     if path is None:
         folders = ", ".join(folder_paths.get_folder_paths(FOLDER))
-        raise FileNotFoundError(
-            f"The tiny decoder {name!r} is not in {folders}; put it there and press R."
-        )
+        raise FileNotFoundError(message("tiny.missing", name=repr(name), folders=folders))
     return Path(path)
 
 
