@@ -24,6 +24,6 @@ __getattr__, __dir__, __all__ = attach(
         "rollout": "stream.rollout",
         "save_stream": "storage.stream_files",
         "load_stream": "storage.stream_files",
-        "stream_memory_bytes": "stream.memory",
+        "stream_memory_bytes": "stream.lengths",
     },
 )

@@ -1,8 +1,8 @@
-"""`python -m causvid_core`: checkpoints, rendering, and what other modules register.
+"""`python -m causvid_core`: checkpoints, rendering, training.
 
-A command is a function `register(subparsers)` which adds a parser and sets its default `run`: a
-function of the parsed arguments that returns an exit status, or None for success. Errors meant
-for people are printed in one sentence; the exit status is then 2.
+Each package with commands has a function `register(subparsers)`, which adds a parser for each of
+them and sets its default `run`: a function of the parsed arguments that returns an exit status, or
+None for success. Errors meant for people are printed as one sentence, with exit status 2.
 """
 
 from __future__ import annotations
@@ -10,31 +10,35 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from .distill.training.commands import register as register_trainer
-from .mini.commands import register as register_training
+from .distill.training.commands import register as register_distill
+from .mini.commands import register as register_mini
 from .progress import ProgressLine
-from .render.command import register as register_rendering
+from .render.command import register as register_render
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _DESCRIPTION = "Causal Wan models without ComfyUI: checkpoints, rendering, training."
 _DTYPES = ("float32", "float16", "bfloat16", "float8_e4m3fn")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command; returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m causvid_core", description=_DESCRIPTION)
-    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--quiet", action="store_true", help="print results and errors only")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for register in _registrations():
+    for register in _COMMANDS:
         register(subparsers)
     args = parser.parse_args(argv)
     level = logging.WARNING if args.quiet else logging.INFO
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("causvid").setLevel(level)
     try:
-        return args.run(args) or 0
+        return int(args.run(args) or 0)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -45,18 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _registrations() -> Iterator:
-    yield register_inspect
-    yield register_convert
-    yield register_download
-    yield register_rendering
-    yield register_training
-    yield register_trainer
-
-
-def register_inspect(subparsers) -> None:
+def _register_inspect(subparsers: Subparsers) -> None:
     """`inspect PATH`."""
-    parser = subparsers.add_parser("inspect", help="say what a checkpoint or LoRA file is")
+    parser = subparsers.add_parser("inspect", help="say what is in a checkpoint or LoRA file")
     parser.add_argument("path", nargs="+", help="a file, or a diffusers folder")
     parser.set_defaults(run=_inspect)
 
@@ -70,7 +65,7 @@ def _inspect(args: argparse.Namespace) -> None:
             print(f"{name + ':':<21}{value}")
 
 
-def register_convert(subparsers) -> None:
+def _register_convert(subparsers: Subparsers) -> None:
     """`convert IN OUT.safetensors`."""
     parser = subparsers.add_parser(
         "convert", help="write the safetensors file that ComfyUI's own loader opens"
@@ -79,10 +74,10 @@ def register_convert(subparsers) -> None:
     parser.add_argument("target", help="the .safetensors file to write")
     parser.add_argument("--lora", help="a LoRA to merge, such as LongLive's")
     parser.add_argument("--lora-strength", type=float, default=1.0)
-    parser.add_argument("--dtype", choices=_DTYPES, help="default: as it is stored")
-    parser.add_argument("--heads", type=int, help="attention heads, where not width / 128")
+    parser.add_argument("--dtype", choices=_DTYPES, help="default: the stored one")
+    parser.add_argument("--heads", type=int, help="attention heads, if not width / 128")
     parser.add_argument(
-        "--bidirectional", action="store_true", help="not a causal model: leave its mark out"
+        "--bidirectional", action="store_true", help="not a causal model: do not mark it as one"
     )
     parser.set_defaults(run=_convert)
 
@@ -105,18 +100,19 @@ def _convert(args: argparse.Namespace) -> None:
     print(path)
 
 
-def register_download(subparsers) -> None:
+def _register_download(subparsers: Subparsers) -> None:
     """`download NAME`."""
     parser = subparsers.add_parser(
         "download",
         help="fetch a published checkpoint at a pinned commit",
-        epilog="HF_ENDPOINT "
-        "names a mirror, HF_TOKEN an account. Nothing is fetched without this command.",
+        epilog="HF_ENDPOINT names a mirror, HF_TOKEN an account. Only this command goes online.",
     )
-    parser.add_argument("name", nargs="?", help="without a name, the known ones are listed")
-    parser.add_argument("--folder", help="default: models/<kind> under the current folder")
-    parser.add_argument("--keep-original", action="store_true", help="keep a converted .pt file")
-    parser.add_argument("--no-convert", action="store_true", help="leave a .pt file as it is")
+    parser.add_argument("name", nargs="?", help="without it, all names are listed")
+    parser.add_argument("--folder", help="default: models/<kind> in the current folder")
+    parser.add_argument(
+        "--keep-original", action="store_true", help="keep a .pt file after converting it"
+    )
+    parser.add_argument("--no-convert", action="store_true", help="do not convert a .pt file")
     parser.set_defaults(run=_download)
 
 
@@ -147,3 +143,13 @@ def _progress() -> Callable[[int, int], None]:
             line.finish()
 
     return show
+
+
+_COMMANDS = (
+    _register_inspect,
+    _register_convert,
+    _register_download,
+    register_render,
+    register_mini,
+    register_distill,
+)

@@ -1,44 +1,56 @@
 """CausVid's ablation on CausVid Mini: `python scripts/ablation.py --teacher teacher.safetensors`.
 
-Trains every network of the table with several seeds, one process a core, measures them and puts
-tables, curves and strips of samples into docs/distillation.md. What is trained or measured
-already is kept, and a training that was stopped goes on. The teacher, its ODE pairs and the clips
-are made as docs/training.md says.
+Trains every network of the table with several seeds, measures them and writes tables, curves and
+strips of samples to docs/distillation.md. Networks that were measured before are skipped, and an
+interrupted training resumes from its checkpoint. docs/training.md shows how to make the teacher,
+its ODE pairs and the clips.
 """
 
 import argparse
 import json
+import logging
 import multiprocessing
 import os
-import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from hosting import command
+from hosting.environment import ROOT
 
 
 def main() -> int:
     arguments = parse_arguments()
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = "1"
-    sys.path.insert(0, str(ROOT))
-    from measuring import ablation
+    os.environ.update(command.thread_variables(1))
+    command.import_core()
+    from measuring.ablation import TRAININGS
+    from measuring.figure import require_matplotlib
 
-    names = arguments.only or list(ablation.TRAININGS)
-    seeds = range(arguments.seeds)
+    require_matplotlib()
+    names = arguments.only or list(TRAININGS)
     if not arguments.report:
-        jobs = [
-            job(arguments, name, seed) for seed in seeds for name in ablation.with_needed(names)
-        ]
-        jobs.append(job(arguments, ablation.TEACHER, 0))  # all seeds have the same one
+        seeds = range(arguments.seeds)
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(arguments.processes, mp_context=spawn) as pool:
-            start = partial(pool.submit, one_network)
-            for home in ablation.as_ready(jobs, start, arguments.processes):
-                print(f"measured {home}", flush=True)
+        with ProcessPoolExecutor(min(arguments.processes, len(seeds)), spawn) as pool:
+            done = [pool.submit(one_seed, arguments, names, seed) for seed in seeds]
+            for future in done:
+                future.result()
     write_report(arguments, names)
     return 0
+
+
+def one_seed(arguments: argparse.Namespace, names: Sequence[str], seed: int) -> None:
+    """Train and measure the networks of one seed, one after the other, on one thread."""
+    import torch
+    from measuring.ablation import TEACHER, run, with_needed
+
+    torch.set_num_threads(1)
+    shared = [TEACHER] if seed == 0 else []  # the teacher is the same for all seeds
+    for name in [*shared, *with_needed(names)]:
+        log = arguments.folder / f"{name}_{seed}.log"
+        logging.basicConfig(filename=log, level=logging.INFO, force=True)
+        folder = run(job(arguments, name, seed), ROOT / "configs")
+        print(f"measured {folder}", flush=True)
 
 
 def job(arguments: argparse.Namespace, name: str, seed: int) -> object:
@@ -56,43 +68,29 @@ def job(arguments: argparse.Namespace, name: str, seed: int) -> object:
     )
 
 
-def one_network(chosen: object) -> Path:
-    """Train and measure one network, on one thread."""
-    import logging
-
-    import torch
-    from measuring.ablation import run
-
-    torch.set_num_threads(1)
-    logging.basicConfig(
-        filename=chosen.folder / f"{chosen.name}_{chosen.seed}.log", level=logging.INFO, force=True
-    )
-    return run(chosen, ROOT / "configs")
-
-
-def write_report(arguments: argparse.Namespace, names: list[str]) -> None:
-    """Put what has been measured so far into the page; the speeds are measured now."""
+def write_report(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    """Write what has been measured so far to the page. The speeds are measured now."""
     from measuring import ablation, ablation_report, report
+    from measuring.figure import save
     from PIL import Image
 
     from causvid_core.model.checkpoints import load_model
 
     results, pictures = {}, {}
     for name in ablation_report.LABELS:
-        homes = [job(arguments, name, seed).home for seed in range(arguments.seeds)]
-        done = [home for home in dict.fromkeys(homes) if (home / ablation.DONE).exists()]
+        folders = [job(arguments, name, seed).home for seed in range(arguments.seeds)]
+        done = [folder for folder in dict.fromkeys(folders) if (folder / ablation.DONE).exists()]
         if done and (name in names or name == ablation.TEACHER):
-            results[name] = [json.loads((home / ablation.DONE).read_text("utf-8")) for home in done]
+            results[name] = [json.loads((one / ablation.DONE).read_text("utf-8")) for one in done]
             pictures[name] = Image.open(done[0] / "strip.png")
     speed = ablation.speed(load_model(str(arguments.teacher)), arguments.guidance)
     text = f"{ablation_report.table(results)}\n\n{ablation_report.speed_table(speed)}"
     marks = ablation_report.BEGIN, ablation_report.END
     report.write_between(arguments.out / "distillation.md", text, *marks)
     length = ablation.FRAMES * ablation.TENTHS
-    curves = ablation_report.curves(results, length)
-    curves.quantize(64).save(arguments.out / "distillation.png", optimize=True)
+    save(ablation_report.curves(results, length), arguments.out / "distillation.png")
     strips = ablation_report.strips(pictures)
-    strips.quantize(255).save(arguments.out / "distillation_samples.png", optimize=True)
+    save(strips, arguments.out / "distillation_samples.png", colours=255)
     print(text)
 
 
@@ -105,7 +103,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--long-prompts", type=int, default=8)
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count(), help="seeds side by side, one core each"
+    )
     parser.add_argument("--folder", type=Path, default=ROOT / "runs/ablation")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     parser.add_argument("--report", action="store_true", help="write what is measured already")
@@ -115,7 +115,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    command.run(main)

@@ -1,31 +1,29 @@
 """Measures speed and memory: `python scripts/bench.py`. One table, and one file of JSON.
 
-The engine with full cache, in float32 and bfloat16, and with a window; the same clip without a
-cache; in ComfyUI, its own autoregressive sampler against this pack's nodes. Speed is also given
-as a share of the rate of large matrix products on the same machine. Everything is set up in the
-folder that scripts/demo.py uses. Nothing else should be running.
+It measures the engine with its full cache, in float32 and bfloat16, and with a window; the same
+clip without a cache; and in ComfyUI, its own autoregressive sampler against this pack's nodes.
+Speed is also given as a share of the rate of large matrix products on the same machine. Everything
+is set up in the folder that scripts/demo.py uses. Run nothing else at the same time.
 """
 
 import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
-    sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
-
+import hosting  # noqa: F401  (first of all: it checks the version of Python)
 from benchmarks.child import MeasuringFailed, measure
 from benchmarks.sizes import FRAMES_PER_BLOCK, SIZES, Size
 from benchmarks.table import render
-from hosting.environment import ROOT, Environment, SetupError
+from hosting import command
+from hosting.environment import ROOT, Environment
 from hosting.pins import NEWEST
 
-# name, dtype, and what is asked of `benchmarks.engine.clip`
+# name, dtype, and further arguments of `benchmarks.engine.clip`
 CPU_CLIPS = (
     ("engine, float32", "float32", {}),
     ("engine, bfloat16", "bfloat16", {}),
@@ -38,7 +36,7 @@ CUDA_CLIPS = (
     ("engine, window, bfloat16", "bfloat16", {"windowed": True}),
     ("without cache, bfloat16", "bfloat16", {"cached": False}),
 )
-REPEATED = 2  # of the clips above: in every round, as they are compared with each other
+REPEATED = 2  # so many of the clips run in every round, because they are compared
 IN_COMFYUI = {"theirs": "ComfyUI's own sampler, float32", "ours": "our nodes, float32"}
 CHAINS = {
     "handed_over": "chain of three nodes, float32",
@@ -50,20 +48,16 @@ CHAINS = {
 def main() -> int:
     arguments = parse_arguments()
     environment = Environment(torch_index_url=arguments.torch_index_url)
-    try:
-        if arguments.python is None:
-            environment.ensure([NEWEST] if arguments.comfyui else [])
-        result = run(environment, arguments)
-    except (SetupError, MeasuringFailed) as error:
-        print(error, file=sys.stderr)
-        return 1
+    if arguments.python is None:
+        environment.ensure([NEWEST] if arguments.comfyui else [])
+    result = run(environment, arguments)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     print(f"\n{render(result)}\n\nWritten to {arguments.output}")
     return 0
 
 
 def run(environment: Environment, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Measures everything, one process after the other, and puts it together."""
+    """Measure everything, one process after another; returns the combined result."""
     size, device, threads = arguments.size, arguments.device, arguments.threads
     clips = CUDA_CLIPS if device == "cuda" else CPU_CLIPS
     python = arguments.python or environment.python
@@ -79,7 +73,7 @@ def run(environment: Environment, arguments: argparse.Namespace) -> dict[str, An
             part("Making random weights", "engine", job="weights", target=weights)
         measured: dict[str, list[dict[str, Any]]] = {name: [] for name, _, _ in clips}
         for turn in range(arguments.rounds):
-            for name, dtype, how in clips if turn == 0 else clips[:REPEATED]:
+            for name, dtype, options in clips if turn == 0 else clips[:REPEATED]:
                 clip = part(
                     f"Measuring {name}",
                     "engine",
@@ -87,7 +81,7 @@ def run(environment: Environment, arguments: argparse.Namespace) -> dict[str, An
                     dtype=dtype,
                     device=device,
                     weights=weights,
-                    **how,
+                    **options,
                 )
                 measured[name].append(clip | {"dtype": dtype})
         comfyui = None
@@ -106,7 +100,7 @@ def run(environment: Environment, arguments: argparse.Namespace) -> dict[str, An
 def combine(
     size_name: str, measured: dict[str, list[dict[str, Any]]], comfyui: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """One result of all measurements: rows, ratios, and what they are measured against."""
+    """The result of all measurements: rows, ratios, and what they are compared with."""
     size, one = SIZES[size_name], next(iter(measured.values()))[0]
     plain = [runs for name, runs in measured.items() if name.startswith("engine, ")]
     full = {runs[0]["dtype"]: runs for runs in plain if not runs[0]["windowed"]}
@@ -143,7 +137,7 @@ def combine(
 
 
 def clip_row(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """A row of the table: medians of the runs; the share is that of the rate within each run."""
+    """A row of the table: medians of the runs. Each run's share is of the rate in that run."""
     seconds = statistics.median(map(clip_seconds, runs))
     shares = [run["flop"] / clip_seconds(run) / run["product_rate"] for run in runs]
     by_block = zip(*(run["seconds_per_block"] for run in runs), strict=True)
@@ -166,7 +160,7 @@ def clip_seconds(run: dict[str, Any]) -> float:
 def comfyui_row(
     name: str, runs: list[float], peak_bytes: int | None, size: Size, least_seconds: float
 ) -> dict[str, Any]:
-    """A row of nodes in ComfyUI, with the median of their seconds; least: at the full rate."""
+    """A row of nodes in ComfyUI. least_seconds: what the clip would take at the full rate."""
     seconds = statistics.median(runs)
     return {
         "name": name,
@@ -182,7 +176,7 @@ def comfyui_row(
 def ratios(
     measured: dict[str, list[dict[str, Any]]], size: Size, comfyui: dict[str, Any] | None
 ) -> dict[str, float]:
-    """What was set out to be reached, as numbers: medians of runs that followed each other."""
+    """The ratios that the project sets itself as goals, medians over neighbouring runs."""
     found: dict[str, float] = {}
 
     def compare(label: str, slow: str, fast: str) -> None:
@@ -211,18 +205,16 @@ def ratios(
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure speed and memory.")
-    parser.add_argument("--quick", action="store_true", help="a toy size, to see that it works")
+    parser.add_argument("--quick", action="store_true", help="a toy size, to check the script")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: every core")
-    parser.add_argument("--rounds", type=int, default=3, help="alternating runs, default 3")
+    parser.add_argument("--rounds", type=int, default=3, help="alternating runs (default: 3)")
     parser.add_argument("--no-comfyui", dest="comfyui", action="store_false")
     parser.add_argument(
         "--python", type=Path, help="an interpreter with torch, instead of setting one up"
     )
     parser.add_argument("--output", type=Path, default=ROOT / "bench.json")
-    parser.add_argument(
-        "--torch-index-url", help="a further package index for torch, e.g. one with smaller builds"
-    )
+    command.add_torch_index(parser)
     arguments = parser.parse_args()
     arguments.size = "full" if arguments.device == "cpu" else "1.3B"
     if arguments.quick:
@@ -233,7 +225,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    command.run(main, MeasuringFailed)

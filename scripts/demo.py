@@ -5,169 +5,34 @@ and a contact sheet of it are written to the folder `demo`.
 """
 
 import argparse
-import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
-    sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
-
-from hosting.client import Message, Notice, PromptRejected
-from hosting.environment import ROOT, Environment, SetupError
-from hosting.graph import GraphError, Prompt, find_node
-from hosting.host import Host
-from hosting.pack import PACK_NAME
+from hosting import command
+from hosting.environment import ROOT, Environment
 from hosting.pins import HOST_RELEASES, NEWEST
-from hosting.server import ServerError
-
-TEMPLATE = "text_to_video_mini"
-BAR_WIDTH = 32
-
-
-class DemoError(RuntimeError):
-    """The video was not made; the message says why."""
-
-
-class Stopwatch:
-    """Prints how long each part took, and the whole."""
-
-    def __init__(self) -> None:
-        self._parts: list[tuple[str, float]] = []
-        self._last = time.monotonic()
-
-    def lap(self, part: str) -> None:
-        now = time.monotonic()
-        self._parts.append((part, now - self._last))
-        self._last = now
-
-    def summary(self) -> str:
-        parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self._parts)
-        return f"{parts}; {sum(seconds for _, seconds in self._parts):.1f} s in all"
-
-
-class ProgressBar:
-    """Follows one node of a run and draws its blocks and steps on one line of the terminal.
-
-    The node says how many blocks it makes and counts calls of the model: the steps of each block,
-    then one that remembers the finished block; nothing follows the last block.
-    """
-
-    def __init__(self, node_id: str) -> None:
-        self._node_id = node_id
-        self._blocks = 0
-        self._drawn = ""
-        self._open = False  # the cursor stands behind the bar
-
-    def __call__(self, message: Message) -> None:
-        if isinstance(message, Notice) and message.node_id == self._node_id:
-            announced = re.search(r"in (\d+) blocks?", message.text)
-            self._blocks = int(announced[1]) if announced else self._blocks
-            self.finish()
-            print(f"  {message.text}")
-        elif isinstance(message, dict) and message["type"] == "progress_state":
-            state = message["data"]["nodes"].get(self._node_id)
-            if state is not None and state["max"] > 1:
-                self._draw(int(state["value"]), int(state["max"]))
-
-    def finish(self) -> None:
-        """Go on below the bar."""
-        if self._open:
-            print()
-        self._open = False
-
-    def _draw(self, done: int, total: int) -> None:
-        bar = ("#" * (BAR_WIDTH * done // total)).ljust(BAR_WIDTH, ".")
-        line = f"  [{bar}] {self._position(done, total)}"
-        terminal = sys.stdout.isatty()
-        if line != self._drawn and (terminal or done == total):
-            print(f"\r{line}" if terminal else line, end="", flush=True)
-            self._drawn, self._open = line, True
-
-    def _position(self, done: int, total: int) -> str:
-        if not self._blocks or (total + 1) % self._blocks:
-            return f"{done}/{total}"
-        calls = (total + 1) // self._blocks
-        block, step = divmod(max(done - 1, 0), calls)
-        return f"block {block + 1}/{self._blocks}, step {min(step + 1, calls - 1)}/{calls - 1}"
 
 
 def main() -> int:
     arguments = parse_arguments()
+    environment = Environment(torch_index_url=arguments.torch_index_url)
+    environment.ensure([arguments.comfyui])
+    if not command.runs_in(environment):
+        return command.run_again(environment, "--started", str(arguments.started))
+    from hosting import demo  # what it imports is in the environment alone
+    from hosting.client import PromptRejected
+    from hosting.graph import GraphError
+    from hosting.server import ServerError
+
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server is stopped too
     try:
-        make(arguments)
-    except (SetupError, ServerError, DemoError, GraphError, PromptRejected) as error:
+        demo.make(environment, arguments)
+    except (demo.DemoError, GraphError, PromptRejected, ServerError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def make(arguments: argparse.Namespace) -> None:
-    watch = Stopwatch()
-    environment = Environment(torch_index_url=arguments.torch_index_url)
-    environment.ensure([arguments.comfyui])
-    watch.lap("setup")
-    print(f"Starting ComfyUI {arguments.comfyui}")
-    base = environment.home / "bases" / arguments.comfyui
-    with Host(environment, arguments.comfyui, base) as host:
-        watch.lap("server start")
-        prompt = host.prompt(TEMPLATE)
-        text = change(prompt, arguments)
-        print(f'Rendering "{text}"')
-        video = render(host, prompt)
-        watch.lap("render")
-        copy, sheet = keep(environment, video, text, arguments)
-        watch.lap("files")
-        print(f"Video:         {copy}\nContact sheet: {sheet}\nTime:          {watch.summary()}")
-        if arguments.ui:
-            print(f"ComfyUI is open at {host.address}/?template={TEMPLATE}&source={PACK_NAME}")
-            print("Ctrl-C ends it.")
-            host.server.wait()
-
-
-def change(prompt: Prompt, arguments: argparse.Namespace) -> str:
-    """Writes the command line's choices into the workflow's prompt; returns the text to render."""
-    encode = prompt[find_node(prompt, "CLIPTextEncode")]["inputs"]
-    sample = prompt[find_node(prompt, "CausVid_TextToVideo")]["inputs"]
-    if arguments.prompt is not None:
-        encode["text"] = arguments.prompt
-    if arguments.seconds is not None:
-        sample |= {"seconds": arguments.seconds, "px_frames": 0}
-    if arguments.seed is not None:
-        sample["seed"] = arguments.seed
-    arguments.seed = sample["seed"]
-    return encode["text"]
-
-
-def render(host: Host, prompt: Prompt) -> Path:
-    """Runs the prompt under a progress bar and returns the video file in ComfyUI's folder."""
-    bar = ProgressBar(find_node(prompt, "CausVid_TextToVideo"))
-    run = host.run(prompt, bar, timeout=24 * 3600)
-    bar.finish()
-    if run.status != "success":
-        raise DemoError(run.error or f"The rendering was {run.status}.")
-    videos = [host.path(file) for file in run.files() if file["filename"].endswith(".mp4")]
-    if not videos:
-        raise DemoError(f"ComfyUI wrote no video; see {host.server.log}.")
-    return videos[0]
-
-
-def keep(
-    environment: Environment, video: Path, text: str, arguments: argparse.Namespace
-) -> tuple[Path, Path]:
-    """Writes a copy to look at and a contact sheet to the output folder; returns both paths."""
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    words = re.findall(r"[a-z0-9]+", text.lower())[:8] or ["video"]
-    copy = arguments.output / f"{'-'.join(words)}-{arguments.seed}.mp4"
-    sheet = copy.with_suffix(".png")
-    command = [environment.python, ROOT / "scripts" / "present.py", video, copy, sheet]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise DemoError(f"ComfyUI wrote {video}, but copying it failed: {done.stderr[-500:]}")
-    return copy, sheet
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -178,14 +43,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--ui", action="store_true", help="leave ComfyUI open afterwards")
     parser.add_argument("--output", type=Path, default=ROOT / "demo", help="folder for the files")
     parser.add_argument("--comfyui", choices=list(HOST_RELEASES), default=NEWEST)
-    parser.add_argument(
-        "--torch-index-url", help="a further package index for torch, e.g. one with smaller builds"
-    )
+    command.add_torch_index(parser)
+    parser.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    command.run(main)

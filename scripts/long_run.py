@@ -1,10 +1,10 @@
 """Measures how steady long streams of CausVid Mini are: `python scripts/long_run.py`.
 
-Rolls out the same prompts once for each way to keep a window, decodes as it goes and measures
-every block: colour, contrast, sharpness and size, time and memory. Prints the tables, puts them
-into docs/long_run.md, draws docs/long_run.png and writes long_run.json. `--switch` measures
-instead how soon a new prompt rules, by the mode of the switch. Without torch, the environment
-that scripts/demo.py uses is set up and used.
+Rolls out the same prompts with every window policy, decodes the blocks and measures each of them:
+colour, contrast, sharpness and size, time and memory. Prints the tables, writes them to
+docs/long_run.md, draws docs/long_run.png and writes long_run.json. `--switch` measures instead how
+soon the picture follows a new prompt in each switch mode. Without torch, it sets up and uses the
+environment of scripts/demo.py.
 """
 
 import argparse
@@ -12,16 +12,13 @@ import importlib.util
 import json
 import multiprocessing
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
-    sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
+from hosting import command
+from hosting.environment import ROOT, Environment, SetupError
 
-ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("torch", "safetensors", "einops", "cv2", "PIL", "av")
 REPORT_SECONDS = 20
 
@@ -30,9 +27,8 @@ def main() -> int:
     arguments = parse_arguments()
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         return run_in_environment()
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(arguments.threads)
-    sys.path.insert(0, str(ROOT))
+    os.environ.update(command.thread_variables(arguments.threads))
+    command.import_core()
     if not arguments.switch:
         long_streams(arguments)
         return 0
@@ -46,12 +42,14 @@ def main() -> int:
 
 
 def long_streams(arguments: argparse.Namespace) -> None:
-    """Measure every policy in a process of its own, then write and print what was found."""
+    """Measure every policy in its own process, then write and print the results."""
     from measuring import report
+    from measuring.figure import require_matplotlib, save
     from measuring.rolling import POLICIES, Run, as_json
 
     from causvid_core.mini.world import held_out_specs
 
+    require_matplotlib()
     jobs = [(name, arguments) for name in POLICIES]
     workers = multiprocessing.get_context("spawn")
     with workers.Pool(min(arguments.processes, len(jobs)), maxtasksperchild=1) as pool:
@@ -61,7 +59,7 @@ def long_streams(arguments: argparse.Namespace) -> None:
     text = report.tables(runs)
     arguments.out.mkdir(parents=True, exist_ok=True)
     report.write_between(arguments.out / "long_run.md", text)
-    report.figure(runs).quantize(64).save(arguments.out / "long_run.png", optimize=True)
+    save(report.figure(runs), arguments.out / "long_run.png")
     result = {
         "latent_frames": arguments.latent_frames,
         "prompts": [spec.caption for spec in specs],
@@ -74,7 +72,7 @@ def long_streams(arguments: argparse.Namespace) -> None:
 
 
 def one_stream(job: tuple[str, argparse.Namespace]) -> tuple[object, ...]:
-    """The run of one policy, in a process that has done nothing else, as plain values."""
+    """The run of one policy, in a fresh process, as plain values."""
     name, arguments = job
     parts = prepare(arguments.threads)
     from measuring.rolling import POLICIES, roll
@@ -87,7 +85,7 @@ def one_stream(job: tuple[str, argparse.Namespace]) -> tuple[object, ...]:
 
 
 def prepare(threads: int) -> object:
-    """The Mini, in a process that computes with so many threads."""
+    """Limit this process to `threads` and load the Mini."""
     import cv2
     import torch
     from measuring.parts import mini
@@ -98,7 +96,7 @@ def prepare(threads: int) -> object:
 
 
 def progress(name: str) -> Callable[[int, int], None]:
-    """Prints a line now and then."""
+    """A callback that prints a line every REPORT_SECONDS and at the end."""
     begun = last = time.monotonic()
 
     def report(block: int, blocks: int) -> None:
@@ -112,42 +110,30 @@ def progress(name: str) -> Callable[[int, int], None]:
 
 
 def run_in_environment() -> int:
-    """This command again, with an interpreter that has what it needs."""
-    from hosting.environment import Environment, SetupError
-
+    """Run this command again, with an interpreter that has what it needs. Raises SetupError."""
     environment = Environment()
-    try:
-        environment.ensure([])
-    except SetupError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if Path(sys.executable).resolve() == environment.python.resolve():
-        print(f"{environment.python} lacks one of {', '.join(NEEDED)}.", file=sys.stderr)
-        return 1
-    return subprocess.run([environment.python, *sys.argv]).returncode
+    environment.ensure([])
+    if command.runs_in(environment):
+        raise SetupError(f"{environment.python} lacks one of {', '.join(NEEDED)}.")
+    return command.run_again(environment)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure long streams and prompt switches.")
     parser.add_argument("--latent-frames", type=int, default=2000)
-    parser.add_argument("--prompts", type=int, default=4, help="videos side by side, default 4")
+    parser.add_argument("--prompts", type=int, default=4, help="videos in a batch (default: 4)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="default 1: times are CPU times")
-    parser.add_argument(
-        "--processes", type=int, default=os.cpu_count(), help="side by side, default: every core"
-    )
+    parser.add_argument("--threads", type=int, default=1, help="per process (default: 1)")
+    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="policies at once")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="for the page and figure")
     parser.add_argument("--json", type=Path, default=ROOT / "long_run.json")
     parser.add_argument("--switch", action="store_true", help="measure prompt switches instead")
-    parser.add_argument("--videos", type=int, default=16, help="of --switch, default 16")
+    parser.add_argument("--videos", type=int, default=16, help="for --switch (default: 16)")
     arguments = parser.parse_args()
     if arguments.latent_frames < 60 or arguments.prompts < 1 or arguments.videos < 1:
-        parser.error("give at least 60 latent frames and one video")
+        parser.error("at least 60 latent frames and one video are needed")
     return arguments
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    command.run(main)

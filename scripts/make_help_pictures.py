@@ -1,21 +1,20 @@
-"""Makes the pictures of the help pages, in web/docs/pictures, and docs/mini.jpg of README.md, with
-CausVid Mini in a real ComfyUI.
+"""Makes the pictures of the help pages, in web/docs/pictures, and docs/mini.jpg for README.md.
+
+They come from CausVid Mini in a real ComfyUI.
 
     .causvid/venv/bin/python scripts/make_help_pictures.py              # all of them
     .causvid/venv/bin/python scripts/make_help_pictures.py switches     # one
 
-Run it when the Mini has other weights, or a node does something else. `python scripts/test.py`
+Run it when the weights of the Mini or the behaviour of a node change. `python scripts/test.py`
 makes the environment that it needs (CAUSVID_HOME, if it is not .causvid).
 """
 
 import argparse
-import sys
-import tempfile
 from pathlib import Path
 
-from hosting.environment import ROOT, Environment
-from hosting.graph import MUTED
-from hosting.host import Host
+from hosting import command
+from hosting.environment import ROOT
+from hosting.host import Host, temporary_host
 from hosting.pins import NEWEST
 from make_templates import encoded, finished
 from PIL import Image
@@ -29,10 +28,8 @@ ELSEWHERE = {"mini": ROOT / "docs"}
 
 def main() -> int:
     names = parse_arguments().names or list(PICTURES)
-    environment = Environment()
-    environment.ensure([NEWEST])
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, Host(environment, NEWEST, Path(folder)) as host:
+    with temporary_host(NEWEST) as host:
         for name in names:
             data = encoded(render(host, name))
             (ELSEWHERE.get(name, FOLDER) / f"{name}.jpg").write_bytes(data)
@@ -41,15 +38,10 @@ def main() -> int:
 
 
 def render(host: Host, name: str) -> Image.Image:
-    """The picture of that name; muted nodes of its graph are run after the others."""
+    """The picture of that name. Muted nodes of its graph run after the others."""
     album = Album(host.client.object_info(), f"help_{name}")
     PICTURES[name](album)
-    workflow = album.workflow()
-    run = finished(host, workflow)
-    if any(node["mode"] == MUTED for node in workflow["nodes"]):
-        for node in workflow["nodes"]:
-            node["mode"] = 0
-        run = finished(host, workflow)
+    run = finished(host, album.workflow())[-1]
     films: dict[str, list[Path]] = {}
     for file in run.files():
         if file["type"] == "output" and file["filename"].endswith(".png"):
@@ -71,4 +63,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

@@ -3,29 +3,28 @@
     .causvid/venv/bin/python scripts/make_screenshots.py            # all of them
     .causvid/venv/bin/python scripts/make_screenshots.py timeline   # one
 
-Run it when nodes or the pack's widgets look different. `python scripts/test.py` makes the
+Run it when nodes or widgets of the pack look different. `python scripts/test.py` makes the
 environment that it needs (CAUSVID_HOME, if it is not .causvid) and installs the browser.
 """
 
 import argparse
 import io
-import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
+from hosting import command
 from hosting.browser import ARGUMENTS, LOADED, find_browser
-from hosting.environment import ROOT, Environment
+from hosting.environment import ROOT
 from hosting.graph import Workflow
-from hosting.host import Host
+from hosting.host import Host, temporary_host
 from hosting.pins import NEWEST
 from make_templates import encoded
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from templating.chosen import parse_names
 from templating.graph import LEFT, TOP
-from templating.stories import Story
+from templating.story import Story
 
 HELP = ROOT / "web" / "docs" / "pictures"
 VIEW = {"width": 1800, "height": 1250}
@@ -77,7 +76,7 @@ class Editor:
         self.page.click('[data-testid="queue-button"]')
 
     def wait(self) -> None:
-        """Until the run has succeeded."""
+        """Wait until the run has succeeded."""
         self.page.wait_for_function(ENDED, timeout=600_000)
 
     def shot(self, *kinds: str, scale: float = 0.8) -> Image.Image:
@@ -88,7 +87,7 @@ class Editor:
         return self.clipped(clip)
 
     def element(self, selector: str) -> Image.Image:
-        """An element of the page and a little around it."""
+        """An element of the page, with a margin."""
         box = self.page.locator(selector).bounding_box()
         around = {"x": box["x"] - 8, "y": box["y"] - 8}
         return self.clipped(around | {n: box[n] + 16 for n in ("width", "height")})
@@ -108,17 +107,10 @@ def editor(editor: Editor) -> Image.Image:
 
 
 def player(editor: Editor) -> Image.Image:
-    """Render to Video while it works: its frames are those that it decodes for the file."""
+    """Render to Video at work, with the frames that it decodes for the file."""
     story = editor.story("player")
     prompt = story.prompt("Prompt", "a large yellow star growing over a teal gradient background")
-    shot = story.shot(
-        "",
-        "CausVid_RenderToVideo",
-        vae=story.mini["VAE"],
-        minutes=0.5,
-        seed=3,
-        positive=prompt["CONDITIONING"],
-    )
+    shot = story.shot("", prompt, "CausVid_RenderToVideo", minutes=0.5, seed=3)
     story.place(LEFT, TOP, [story.mini, prompt], [shot])
     editor.open(story.workflow())
     editor.run()
@@ -148,7 +140,7 @@ def timeline(editor: Editor) -> Image.Image:
 
 
 def load_checkpoint(editor: Editor) -> Image.Image:
-    """The loaders of the real weights, below each other."""
+    """The loaders of real weights, in a column."""
     workflow = editor.host.workflow("text_to_video_wan_1_3B")
     with editor.host.placeholder_models(workflow):
         editor.page.evaluate("app.refreshComboInNodes()")
@@ -193,16 +185,10 @@ SHOTS: MappingProxyType[str, tuple[Callable[[Editor], Image.Image], Path]] = Map
 
 def main() -> int:
     names = parse_arguments().names or list(SHOTS)
-    environment = Environment()
-    environment.ensure([NEWEST])
     browser = find_browser()
     if browser is None:
         raise SystemExit("No Chromium or Chrome was found; CAUSVID_CHROMIUM may name one.")
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Host(environment, NEWEST, Path(folder)) as host,
-        sync_playwright() as driver,
-    ):
+    with temporary_host(NEWEST) as host, sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=str(browser), args=ARGUMENTS)
         for name in names:
             page = chromium.new_page(viewport=VIEW)
@@ -223,4 +209,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

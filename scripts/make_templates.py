@@ -1,51 +1,46 @@
-"""Makes the Mini's templates, and their pictures, from what the nodes offer today.
+"""Makes the Mini's templates and their pictures from the current nodes.
 
     .causvid/venv/bin/python scripts/make_templates.py                  # every .json and .jpg
     .causvid/venv/bin/python scripts/make_templates.py endless          # of one template
     .causvid/venv/bin/python scripts/make_templates.py --graphs         # only the .json
     .causvid/venv/bin/python scripts/make_templates.py --pictures       # only the .jpg
 
-Run it when a node got another input, and when the Mini has other weights. `python scripts/test.py`
-makes the environment that it needs (CAUSVID_HOME, if it is not .causvid). The oldest supported
-ComfyUI draws the graphs, so that they open in every release; it renders them as they are.
+Run it when a node gets an input, when the notes of a template change, or when the Mini has other
+weights. `python scripts/test.py` makes the environment that it needs (CAUSVID_HOME, if it is not
+.causvid). The graphs come from the oldest supported ComfyUI, so that they open in every release.
 """
 
 import argparse
 import io
 import json
-import sys
-import tempfile
 from pathlib import Path
 
+from hosting import command
 from hosting.client import Run
-from hosting.environment import ROOT, Environment
+from hosting.environment import ROOT
 from hosting.graph import MUTED, Workflow, prompt_from_workflow
-from hosting.host import Host
-from hosting.pins import HOST_RELEASES
+from hosting.host import Host, temporary_host
+from hosting.pins import OLDEST
 from PIL import Image
 from templating.chosen import parse_names
 from templating.stories import STORIES
 
 WORKFLOWS = ROOT / "workflows"
-OLDEST = next(iter(HOST_RELEASES))
-BY_HAND = ("text_to_video_mini",)  # graphs that nobody draws; their pictures are made
+BY_HAND = ("text_to_video_mini",)  # graphs that are edited by hand; only their pictures are made
 PATIENCE = 3600.0  # seconds for one graph, on a busy machine
 LARGEST_BYTES = 70_000
 QUALITIES = range(90, 30, -5)
-# Of a template's videos, by what their names begin with, those that its picture shows.
+# The videos in the picture of a template, by the beginning of their names; default: all.
 SHOWN = {"video_to_video": ("causvid_before",), "save_and_resume": ("causvid_another",)}
 WIDE_COLUMNS, COLUMNS, ROWS, CELL_PX = 4, 6, 4, 128
 
 
 def main() -> int:
     arguments = parse_arguments()
-    sys.path.insert(0, str(ROOT))  # for causvid_core; here no ComfyUI minds the folder `nodes`
-    environment = Environment()
-    environment.ensure([OLDEST])
-    with tempfile.TemporaryDirectory() as folder:
-        with Host(environment, OLDEST, Path(folder)) as host:
-            for name in arguments.names or [*STORIES, *BY_HAND]:
-                make(host, name, arguments)
+    command.import_core()
+    with temporary_host(OLDEST) as host:
+        for name in arguments.names or [*STORIES, *BY_HAND]:
+            make(host, name, arguments)
     return 0
 
 
@@ -64,18 +59,27 @@ def make(host: Host, name: str, arguments: argparse.Namespace) -> None:
 
 
 def render(host: Host, workflow: Workflow) -> tuple[list[Path], float]:
-    """The videos of a graph, and how long its run took; muted nodes are run after the others."""
-    run = finished(host, workflow)
-    seconds = run.seconds
+    """The videos of a graph, and the seconds of its first run."""
+    runs = finished(host, workflow)
+    files = runs[-1].files()
+    videos = sorted(host.path(file) for file in files if file["filename"].endswith(".mp4"))
+    return videos, runs[0].seconds
+
+
+def finished(host: Host, workflow: Workflow) -> list[Run]:
+    """Run a graph to its end; one with muted nodes runs again with them unmuted.
+
+    Unmutes the nodes of `workflow`. Ends the program if a run fails.
+    """
+    runs = [_finished(host, workflow)]
     if any(node["mode"] == MUTED for node in workflow["nodes"]):
         for node in workflow["nodes"]:
             node["mode"] = 0
-        run = finished(host, workflow)
-    files = sorted(host.path(file) for file in run.files() if file["filename"].endswith(".mp4"))
-    return files, seconds
+        runs.append(_finished(host, workflow))
+    return runs
 
 
-def finished(host: Host, workflow: Workflow) -> Run:
+def _finished(host: Host, workflow: Workflow) -> Run:
     prompt = prompt_from_workflow(workflow, host.client.object_info())
     run = host.run(prompt, timeout=PATIENCE)
     if run.status != "success":
@@ -84,7 +88,7 @@ def finished(host: Host, workflow: Workflow) -> Run:
 
 
 def sheet(videos: list[Path]) -> Image.Image:
-    """Frames of every video, in their order, below each other."""
+    """Contact sheets of all videos, below each other."""
     from causvid_core.media.video import contact_sheet, read_frames
 
     sheets = []
@@ -103,7 +107,7 @@ def sheet(videos: list[Path]) -> Image.Image:
 
 
 def encoded(image: Image.Image) -> bytes:
-    """A JPEG that is small enough for a template's picture, as good as that allows."""
+    """A JPEG of at most LARGEST_BYTES, at the best quality that allows."""
     for quality in QUALITIES:
         buffer = io.BytesIO()
         image.save(buffer, "JPEG", quality=quality, optimize=True)
@@ -121,4 +125,4 @@ def parse_arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

@@ -1,7 +1,7 @@
 """Makes a small video easy to look at: `python scripts/present.py VIDEO COPY.mp4 SHEET.png`.
 
-The copy is enlarged by whole px, so that a 64 px video fills more than a stamp's place in a
-player; the sheet shows frames side by side. Needs torch, av and Pillow, and no ComfyUI.
+The copy is enlarged by a whole factor, so that a 64 px video is large enough to watch; the sheet
+shows frames side by side. Needs torch, av and Pillow, but no ComfyUI.
 """
 
 import sys

@@ -9,31 +9,26 @@ import os
 import subprocess
 import sys
 
-if sys.version_info < (3, 10):  # noqa: UP036  (says so instead of failing on newer syntax)
-    sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] + ".")
-
+from hosting import command
 from hosting.browser import find_browser, install_browser
 from hosting.environment import ROOT, Environment, SetupError
 from hosting.pins import HOST_RELEASES
+
+CHECKS = (("ruff", "check", "."),)  # modules of Python and their arguments, run before the tests
 
 
 def main() -> int:
     arguments, for_pytest = parse_arguments()
     environment = Environment(torch_index_url=arguments.torch_index_url)
-    try:
-        environment.ensure([] if arguments.fast else list(HOST_RELEASES), tools=True)
-        variables = {} if arguments.fast else browser_variables(environment)
-    except SetupError as error:
-        print(error, file=sys.stderr)
-        return 1
+    environment.ensure([] if arguments.fast else list(HOST_RELEASES), tools=True)
+    variables = {"CAUSVID_HOME": str(environment.home)}
+    if not arguments.fast:
+        variables |= browser_variables(environment)
     if not any(argument.startswith("tests") for argument in for_pytest):
         for_pytest += ["tests/core", "tests/scripts"] if arguments.fast else ["tests"]
-    commands = (["-m", "ruff", "check", "."], ["-m", "pytest", "--durations=10", *for_pytest])
-    for command in commands:
+    for module in (*CHECKS, ("pytest", "--durations=10", *for_pytest)):
         done = subprocess.run(
-            [environment.python, *command],
-            cwd=ROOT,
-            env=os.environ | variables | {"CAUSVID_HOME": str(environment.home)},
+            [environment.python, "-m", *module], cwd=ROOT, env=os.environ | variables
         )
         if done.returncode:
             return done.returncode
@@ -44,15 +39,13 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         description="Run every test; arguments not listed here go to pytest."
     )
-    parser.add_argument("--fast", action="store_true", help="only what needs no ComfyUI")
-    parser.add_argument(
-        "--torch-index-url", help="a further package index for torch, e.g. one with smaller builds"
-    )
+    parser.add_argument("--fast", action="store_true", help="only the tests without ComfyUI")
+    command.add_torch_index(parser)
     return parser.parse_known_args()
 
 
 def browser_variables(environment: Environment) -> dict[str, str]:
-    """Says where the browser is. Without one its tests are skipped, on a Linux CI they fail."""
+    """Variables that name the browser. Without one its tests are skipped; a Linux CI fails."""
     browser = find_browser() or install_browser(environment.log)
     variables = {"CAUSVID_REQUIRE_HOST": "1"}
     if browser is not None:
@@ -65,7 +58,4 @@ def browser_variables(environment: Environment) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    command.run(main)

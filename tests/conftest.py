@@ -73,6 +73,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         if folder in SERVED_FOLDERS:
             item.add_marker(SERVED_FOLDERS[folder])
+        release = getattr(item, "callspec", None) and item.callspec.params.get("host")
+        if release:
+            # One process runs all tests of a release, so that its server starts once.
+            item.add_marker(pytest.mark.xdist_group(release))
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,6 +1,6 @@
-"""How far a stream has been decoded, and how a decoder goes on from there.
+"""How far a stream is decoded, and how a decoder continues from there.
 
-A decoder is anything with the life cycle of `causvid_core.media.decoding.StreamDecoder`.
+A decoder is anything with the life cycle of `decoding.StreamDecoder`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def resume_decoder(
 ) -> bool:
     """Bring a decoder to where block `block` of a stream begins. Mutates the decoder.
 
-    With the memory, if it serves, else by decoding what `latents_to_redecode` names. Returns whether
+    It takes over the memory if that fits, else it decodes `latents_to_redecode`. Returns whether
     it had to decode.
     """
     decoder.reset()
@@ -29,7 +29,7 @@ def resume_decoder(
         decoder.push(latents)
         while decoder.pop() is not None:
             pass
-    elif _serves(memory, decoder, block):
+    elif memory is not None and _fits(memory, decoder, block):
         decoder.resume(memory.past)
     return latents is not None
 
@@ -37,11 +37,11 @@ def resume_decoder(
 def latents_to_redecode(
     decoder: Any, memory: DecoderMemory | None, history: Sequence[StreamBlock], block: int
 ) -> Tensor | None:
-    """Latents before block `block` that the decoder needs to see first, None where it needs none.
+    """Latents before block `block` that the decoder has to see first; None when it needs none.
 
-    Those of its reach, or all since the last cut: they give the memory to the bit.
+    They are those within its reach, or all since the last cut, and give its memory to the bit.
     """
-    if _serves(memory, decoder, block):
+    if memory is not None and _fits(memory, decoder, block):
         return None
     if block < len(history) and starts_afresh(history[block].switch):
         return None
@@ -56,9 +56,9 @@ def latents_to_redecode(
 
 
 def decode_blocks(decoder: Any, history: Sequence[StreamBlock], first: int = 0) -> Iterator[Tensor]:
-    """The px frames of the blocks from `first` on, a latent frame's at a time: [B, 3, t, H, W].
+    """The px frames of the blocks from `first` on, one latent frame's at a time: [B, 3, t, H, W].
 
-    The decoder is reset at cuts; otherwise it goes on from what it decoded last. Mutates it.
+    The decoder is reset at cuts and otherwise continues from what it decoded last. Mutates it.
     """
     for index in range(first, len(history)):
         if index and starts_afresh(history[index].switch):
@@ -68,14 +68,12 @@ def decode_blocks(decoder: Any, history: Sequence[StreamBlock], first: int = 0) 
             yield px
 
 
-def decoder_memory(decoder: Any, blocks: int, budget: int) -> DecoderMemory:
-    """What a stream of `blocks` decoded blocks takes along, within `budget` bytes."""
-    found = DecoderMemory(decoder.name, blocks, decoder.memory.past).within(budget)
-    return found._replace(past=tuple(tensor.cpu() for tensor in found.past))
+def decoder_memory(decoder: Any, blocks: int, max_bytes: int) -> DecoderMemory:
+    """What a stream with `blocks` decoded blocks carries along, within `max_bytes`."""
+    memory = DecoderMemory(decoder.name, blocks, decoder.memory.past).within(max_bytes)
+    return memory._replace(past=tuple(tensor.cpu() for tensor in memory.past))
 
 
-def _serves(memory: DecoderMemory | None, decoder: Any, block: int) -> bool:
-    """Whether the decoder can go on from the memory at a block."""
-    if memory is None or not memory.past:
-        return False
-    return (memory.name, memory.blocks) == (decoder.name, block)
+def _fits(memory: DecoderMemory, decoder: Any, block: int) -> bool:
+    """Whether the decoder can continue from the memory at a block."""
+    return bool(memory.past) and (memory.name, memory.blocks) == (decoder.name, block)

@@ -1,8 +1,8 @@
-"""Coding a video as a stream: push frames, pop what is ready, flush, reset.
+"""Encoding and decoding a video as a stream: push frames, pop what is ready, flush, reset.
 
-Wan's VAE, tiny decoders and plain colours have this one life cycle, which TAEHV's StreamingTAEHV
-made popular. What goes in is split into fixed pieces, so the joined output is the same to the bit
-however the stream was cut, and memory is bounded by one piece.
+Wan's VAE, tiny decoders and plain colours share this life cycle, which TAEHV's StreamingTAEHV made
+popular. The input is split into fixed pieces, so the joined output is the same to the bit however
+the stream was cut, and memory is bounded by one piece.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import torch
 from torch import Tensor
 
 Past = tuple[Tensor, ...]
-"""What the layers keep of the frames that are done, in the layers' order; empty at the start."""
+"""The feature cache: what layers keep of earlier frames, in their order; empty at the start."""
 
 
 class Memory(NamedTuple):
-    """All that a codec needs to go on. Never changed: keep it, and go on from it as often as you
-    like, on this codec or on another one of the same weights.
+    """All that a codec needs to continue. Never changed: it can be kept, and resumed from as often
+    as you like, by this codec or another with the same weights.
 
     waiting: frames that were pushed and are not coded yet, each [B, C, 1, H, W].
     """
@@ -33,7 +33,7 @@ class Memory(NamedTuple):
 class StreamCodec(ABC):
     """The life cycle. `memory` may be read and put back at any time between two calls.
 
-    What a call raises, an interrupt included, leaves the memory as it was.
+    A call that raises, also because of an interrupt, leaves the memory as it was.
     """
 
     def __init__(self) -> None:
@@ -41,20 +41,20 @@ class StreamCodec(ABC):
 
     @abstractmethod
     def piece(self, past: Past) -> int:
-        """Frames that the next piece takes."""
+        """Number of frames in the next piece."""
 
     @abstractmethod
     def step(self, frames: Tensor, past: Past) -> tuple[Tensor, Past]:
-        """One piece coded, and what the next one needs; `past` is not changed."""
+        """Code one piece; returns it and the past of the next one. `past` is not changed."""
 
     def push(self, frames: Tensor) -> None:
-        """Take in [B, C, T, H, W], any T; the tensor may be changed afterwards."""
+        """Add frames [B, C, T, H, W], any T; the tensor may be changed afterwards."""
         taken = (frame.unsqueeze(2).clone() for frame in frames.detach().unbind(2))
         self.memory = self.memory._replace(waiting=(*self.memory.waiting, *taken))
 
     @torch.no_grad()
     def pop(self) -> Tensor | None:
-        """Code the next piece; None when what waits fills none."""
+        """Code the next piece; None when too few frames wait."""
         past, waiting = self.memory
         size = self.piece(past)
         if len(waiting) < size:
@@ -65,31 +65,37 @@ class StreamCodec(ABC):
 
     def drain(self) -> Tensor | None:
         """All that is ready, joined; None when nothing is."""
-        ready = []
-        while (coded := self.pop()) is not None:
-            ready.append(coded)
+        ready = list(iter(self.pop, None))
         return torch.cat(ready, dim=2) if ready else None
 
     def flush(self) -> Tensor | None:
-        """What is left at the end of a stream, joined; None when nothing waits."""
+        """What is left at the end of a stream, joined; None when nothing is."""
         return self.drain()
 
     def resume(self, past: Past) -> None:
-        """Forget the stream and go on after frames that left this past."""
+        """Forget the stream and continue one whose frames so far left this past."""
         self.memory = Memory(tuple(past))
 
     def reset(self) -> None:
         """Forget the stream: the next frame is the first of a new one."""
         self.memory = Memory()
 
+    def _code(self, frames: Tensor, named: str) -> Tensor:
+        """Push frames and drain; ValueError when they are too few."""
+        self.push(frames)
+        coded = self.drain()
+        if coded is None:
+            raise ValueError(f"there are no {named}; push at least one")
+        return coded
+
 
 class StreamDecoder(StreamCodec):
     """Latents [B, 16, T, h, w], as the transformer has them and on any device, to px frames
-    [B, 3, t, H, W] in 0..1 and float32, where the decoder's weights are.
+    [B, 3, t, H, W] in 0..1 and float32, on the device of the decoder's weights.
 
-    The first latent frame of a stream gives 1 px frame, each later one 4. `name` tells whose
-    memory it is. `reach`: latent frames that bear on the memory; decoding the last `reach` ones
-    gives the memory of the whole stream, to the bit.
+    The first latent frame of a stream gives 1 px frame, each later one 4. name: identifies the
+    weights, for memory that is kept. reach: latent frames that the memory depends on; decoding the
+    last `reach` ones gives the memory of the whole stream, to the bit.
     """
 
     name: str
@@ -103,15 +109,14 @@ class StreamDecoder(StreamCodec):
 
         Raises ValueError when there are none.
         """
-        self.push(latents)
-        px = self.drain()
-        if px is None:
-            raise ValueError("there are no latent frames to decode; push at least one")
-        return px
+        return self._code(latents, "latent frames to decode")
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
-    """A short name for the values and the dtype of a few tensors of one dtype."""
+    """A short name for the values and the dtype of a few tensors of one dtype.
+
+    Stream files keep it, as part of their decoder's name.
+    """
     joined = torch.cat([tensor.detach().flatten() for tensor in tensors]).cpu()
     named = str(joined.dtype).encode() + joined.float().numpy().tobytes()
     return hashlib.sha256(named).hexdigest()[:16]

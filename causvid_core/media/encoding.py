@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count, islice
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..stream.lengths import px_of
@@ -16,7 +17,7 @@ from .wan_stream import WanEncoder
 
 
 def fitted(frames: Iterable[Tensor], width: int, height: int, how: str) -> Iterator[Tensor]:
-    """Frames `[H, W, 3]` of any size, each made to fit when its turn comes."""
+    """Frames `[H, W, 3]` of any size, each fitted when it is asked for."""
     return (fit(frame[None], width, height, how)[0] for frame in frames)
 
 
@@ -29,9 +30,9 @@ def encoded_blocks(
 ) -> Iterator[Tensor]:
     """Latents `[1, 16, t, h, w]` of the next blocks of a stream, from px frames of its size.
 
-    Nothing is read or encoded before it is asked for; encoder: makes the one that is used, then.
-    on_frames is told the px frames `[T, H, W, 3]` of a block before its latents are given. hold:
-    see `px_blocks`.
+    Nothing is read or encoded before it is asked for. encoder: makes the encoder, then. on_frames
+    is called with the px frames `[T, H, W, 3]` of a block before its latents are given. hold: see
+    `px_blocks`.
     """
     policy, working = WindowPolicy.of(state.recipe), None
     sizes = (px_of(policy, block, 1) for block in count(state.blocks))
@@ -41,16 +42,16 @@ def encoded_blocks(
         if working is None:
             working = encoder()
             if state.blocks:
-                # A latent frame of its own is the first frame of a video only, which this is not.
+                # Only the first frame of a video is a latent frame of its own, and it is past.
                 working.encode(clip[:, :, :1])
-        yield working.encode(clip)
+        yield working.encode_all(clip)
 
 
 def px_blocks(frames: Iterable[Tensor], sizes: Iterable[int], hold: bool) -> Iterator[Tensor]:
-    """Frames `[H, W, 3]`, each asked for when its turn comes, in blocks `[size, H, W, 3]`.
+    """Frames `[H, W, 3]` in blocks `[size, H, W, 3]`, read as the blocks are asked for.
 
-    What remains at the end is filled up with the last frame if `hold`, else left out; a video
-    shorter than the first block is filled up in any case.
+    hold: fill the last block up by repeating the last frame, else leave it out. A video shorter
+    than the first block is filled up in any case.
     """
     frames, first = iter(frames), True
     for size in sizes:
@@ -64,4 +65,4 @@ def px_blocks(frames: Iterable[Tensor], sizes: Iterable[int], hold: bool) -> Ite
 
 def as_clip(px: Tensor) -> Tensor:
     """Px frames `[T, H, W, 3]` as a VAE takes them, `[1, 3, T, H, W]`."""
-    return px.permute(3, 0, 1, 2)[None].float()
+    return rearrange(px, "t h w c -> 1 c t h w").float()

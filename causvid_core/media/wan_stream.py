@@ -54,14 +54,18 @@ class WanEncoder(StreamCodec):
         self.push(px)
         return self.drain()
 
+    def encode_all(self, px: Tensor) -> Tensor:
+        """The same for px frames that complete a latent frame; ValueError when they do not."""
+        return self._code(px, "px frames that complete a latent frame")
+
     def flush(self) -> Tensor | None:
         """The latents of all px frames that wait, the last one repeated to fill one."""
         ready = self.drain()
-        if not self.waiting:
-            return ready
-        last = self.memory.waiting[-1]
-        filled = self.encode(last.repeat(1, 1, TIME_SCALE - self.waiting, 1, 1))
-        return filled if ready is None else torch.cat([ready, filled], dim=2)
+        if self.waiting:
+            last = self.memory.waiting[-1]
+            filled = self.encode_all(last.repeat(1, 1, TIME_SCALE - self.waiting, 1, 1))
+            return filled if ready is None else torch.cat([ready, filled], dim=2)
+        return ready
 
 
 def _on(device: torch.device, past: Past) -> Past:

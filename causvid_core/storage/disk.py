@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .container import raw_bytes
+from .safetensors_file import raw_bytes
 
 SEGMENT_BYTES = 64 * 2**20
 """What is moved at a time: large enough that a day of video takes few files and mappings."""
@@ -42,7 +42,7 @@ class DiskStore:
         try:
             with path.open("xb") as file:
                 for tensor in tensors:
-                    file.write(memoryview(raw_bytes(tensor.contiguous())))
+                    file.write(raw_bytes(tensor.contiguous()))
             mapped = torch.from_numpy(np.memmap(path, np.uint8, "c"))
         except OSError as error:
             raise OSError(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .container import Entry, parse_json, raw_bytes, read_header, read_tensor, write
+from .safetensors_file import Entry, parse_json, raw_bytes, read_header, read_tensor, write
 
 FORMAT = "causvid-stream training data"
 VERSION = 1

@@ -10,7 +10,7 @@ from ..model.config import LATENT_CHANNELS
 from ..stream.recipe import Recipe
 from ..stream.segment import CARRY, checked_switch
 from ..stream.window import WindowPolicy
-from .container import Entry
+from .safetensors_file import Entry
 
 _LARGEST = 2**31  # of any count or length in a header
 _LARGEST_SEED = 2**64

@@ -19,8 +19,16 @@ from ..stream.cache import KVSnapshot, LiveCache
 from ..stream.recipe import Recipe
 from ..stream.segment import CARRY
 from ..stream.state import DecoderMemory, StreamBlock, StreamState
-from .container import Entry, parse_json, raw_bytes, read_header, read_tensor, write
 from .disk import DiskStore
+from .safetensors_file import (
+    Entry,
+    HeaderTooLarge,
+    parse_json,
+    raw_bytes,
+    read_header,
+    read_tensor,
+    write,
+)
 from .stream_checks import check_header
 
 FORMAT = "causvid-stream"
@@ -55,7 +63,10 @@ def save_stream(
         "stream": text,
         "checksum": str(_text_checksum(text)),
     }
-    write(Path(path), tensors, metadata | notes)
+    try:
+        write(path, tensors, metadata | notes)
+    except HeaderTooLarge as error:
+        raise ValueError(f"this stream has too many blocks for one file: {error}") from error
 
 
 def load_stream(path: str | os.PathLike[str], store: DiskStore | None = None) -> StreamState:

@@ -1,8 +1,8 @@
 """The keys and values of a stream on the device, and who may use them.
 
-States of one stream share a `LiveCache`. A generator takes it over for as long as it runs when
-it still holds what the state needs; otherwise the state's snapshot is uploaded or the clean
-passes are replayed, which gives the same numbers to the bit.
+States of one stream share a `LiveCache`. A rollout takes it over for as long as it runs, if it
+still holds what the state needs; otherwise the state's snapshot is uploaded or the clean passes
+are replayed, which gives the same numbers to the bit.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..model.attention import Attention
 from ..model.binding import BoundWan
-from ..model.kv_cache import KVRing
+from ..model.kv_cache import CachedAttention, KVRing, RelativeCachedAttention, Slots
+from ..model.rope import Rotary
 from .quantise import restore
+from .segment import Segment
 from .window import WindowPolicy
 
 log = logging.getLogger("causvid")
@@ -42,17 +45,19 @@ class KVSnapshot(NamedTuple):
         return sum(tensor.nbytes for tensor in (*self.keys, *self.values, *self.scales))
 
     def write_to(self, ring: KVRing) -> None:
-        """Fill the first tokens of the ring."""
-        keys, values = self.keys, self.values
-        if self.scales:
-            layers = len(keys)
-            keys = restore(keys, self.scales[:layers], ring.device)
-            values = restore(values, self.scales[layers:], ring.device)
-        ring.write_prefix(keys, values)
+        """Fill the first tokens of the ring. Mutates the ring."""
+        if not self.scales:
+            ring.write_prefix(self.keys, self.values)
+            return
+        layers = len(self.keys)
+        ring.write_prefix(
+            restore(self.keys, self.scales[:layers], ring.device),
+            restore(self.values, self.scales[layers:], ring.device),
+        )
 
 
 class LiveCache:
-    """A ring on the device and the blocks whose keys and values it holds.
+    """The keys and values of a stream on the device: a ring, and the blocks that it holds.
 
     `block_ids` names the blocks of a segment that had their clean pass, in order; `written` is the
     latent frame of that segment up to which slots have been overwritten; `frame_tokens` counts the
@@ -68,18 +73,23 @@ class LiveCache:
         self.written = 0
         self.leased = False
 
+    def __reduce__(self) -> tuple[type[LiveCache], tuple[()]]:
+        return (LiveCache, ())
+
     @property
     def required_ring(self) -> KVRing:
-        """The ring. RuntimeError when there is none on the device."""
+        """The ring; RuntimeError when nothing is on the device. Does not modify the cache."""
         if self.ring is None:
             raise RuntimeError("the cache holds no ring on the device")
         return self.ring
 
-    def __reduce__(self) -> tuple[type[LiveCache], tuple[()]]:
-        return (LiveCache, ())
-
     def serves(self, signature: str, ids: Sequence[str], policy: WindowPolicy) -> bool:
-        """Whether a segment of these blocks can go on from here, after clean passes at most."""
+        """Whether a segment of blocks `ids` can continue from here, after clean passes at most.
+
+        The cache may hold fewer of the blocks, or more, as long as the window of the next block
+        is still in the ring. An empty cache serves every segment of its signature. Does not modify
+        the cache.
+        """
         shared = min(len(self.block_ids), len(ids))
         return (
             self.ring is not None
@@ -88,18 +98,68 @@ class LiveCache:
             and policy.can_rewind(self.written, shared)
         )
 
+    def attention(
+        self, attention: Attention, rotary: Rotary, segment: Segment, positions: str, place: int
+    ) -> CachedAttention:
+        """Self-attention of the block at a place of the segment, over its window.
+
+        attention: the attention function. positions: "absolute" or "relative". Mutates the cache:
+        the block's slots count as overwritten from now on.
+        """
+        policy, tokens = segment.policy, self.frame_tokens
+        span = policy.span(place)
+        filled = policy.filled(span.end) * tokens
+        self.written = max(self.written, span.end)
+        slots = [
+            Slots(slot * tokens, offset * tokens, (offset + frames) * tokens)
+            for slot, offset, frames in policy.runs(span)
+        ]
+        frames = range(span.first, span.end)
+        if positions == "absolute":
+            own = rotary.table([segment.position(frame) for frame in frames])
+            return CachedAttention(attention, self.required_ring, slots, filled, own)
+        own = rotary.table([policy.rank(frame, span.end) for frame in frames])
+        keys = rotary.table(policy.ranks(span.end))
+        return RelativeCachedAttention(attention, self.required_ring, slots, filled, own, keys)
+
     def rewind(self, blocks: int) -> None:
-        """Forget all blocks but the first `blocks`. Mutates the cache."""
+        """Forget all blocks but the first `blocks`; more than there are changes nothing.
+
+        Mutates the cache. The ring's contents stay; with no block left, every slot is free.
+        """
         del self.block_ids[blocks:]
         if not self.block_ids:
             self.written = 0
 
     def clear(self) -> None:
-        """Give the device memory back, unless a generator is at work. Mutates the cache."""
+        """Free the device memory, unless a rollout is using it. Mutates the cache."""
         if not self.leased:
             self.ring = None
             self.block_ids.clear()
             self.written = 0
+
+    def check_integrity(self, policy: WindowPolicy | None = None) -> None:
+        """Raise RuntimeError naming the first invariant that does not hold. For tests.
+
+        policy: of the segment that the cache is laid out for; without it, lengths are not compared.
+        Does not modify the cache.
+        """
+        ids, ring, written = self.block_ids, self.ring, self.written
+        tensors = () if ring is None else (*ring.keys, *ring.values)
+        least = len(ids) if policy is None else policy.frames_before(len(ids))
+        needed = 0 if policy is None else policy.filled(written) * self.frame_tokens
+        for holds, violation in (
+            (len(set(ids)) == len(ids), f"a block is held twice among {ids}"),
+            (written >= least, f"{len(ids)} blocks are held, but {written} latent frames written"),
+            (not ids or self.signature, "blocks are held without a signature"),
+            (not written or self.frame_tokens, "a latent frame has no tokens"),
+            (ring or not (ids or written), "blocks are held without a ring"),
+            (ring or not self.leased, "a rollout uses it without a ring"),
+            (len({(t.shape, t.dtype) for t in tensors}) < 2, "the ring's layers differ"),
+            (ring is None or ring.tokens >= needed, f"{needed} tokens overflow the ring"),
+        ):
+            if not holds:
+                raise RuntimeError(f"the cache is inconsistent: {violation}")
 
 
 def claim(
@@ -110,38 +170,42 @@ def claim(
     snapshot: KVSnapshot | None,
     ids: Sequence[str],
     size: tuple[int, int, int],
-    anew: bool = False,
+    rebuild: bool = False,
 ) -> LiveCache:
-    """A leased cache that holds the first of the named blocks, for the caller to complete.
+    """A leased cache that holds the first of the blocks `ids`, for the caller to complete.
 
     size: batch, tokens of a latent frame, latent frames of the segment when it is done. Takes
     `live` over when possible, else allocates a ring; what it holds comes from `live` or
-    `snapshot`. anew: the caller is going to rebuild the window, and nothing of it is needed.
+    `snapshot`. rebuild: the caller is going to rebuild the window and needs nothing of it.
+    Mutates `live` when it is taken over; otherwise leaves it as it is.
     """
     batch, frame_tokens, frames = size
     tokens = policy.capacity(frames) * frame_tokens
-    serves = live.serves(signature, ids, policy) and live.ring.device == bound.device
-    held = min(len(live.block_ids), len(ids)) if serves else 0
-    stored = snapshot.blocks if snapshot is not None and snapshot.signature == signature else 0
-    # What 8 bits hold is not exact, and other states may go on from `live`.
-    exact = stored <= held or not snapshot.scales
-    if serves and exact and not live.leased and _writable(live.ring):
+    ring = live.ring if live.serves(signature, ids, policy) else None
+    if ring is not None and ring.device != bound.device:
+        ring = None
+    held = min(len(live.block_ids), len(ids)) if ring is not None else 0
+    if snapshot is not None and (snapshot.signature != signature or snapshot.blocks <= held):
+        snapshot = None
+    # A snapshot in 8 bits is not exact, and other states may continue from `live`.
+    exact = snapshot is None or not snapshot.scales
+    if ring is not None and exact and not live.leased and _writable(ring):
         claimed = live
-        claimed.ring.reserve(tokens)
+        ring.reserve(tokens)
     else:
         claimed = LiveCache()
         claimed.signature, claimed.frame_tokens = signature, frame_tokens
-        claimed.ring = KVRing(bound, batch, max(tokens, live.ring.tokens if serves else 0))
+        claimed.ring = KVRing(bound, batch, tokens if ring is None else max(tokens, ring.tokens))
     claimed.leased = True
-    claimed.rewind(0 if anew else len(ids))
-    if anew:
+    claimed.rewind(0 if rebuild else len(ids))
+    if rebuild:
         return claimed
-    if stored > held:
-        snapshot.write_to(claimed.ring)
-        claimed.block_ids[:] = ids[:stored]
+    if snapshot is not None:
+        snapshot.write_to(claimed.required_ring)
+        claimed.block_ids[:] = ids[: snapshot.blocks]
         claimed.written = policy.frames_before(len(ids))
-    elif held and claimed is not live:
-        claimed.ring.write_prefix(live.ring.keys, live.ring.values)
+    elif ring is not None and held and claimed is not live:
+        claimed.required_ring.write_prefix(ring.keys, ring.values)
         claimed.block_ids[:], claimed.written = live.block_ids[:held], live.written
     elif ids and not held:
         log.info("recomputing the keys and values of %d blocks", len(ids))

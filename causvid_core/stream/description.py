@@ -12,7 +12,6 @@ from .presets import recipes
 from .recipe import Recipe
 from .segment import CARRY, starts_afresh
 from .state import StreamState
-from .window import WindowPolicy
 
 _MOST_LINES = 40
 
@@ -96,7 +95,7 @@ def prompt_runs(state: StreamState) -> Iterator[PromptRun]:
 
 def _prompt_lines(state: StreamState) -> list[str]:
     lines = []
-    policy, end, shorter = WindowPolicy.of(state.recipe), 0, 0
+    policy, end, shorter = state.policy, 0, 0
     for run in prompt_runs(state):
         if run.first and starts_afresh(run.switch):
             shorter += geometry.TIME_SCALE - 1

@@ -15,6 +15,10 @@ class _Transfer(NamedTuple):
     block: StreamBlock
     done: torch.cuda.Event | None
 
+    def has_arrived(self) -> bool:
+        """Whether the latents are on the CPU; does not wait."""
+        return self.done is None or self.done.query()
+
 
 class History:
     """Blocks of a stream as a rollout adds to them: each is begun, then added.
@@ -44,20 +48,20 @@ class History:
 
     def add(self, latents: Tensor) -> None:
         """Append the block that was begun, with latents on the device."""
-        done = None
+        begun, done = self._entry(len(self)), None
         if latents.device.type == "cuda":
             # Kept for clean passes; a copy, since the caller owns the latents it is given.
             self._near[len(self)] = latents.clone()
             host = torch.empty(latents.shape, dtype=latents.dtype, pin_memory=True)
             host.copy_(latents, non_blocking=True)
-            done = torch.cuda.Event()
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record(torch.cuda.current_stream(latents.device))
         else:
             host = latents.to("cpu", copy=True)
-        self._transfers.append(_Transfer(self._begun._replace(latents=host), done))
+        self._transfers.append(_Transfer(begun._replace(latents=host), done))
         self._begun = None
         newest = len(self) - 1
-        while self._transfers and (done is None or self._transfers[0].done.query()):
+        while self._transfers and self._transfers[0].has_arrived():
             self._settle()
         for block in [block for block in self._near if block < min(newest, len(self._settled))]:
             del self._near[block]
@@ -90,6 +94,8 @@ class History:
             return self._settled[block]
         if block < len(self):
             return self._transfers[block - len(self._settled)].block
+        if self._begun is None:
+            raise RuntimeError(f"block {block} was not begun")
         return self._begun
 
     def _settle(self) -> None:

@@ -17,6 +17,16 @@ Noise = Callable[[int, int, Sequence[int]], Tensor]
 """noise(block_index, step_index, shape) -> Tensor; step 0 is the block's initial noise."""
 
 
+def generator(*seeds: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """A generator whose seed is a hash of whole numbers: other numbers, other random numbers.
+
+    Streams seed theirs with (seed, block, step, batch element).
+    """
+    text = ":".join(str(seed) for seed in seeds)
+    hashed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+    return torch.Generator(device).manual_seed(hashed)
+
+
 def seeded_noise(seed: int) -> Noise:
     """The default noise of a stream: standard normal float32 on the CPU."""
 
@@ -24,13 +34,12 @@ def seeded_noise(seed: int) -> Noise:
         batch, *rest = shape
         out = torch.empty(tuple(shape))
         for element in range(batch):
-            generator = torch.Generator().manual_seed(_hash(seed, block, step, element))
-            torch.randn(rest, generator=generator, out=out[element])
+            torch.randn(rest, generator=generator(seed, block, step, element), out=out[element])
         return out
 
     return draw
 
 
-def _hash(*values: int) -> int:
-    text = ":".join(str(value) for value in values)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+def add_noise(clean: Tensor, noise: Tensor, sigma: float) -> Tensor:
+    """Flow matching's noisy latents at noise level `sigma`: (1 - sigma) * clean + sigma * noise."""
+    return (1 - sigma) * clean + sigma * noise

@@ -27,7 +27,7 @@ def rebase(
             f"the stream's latents have {channels} channels, the model makes "
             f"{bound.config.out_dim}; choose a model of the same family"
         )
-    policies = WindowPolicy.of(state.recipe), WindowPolicy.of(recipe)
+    policies = state.policy, WindowPolicy.of(recipe)
     old, new = ((policy.frames_per_block, policy.first_block_frames) for policy in policies)
     if old != new:
         raise ValueError(

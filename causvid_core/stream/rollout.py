@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..model.binding import BoundWan, as_bound
-from ..model.forward import denoise
 from ..storage.disk import DiskStore
 from .cache import LiveCache
-from .noise import Noise, seeded_noise
+from .noise import Noise, add_noise, seeded_noise
 from .prompt_cache import PromptPlan, Prompts
 from .recipe import Recipe
 from .segment import CARRY
-from .session import Session
+from .session import OpenBlock, Session
 from .source import Opening, Strength, from_noise, from_source
 from .state import StreamBlock, StreamState
-from .window import WindowPolicy
 
 
 class StepRecord(NamedTuple):
@@ -94,7 +92,6 @@ def prime(
     switch: see `rollout`. Raises ValueError for a size that does not fit.
     """
     bound = as_bound(model)
-    policy = WindowPolicy.of(state.recipe)
     prompts = Prompts(bound, state.batch, context, switch)
     channels, size = bound.config.out_dim, (state.height, state.width)
     fits = latents.ndim == 5 and latents.shape[0] in (1, state.batch)
@@ -103,7 +100,7 @@ def prime(
             f"the given latents have shape {tuple(latents.shape)}; expected ({state.batch}, "
             f"{channels}, latent frames, {state.height}, {state.width})"
         )
-    parts = latents.split(policy.split(state.blocks, latents.shape[2]), dim=2)
+    parts = latents.split(state.policy.split(state.blocks, latents.shape[2]), dim=2)
     shape = (state.batch, -1, -1, -1, -1)
     history, pending = list(state.history), state.switch
     for part in parts:
@@ -125,7 +122,7 @@ def rollout(
     on_step: Callable[[StepRecord], object] | None = None,
     switch: str = CARRY,
     store: DiskStore | None = None,
-) -> Iterator[Block]:
+) -> Generator[Block, None, None]:
     """Continue a stream by `blocks` blocks, yielding each as it is done.
 
     context: [B or 1, l, text_dim], or a plan that gives every block its own. source, strength:
@@ -147,7 +144,7 @@ def rollout(
     prompts = Prompts(bound, state.batch, context, switch)
     opening: Opening = from_noise
     if source is not None:
-        opening = from_source(source, strength, WindowPolicy.of(state.recipe), state.blocks, blocks)
+        opening = from_source(source, strength, state.policy, state.blocks, blocks)
     noise = noise or seeded_noise(state.seed)
     return _generate(bound, state, prompts, blocks, opening, noise, on_step or _ignore, store)
 
@@ -162,52 +159,34 @@ def _generate(
     noise: Noise,
     on_step: Callable[[StepRecord], object],
     store: DiskStore | None,
-) -> Iterator[Block]:
-    policy, last = WindowPolicy.of(state.recipe), state.blocks + blocks - 1
+) -> Generator[Block, None, None]:
     with Session(bound, state, blocks, prompts, store) as session:
-        for index in range(state.blocks, last + 1):
-            place = session.begin(index)
-            span = policy.span(index)
-            fresh = _noise_of(bound, state, span.frames, index, noise)
-            begun = opening(index, state.recipe.schedule(place), fresh)
-            if begun is None:
-                return
-            session.catch_up()
-            x, first_step, schedule = begun
-            x0 = x
-            prompt = prompts.encode(prompts.context(index))
-            attend = session.attend(place)
-            timesteps = session.constants(schedule.timesteps)
-            steps = len(timesteps)
-            for step in range(first_step, steps):
-                flow = denoise(bound, x, timesteps[step], attend, prompt)
-                x0 = x - schedule.sigmas[step] * flow
-                on_step(StepRecord(index, blocks, step, steps, x0, span.first))
-                if step + 1 < steps:
-                    sigma = schedule.sigmas[step + 1]
-                    x = (1 - sigma) * x0 + sigma * fresh(step + 1)
-            session.history.add(x0)
-            if index == last:
-                session.close()
-            yield Block(
-                x0,
-                index,
-                span.first,
-                session.switch,
-                lambda count=index + 1: session.state_after(count),
-            )
+        for _ in range(blocks):
+            with session.block() as block:
+                fresh = _fresh(bound, noise, block)
+                begun = opening(block.index, block.schedule, fresh)
+                if begun is None:
+                    return
+                x0 = x = begun.latents
+                timesteps, sigmas = begun.schedule
+                steps = len(timesteps)
+                for step in range(begun.step, steps):
+                    x0 = x - sigmas[step] * block.flow(x, timesteps[step])
+                    on_step(StepRecord(block.index, blocks, step, steps, x0, block.first_frame))
+                    if step + 1 < steps:
+                        x = add_noise(x0, fresh(step + 1), sigmas[step + 1])
+                block.finish(x0)
+            after = partial(session.state_after, block.index + 1)
+            yield Block(x0, block.index, block.first_frame, block.switch, after)
 
 
-def _noise_of(
-    bound: BoundWan, state: StreamState, frames: int, block: int, noise: Noise
-) -> Callable[[int], Tensor]:
+def _fresh(bound: BoundWan, noise: Noise, block: OpenBlock) -> Callable[[int], Tensor]:
     """The noise of one block by step, float32 on the device."""
-    shape = (state.batch, bound.config.out_dim, frames, state.height, state.width)
 
     def fresh(step: int) -> Tensor:
-        drawn = noise(block, step, shape)
-        if tuple(drawn.shape) != shape:
-            raise ValueError(f"noise has shape {tuple(drawn.shape)}; expected {shape}")
+        drawn = noise(block.index, step, block.shape)
+        if tuple(drawn.shape) != block.shape:
+            raise ValueError(f"noise has shape {tuple(drawn.shape)}; expected {block.shape}")
         if bound.device.type == "cuda" and drawn.device.type == "cpu":
             drawn = drawn.pin_memory()
         return drawn.to(bound.device, torch.float32, non_blocking=True)

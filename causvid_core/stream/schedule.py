@@ -7,9 +7,10 @@ noise level times `TABLE`, and its noise level is looked up by the nearest entry
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
+from torch import Tensor
 
 TABLE = 1000
 _SAME = 0.5  # timesteps apart that count as the same level
@@ -37,11 +38,22 @@ class Schedule(NamedTuple):
         return step, Schedule(timesteps, (*self.sigmas[:step], strength, *self.sigmas[kept]))
 
 
+Level = TypeVar("Level", float, Tensor)
+
+
+def shifted(sigma: Level, shift: float) -> Level:
+    """Wan's timestep shift of noise levels in 0..1: shift * s / (1 + (shift - 1) * s).
+
+    Stable Diffusion 3 (arXiv 2403.03206, section 5.3.2); a shift above 1 moves steps to more noise.
+    """
+    return shift * sigma / (1 + (shift - 1) * sigma)
+
+
 @lru_cache(maxsize=64)
 def make_schedule(timesteps: tuple[float, ...], shift: float, warp: bool) -> Schedule:
     """The schedule of `timesteps`; with `warp` they count entries of the shifted table instead."""
     uniform = torch.linspace(1, 0, TABLE + 1)[:-1]  # in float32, like the systems that trained
-    sigmas = shift * uniform / (1 + (shift - 1) * uniform)
+    sigmas = shifted(uniform, shift)
     table = sigmas * TABLE
     if warp:
         timesteps = tuple(table[TABLE - round(timestep)].item() for timestep in timesteps)

@@ -1,16 +1,18 @@
-"""A session: one generator's use of a stream's cache on the device."""
+"""A session: one rollout's use of a stream's cache on the device, block by block."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 import torch
 from torch import Tensor
 
 from ..model.binding import BoundWan
-from ..model.forward import write_cache
-from ..model.kv_cache import CachedAttention, RelativeCachedAttention, Slots
+from ..model.forward import denoise, write_cache
+from ..model.kv_cache import CachedAttention
+from ..model.prompt import EncodedPrompt
 from ..model.rope import Rotary
 from ..storage.disk import DiskStore
 from .cache import LiveCache, claim
@@ -20,12 +22,48 @@ from .segment import CARRY
 from .state import StreamState
 
 
+class OpenBlock:
+    """The block that a session is making, from `Session.block` until it is finished.
+
+    index: its place in the stream. first_frame: its first latent frame. switch: the mode that was
+    applied before it. schedule: of its denoising steps. shape: of its latents, [B, 16, t, H, W].
+    """
+
+    def __init__(self, session: Session, index: int, switch: str) -> None:
+        state = session.state
+        self._session = session
+        self._inputs: tuple[CachedAttention, EncodedPrompt] | None = None
+        self.index, self.switch = index, switch
+        self.schedule = state.recipe.schedule(session.segment.place(index))
+        span = session.stream_policy.span(index)
+        self.first_frame = span.first
+        channels = session.bound.config.out_dim
+        self.shape = (state.batch, channels, span.frames, state.height, state.width)
+
+    def flow(self, x: Tensor, timestep: float) -> Tensor:
+        """The model's flow for noisy latents x, in the shape and dtype of x.
+
+        The block sees its window, itself included. Mutates the cache: the first call runs the
+        clean passes that are due, every call overwrites the block's own slots.
+        """
+        if self._inputs is None:
+            self._inputs = self._session._inputs_of(self)
+        return denoise(self._session.bound, x, self._session._timestep(timestep), *self._inputs)
+
+    def finish(self, x0: Tensor) -> None:
+        """Append the block with clean latents x0. Its own clean pass is due with the next block.
+
+        The lease ends with the session's last block.
+        """
+        self._session._finish(self, x0)
+
+
 class Session:
     """Leases the cache of `state`, with room for `blocks` more blocks, until it is closed.
 
-    A context manager; closing twice is harmless. `live` is the cache from the first `catch_up`
-    on. After an error it still serves every state that it served before, unless a window was
-    being rebuilt in it: then those states replay theirs.
+    Use it as a context manager; closing twice is harmless. After an error the cache still serves
+    every state that it served before, unless a window was being rebuilt in it: those states then
+    replay theirs.
     """
 
     def __init__(
@@ -37,12 +75,13 @@ class Session:
         store: DiskStore | None = None,
     ) -> None:
         self.bound, self.state = bound, state
-        self.prompts = prompts or Prompts(bound, state.batch)
-        self.history = History(state.history, bound.device, store)
         self.segment = state.segment
-        self.live: LiveCache | None = None
-        self.switch = CARRY  # the mode that was applied before the block at work
-        self._cached = self.segment  # the one that the cache is laid out for
+        self.stream_policy = state.policy
+        self._prompts = prompts or Prompts(bound, state.batch)
+        self._history = History(state.history, bound.device, store)
+        self._live: LiveCache | None = None
+        self._cached = self.segment  # the segment that the cache is laid out for
+        self._open: OpenBlock | None = None
         self._end = state.blocks + blocks
         grid = bound.config.grid(state.height, state.width)
         self._frame_tokens = grid[0] * grid[1]
@@ -61,46 +100,61 @@ class Session:
 
     def close(self) -> None:
         """End the lease."""
-        if self.live is not None:
-            self.live.leased = False
+        if self._live is not None:
+            self._live.leased = False
 
-    def begin(self, block: int) -> int:
-        """Name the next block of the stream and apply its switch; returns its place.
+    @contextmanager
+    def block(self) -> Iterator[OpenBlock]:
+        """Begin the next block of the stream: its switch is applied, the cache is not touched yet.
 
-        Touches no cache yet: `catch_up` does.
+        Raises RuntimeError while another block is unfinished, or when the session has no room for
+        one more.
         """
-        before = self.history.context(block - 1) if block else None
-        pending = self.state.switch if block == self.state.blocks else CARRY
-        self.switch = self.prompts.switch(block, before, pending)
-        self.history.begin(self.prompts.context(block), self.switch)
-        self.segment = self.segment.before(block, self.switch)
-        return self.segment.place(block)
+        index = len(self._history)
+        if self._open is not None or index >= self._end:
+            raise RuntimeError("the block before is unfinished, or the session is at its end")
+        before = self._history.context(index - 1) if index else None
+        pending = self.state.switch if index == self.state.blocks else CARRY
+        switch = self._prompts.switch(index, before, pending)
+        self._history.begin(self._prompts.context(index), switch)
+        self.segment = self.segment.before(index, switch)
+        self._open = OpenBlock(self, index, switch)
+        yield self._open
 
-    def catch_up(self) -> None:
-        """Clean passes of the blocks that have had none: the last one's, a rebuilt window's, or a
-        replay.
+    def catch_up(self) -> LiveCache:
+        """Run the clean passes that are due and return the cache. Mutates the cache.
 
-        A replay of a long segment leaves out the blocks that no longer bear on the window.
+        Due are the last block's, those of a rebuilt window, or a replay, which leaves out the
+        blocks of a long segment that no longer bear on the window.
         """
-        anew = self.segment is not self._cached
-        if self.live is None:
-            self.live = self._claim(anew)
-        elif anew:
-            self.live.rewind(0)
+        rebuild = self.segment is not self._cached
+        if self._live is None:
+            self._live = self._claim(rebuild)
+        elif rebuild:
+            self._live.rewind(0)
         self._cached = self.segment
-        done, total = self.live.block_ids, self.segment.place(len(self.history))
-        needed = self.segment.policy.replay(total, self.bound.config.num_layers)
-        if done or len(needed) == total:
-            for place in range(len(done), total):
-                self._clean_pass(place)
-                done.append(self.segment.block_id(place, self.history.id))
-            return
-        self.live.ring.zero()
+        live, ids = self._live, self.segment.block_ids(len(self._history), self._history.id)
+        needed = self.segment.policy.replay(len(ids), self.bound.config.num_layers)
+        if live.block_ids or len(needed) == len(ids):
+            for place in range(len(live.block_ids), len(ids)):
+                self._clean_pass(live, place)
+                live.block_ids.append(ids[place])
+            return live
+        live.required_ring.zero()
         for place in needed:
-            self._clean_pass(place)
-        done.extend(self.segment.block_ids(len(self.history), self.history.id))
+            self._clean_pass(live, place)
+        live.block_ids.extend(ids)
+        return live
 
-    def _claim(self, anew: bool) -> LiveCache:
+    def state_after(self, blocks: int) -> StreamState:
+        """The state once `blocks` blocks of the stream are finished; waits until they have arrived
+        on the CPU.
+        """
+        live = LiveCache() if self._live is None else self._live
+        history = self._history.take(blocks)
+        return self.state._replace(history=history, snapshot=None, live=live, switch=CARRY)
+
+    def _claim(self, rebuild: bool) -> LiveCache:
         state = self.state
         return claim(
             self.bound,
@@ -110,46 +164,38 @@ class Session:
             state.snapshot,
             state.block_ids,
             (state.batch, self._frame_tokens, self.segment.frames_before(self._end)),
-            anew,
+            rebuild,
         )
 
-    def _clean_pass(self, place: int) -> None:
+    def _clean_pass(self, live: LiveCache, place: int) -> None:
         """Write a finished block's final keys and values."""
-        latents = self.history.latents(self.segment.block(place))
-        prompt = self.prompts.encode(self.history.context(self.segment.prompt(place)))
-        timestep = self.constant(self.state.recipe.context_timestep)
-        write_cache(self.bound, latents, timestep, self.attend(place), prompt)
+        latents = self._history.latents(self.segment.block(place))
+        prompt = self._prompts.encode(self._history.context(self.segment.prompt(place)))
+        timestep = self._timestep(self.state.recipe.context_timestep)
+        write_cache(self.bound, latents, timestep, self._attention(live, place), prompt)
 
-    def attend(self, place: int) -> CachedAttention:
-        """Self-attention of the block at a place, whose slots count as overwritten from now on."""
-        policy = self.segment.policy
-        span = policy.span(place)
-        filled = policy.filled(span.end)
-        self.live.written = max(self.live.written, span.end)
-        tokens = self._frame_tokens
-        slots = [
-            Slots(slot * tokens, offset * tokens, (offset + frames) * tokens)
-            for slot, offset, frames in policy.runs(span)
-        ]
-        shared = (self.bound.attention, self.live.ring, slots, filled * tokens)
-        frames = range(span.first, span.end)
-        if self.state.recipe.positions == "absolute":
-            positions = [self.segment.position(frame) for frame in frames]
-            return CachedAttention(*shared, self._rotary.table(positions))
-        positions = [policy.rank(frame, span.end) for frame in frames]
-        keys = self._rotary.table(policy.ranks(span.end))
-        return RelativeCachedAttention(*shared, self._rotary.table(positions), keys)
+    def _inputs_of(self, block: OpenBlock) -> tuple[CachedAttention, EncodedPrompt]:
+        """What every denoising step of a block sees. Mutates the cache."""
+        if block is not self._open:
+            raise RuntimeError(f"block {block.index} is finished")
+        live = self.catch_up()
+        prompt = self._prompts.encode(self._history.context(block.index))
+        return self._attention(live, self.segment.place(block.index)), prompt
 
-    def state_after(self, blocks: int) -> StreamState:
-        """The state once `blocks` blocks of the stream are finished."""
-        return self.state._replace(
-            history=self.history.take(blocks), snapshot=None, live=self.live, switch=CARRY
-        )
+    def _attention(self, live: LiveCache, place: int) -> CachedAttention:
+        positions = self.state.recipe.positions
+        return live.attention(self.bound.attention, self._rotary, self.segment, positions, place)
 
-    def constant(self, value: float) -> Tensor:
+    def _finish(self, block: OpenBlock, x0: Tensor) -> None:
+        if block is not self._open:
+            raise RuntimeError(f"block {block.index} is finished")
+        if block._inputs is None:  # no step was taken
+            self.catch_up()
+        self._history.add(x0)
+        self._open = block._inputs = None
+        if len(self._history) == self._end:
+            self.close()
+
+    def _timestep(self, value: float) -> Tensor:
         """A timestep [1, 1] for all samples and latent frames, made without a transfer."""
         return torch.full((1, 1), float(value), device=self.bound.device)
-
-    def constants(self, values: Sequence[float]) -> list[Tensor]:
-        """A timestep [1, 1] of every value."""
-        return [self.constant(value) for value in values]

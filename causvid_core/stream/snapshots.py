@@ -33,8 +33,7 @@ def snapshot(state: StreamState, model: nn.Module | BoundWan | None = None) -> S
             "recompute them, or keep the state light"
         )
     with torch.no_grad(), Session(as_bound(model), state, 0) as session:
-        session.catch_up()
-        return state._replace(snapshot=_read(state, session.live, len(state.block_ids)))
+        return state._replace(snapshot=_read(state, session.catch_up(), len(state.block_ids)))
 
 
 def snapshot_within(state: StreamState, max_bytes: int, int8: bool = False) -> StreamState:

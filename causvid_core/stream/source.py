@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .noise import add_noise
 from .schedule import Schedule
 from .window import WindowPolicy
 
@@ -75,8 +76,7 @@ def from_source(
         if level == 0:
             return Begun(clean, len(schedule.timesteps), schedule)
         step, schedule = schedule.begin_at(level)
-        sigma = schedule.sigmas[step]
-        return Begun(sigma * noise + (1 - sigma) * clean, step, schedule)
+        return Begun(add_noise(clean, noise, schedule.sigmas[step]), step, schedule)
 
     return opening
 

@@ -88,6 +88,11 @@ class StreamState(NamedTuple):
     switch: str = CARRY
 
     @property
+    def policy(self) -> WindowPolicy:
+        """The window policy of the recipe."""
+        return WindowPolicy.of(self.recipe)
+
+    @property
     def blocks(self) -> int:
         """Finished blocks; the index of the next."""
         return len(self.history)
@@ -95,7 +100,7 @@ class StreamState(NamedTuple):
     @property
     def frames(self) -> int:
         """Finished latent frames; the index of the next."""
-        return WindowPolicy.of(self.recipe).frames_before(self.blocks)
+        return self.policy.frames_before(self.blocks)
 
     @property
     def px_frames(self) -> int:
@@ -115,7 +120,7 @@ class StreamState(NamedTuple):
     @property
     def segment(self) -> Segment:
         """The segment that the last block belongs to."""
-        return Segment.of(WindowPolicy.of(self.recipe), (block.switch for block in self.history))
+        return Segment.of(self.policy, (block.switch for block in self.history))
 
     @property
     def block_ids(self) -> tuple[str, ...]:
@@ -124,7 +129,7 @@ class StreamState(NamedTuple):
 
     def signature(self, fingerprint: str) -> str:
         """What cached keys and values depend on besides the blocks themselves."""
-        recipe, policy = self.recipe, WindowPolicy.of(self.recipe)
+        recipe, policy = self.recipe, self.policy
         # Files of format 3 hold this text, and caches in them serve only while it stays the same.
         plan = (
             f"Plan(frames_per_block={policy.frames_per_block}, "

@@ -1,11 +1,11 @@
 """The parts of scripts/bench.py. Each measuring part is a process of its own.
 
 sizes          what is measured: the sizes of model, clip and window
-counting       operations and bytes that a clip needs at the least
+counting       the fewest operations and bytes that a clip needs
 engine         the engine and the version without cache, and the rate of large matrix products
 comfyui        ComfyUI's own autoregressive sampler and this pack's nodes, in ComfyUI
-chain          a chain of this pack's nodes, and the ways to hand the cache on
-child          one such process: arguments in, a result out, peak memory in between
+chain          a chain of this pack's nodes, and the ways to pass the cache on
+child          one such process: arguments in, result out, and its peak memory
 table          the results as text
-random_prompt  a custom node for those servers: a prompt without a text encoder
+random_prompt  a custom node for the measured servers: a prompt without a text encoder
 """

@@ -9,18 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-SCRIPTS = Path(__file__).resolve().parents[1]
+from hosting.command import thread_variables
+from hosting.environment import ROOT
+
 POLL_SECONDS = 0.02
 
 
 class MeasuringFailed(RuntimeError):
     """A measuring process ended with an error; the message is the end of what it wrote."""
-
-
-def thread_variables(threads: int) -> dict[str, str]:
-    """Environment variables that fix the number of threads of everything torch calls."""
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return dict.fromkeys(names, str(threads))
 
 
 def measure(python: Path, part: str, threads: int, **arguments: Any) -> dict[str, Any]:
@@ -29,7 +25,7 @@ def measure(python: Path, part: str, threads: int, **arguments: Any) -> dict[str
     Raises MeasuringFailed.
     """
     variables = os.environ | thread_variables(threads)
-    variables["PYTHONPATH"] = os.pathsep.join((str(SCRIPTS.parent), str(SCRIPTS)))
+    variables["PYTHONPATH"] = os.pathsep.join((str(ROOT), str(ROOT / "scripts")))
     command = [str(python), "-m", f"benchmarks.{part}", json.dumps(arguments)]
     done = subprocess.run(command, env=variables, capture_output=True, text=True)
     if done.returncode:
@@ -38,16 +34,16 @@ def measure(python: Path, part: str, threads: int, **arguments: Any) -> dict[str
 
 
 def answer(parts: dict[str, Callable[..., dict[str, Any]]]) -> None:
-    """The other end of `measure`: calls the part that the arguments name and prints its result."""
+    """The child's side of `measure`: call the named part and print its result."""
     arguments = json.loads(sys.argv[1])
     result = parts[arguments.pop("job")](**arguments)
     print(json.dumps(result), flush=True)
 
 
 class PeakMemory:
-    """The most resident bytes that a process takes while this is open, beyond what it took before.
+    """A context manager that records by how many bytes the resident memory of a process rises.
 
-    A context manager around work in this process or another one; needs psutil.
+    pid: another process, None for this one. Needs psutil.
     """
 
     def __init__(self, pid: int | None = None) -> None:

@@ -1,9 +1,8 @@
 """ComfyUI's own autoregressive sampler against this pack's nodes, in ComfyUI.
 
-Same weights, prompt, size and noise levels; the runs alternate. Then this pack's nodes in a
-chain against one of them (see `chain`). What counts is the time from the
-sampling node's start to its end, so that loading, decoding and saving do not. Run by
-`child.measure`.
+Both have the same weights, prompt, size and noise levels, and their runs alternate. Then one of
+this pack's nodes against a chain of them (see `chain`). Time counts from the start of the sampling
+node to its end, without loading, decoding and saving. Run by `child.measure`.
 """
 
 import json
@@ -22,6 +21,8 @@ from hosting.graph import Prompt
 from hosting.host import Host
 from hosting.pins import NEWEST
 
+from causvid_core import recipes
+
 from .chain import CHAIN, SAMPLER, WAYS, chain_prompts
 from .child import PeakMemory, answer
 from .sizes import FRAMES_PER_BLOCK, PRESET, SHIFT, SIZES, SPACE_SCALE, TIMESTEPS, Size
@@ -34,7 +35,7 @@ WARM_UP_LATENT_FRAMES = FRAMES_PER_BLOCK
 
 
 class NodeTimer:
-    """A listener of runs: how long some nodes were at work, together."""
+    """A listener of runs that adds up the seconds in which some nodes work."""
 
     def __init__(self, *nodes: str) -> None:
         self._nodes, self._started, self.seconds = nodes, 0.0, 0.0
@@ -51,10 +52,9 @@ class NodeTimer:
 def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
     """Seconds of both samplers in every round, their ratios, and the peak memory of each.
 
-    weights: a file as `convert` writes it. home: folder of the environment. Each sampler has a
-    server of its own, equal in everything, that rests while the other works; memory counts from
-    the moment before the model is loaded. live: seconds with frames sent to the browser, and
-    without.
+    weights: a file as `convert` writes it. home: folder of the environment. Each sampler has its
+    own server, which idles while the other one works; memory counts from before the model is
+    loaded. live: seconds with frames sent to the browser, and without.
     """
     sizes, names = SIZES[size], ("theirs", "ours")
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -82,7 +82,7 @@ def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
         for turn in range(rounds):
             for place, name in enumerate(live if turn % 2 == 0 else reversed(live)):
                 hosts["ours"].client.post(f"/settings/{LIVE_SETTING}", name == "sent")
-                seed = 3 * rounds + 2 * turn + place  # equal inputs would come from the cache
+                seed = 3 * rounds + 2 * turn + place  # equal inputs would be cached
                 live[name].append(_run(hosts["ours"], sizes, "ours", sizes.latent_frames, seed))
     ratios = [a / b for a, b in zip(seconds["theirs"], seconds["ours"], strict=True)]
     return {
@@ -98,7 +98,7 @@ def compare(size: str, weights: str, home: str, rounds: int) -> dict[str, Any]:
 
 
 def _host(home: Path, base: Path, weights: str) -> Host:
-    """A server whose models folder holds the weights; threads are as in this process."""
+    """A server with the weights in its models folder and as many threads as this process."""
     models = base / "models" / "diffusion_models"
     models.mkdir(parents=True)
     shutil.copy(weights, models / MODEL_FILE)
@@ -122,7 +122,7 @@ def _run(host: Host, size: Size, name: str, latent_frames: int, seed: int) -> fl
 
 
 def _run_chain(host: Host, size: Size, way: str, seed: int) -> float:
-    """Seconds of the nodes that make a clip in this way. Raises RuntimeError when one fails."""
+    """Seconds of all nodes that make a clip in one of WAYS. Raises RuntimeError when one fails."""
     timer = NodeTimer(*CHAIN)
     for prompt in chain_prompts(way, pack_nodes(host.object_info, size, size.latent_frames, seed)):
         run = host.run(prompt, timer, timeout=3600)
@@ -133,7 +133,7 @@ def _run_chain(host: Host, size: Size, way: str, seed: int) -> float:
 
 def own_sampler(info: dict[str, Any], size: Size, latent_frames: int, seed: int) -> Prompt:
     """The graph of ComfyUI's own autoregressive sampler."""
-    sigmas = ", ".join(f"{sigma:.8f}" for sigma in (*_sigmas(), 0.0))
+    sigmas = ", ".join(f"{sigma:.8f}" for sigma in (*recipes[PRESET].schedule(0).sigmas, 0.0))
     nodes = {
         "noise": ("RandomNoise", {"noise_seed": seed}),
         "guider": ("BasicGuider", {"model": ["model", 0], "conditioning": ["prompt", 0]}),
@@ -194,7 +194,7 @@ def pack_nodes(info: dict[str, Any], size: Size, latent_frames: int, seed: int) 
 def _prompt(
     info: dict[str, Any], size: Size, nodes: dict[str, tuple[str, dict[str, Any]]]
 ) -> Prompt:
-    """The nodes with what both graphs share, every other widget at its default."""
+    """The nodes and those that both graphs share, with every other widget at its default."""
     nodes = {
         "model": ("UNETLoader", {"unet_name": MODEL_FILE}),
         "prompt": (
@@ -219,12 +219,6 @@ def _defaults(schema: dict[str, Any]) -> dict[str, Any]:
         elif choices:
             values[name] = choices[0]
     return values
-
-
-def _sigmas() -> list[float]:
-    """The noise levels of the recipe: its timesteps, shifted."""
-    uniform = (timestep / 1000 for timestep in TIMESTEPS)
-    return [SHIFT * u / (1 + (SHIFT - 1) * u) for u in uniform]
 
 
 def _latent_shape(file: Path) -> list[int]:

@@ -1,4 +1,4 @@
-"""What a clip costs at the least: operations and bytes, counted from the model's sizes."""
+"""The least that a clip costs: operations and bytes, counted from the sizes of the model."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def clip_cost(
 ) -> Cost:
     """Cost of a clip with a KV cache, for a batch of one.
 
-    Every block takes its denoising steps and, but for the last, one clean pass, which ends at the
-    last layer's keys and values. prompt_rows: rows of cross-attention keys that differ.
-    itemsize: bytes of a number. height and width of a latent frame. Bytes count one reading of
-    the weights and of the visible keys and values per pass and one writing of new keys and
-    values; activations are taken to stay in the processor's caches.
+    Every block takes its denoising steps and, except for the last, a clean pass, which ends with
+    the keys and values of the last layer. height, width: of a latent frame. prompt_rows: rows of
+    cross-attention keys that differ. itemsize: bytes of a number. Bytes count, for every pass, one
+    read of the weights and of the visible keys and values and one write of the new ones;
+    activations are assumed to stay in the processor's caches.
     """
     policy, tokens = WindowPolicy.of(recipe), config.tokens_per_frame(height, width)
     blocks = policy.blocks_for(0, latent_frames)
@@ -51,7 +51,7 @@ def clip_cost(
 
 
 def _weights(config: WanConfig) -> int:
-    """Numbers in the matrices that one pass reads."""
+    """How many numbers are in the matrices that a pass reads."""
     dim = config.dim
     layer = 6 * dim**2 + 2 * dim * config.ffn_dim
     patch = math.prod(config.patch_size) * (config.in_dim + config.out_dim) * dim

@@ -1,4 +1,4 @@
-"""Measures the engine by itself; run by `child.measure`. Needs torch."""
+"""Measures the engine alone. Run by `child.measure`; needs torch."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def clip(
     cached: bool = True,
     decode: bool = False,
 ) -> dict[str, Any]:
-    """One clip after a short one to warm up: seconds of every block, peak memory and cost.
+    """Make a clip, after a short one as a warm-up: seconds of every block, peak memory and cost.
 
-    weights: a file; random ones on the device when None. cached: with the engine's rollout, or
-    else by recomputing everything in every step. decode: every block to px frames as well. The
-    rate of large products is measured before and after, as that of a machine comes and goes.
+    weights: a file, or None for random ones on the device. cached: use the engine's rollout;
+    otherwise recompute everything in every step. decode: also decode every block. The rate of
+    large products is measured before and after the clip, because it varies on most machines.
     """
     sizes, compute = SIZES[size], DTYPES[dtype]
     recipe = make_recipe(sizes, windowed)
@@ -108,7 +108,7 @@ def make_recipe(size: Size, windowed: bool) -> cv.Recipe:
 
 
 def random_model(size: Size, dtype: torch.dtype, device: str) -> cv.CausalWan:
-    """A model whose flow is far from zero, so that no number becomes tiny or infinite."""
+    """A model whose flow is far from zero, so that no value vanishes or overflows."""
     config = cv.WanConfig(
         dim=size.dim,
         ffn_dim=size.ffn_dim,
@@ -131,7 +131,7 @@ def random_model(size: Size, dtype: torch.dtype, device: str) -> cv.CausalWan:
 def cached_blocks(
     model: cv.CausalWan, recipe: cv.Recipe, size: Size, latent_frames: int
 ) -> Iterator[Tensor]:
-    """The engine's rollout: latents of every block."""
+    """Latents of every block from the engine's rollout."""
     state = cv.start(recipe, model, height=size.height, width=size.width, seed=1)
     blocks = latent_frames // FRAMES_PER_BLOCK
     for block in cv.rollout(model, state, _context(size), blocks):
@@ -141,7 +141,7 @@ def cached_blocks(
 def recomputed_blocks(
     model: cv.CausalWan, recipe: cv.Recipe, size: Size, latent_frames: int
 ) -> Iterator[Tensor]:
-    """The same clip without a cache: all latent frames so far go through every step again."""
+    """The same clip without a cache: every step computes all latent frames so far."""
     device = next(model.parameters()).device
     context = _context(size).to(device)
     schedule = recipe.schedule(0)
@@ -169,11 +169,11 @@ def _timed(blocks: Iterator[Tensor], device: str, decoder: WanDecoder | None) ->
         dtype = next(decoder.vae.parameters()).dtype
     seconds, started = [], time.perf_counter()
     for latents in blocks:
-        pictures = decoder.decode(latents.to(dtype)) if decoder is not None else latents
+        frames = decoder.decode(latents.to(dtype)) if decoder is not None else latents
         _finish(device)
         now = time.perf_counter()
         seconds.append(now - started)
-        if not pictures.isfinite().all():
+        if not frames.isfinite().all():
             raise ArithmeticError(f"block {len(seconds)} is not finite")
         started = time.perf_counter()
     return seconds
@@ -193,7 +193,7 @@ class _CudaPeakMemory:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """The statistics stay."""
+        """Leave the statistics to be read."""
 
     @property
     def bytes(self) -> int:

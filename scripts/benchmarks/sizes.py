@@ -11,10 +11,11 @@ SPACE_SCALE, TIME_SCALE = 8, 4  # px per latent, px frames per latent frame
 
 @dataclass(frozen=True)
 class Size:
-    """A model and a clip. height, width, latent_frames and the windowed run's are of latents.
+    """A model and a clip. height and width are those of a latent frame.
 
-    prompt_tokens: rows of the prompt that are not padding. products: side of the square matrices
+    windowed_latent_frames: length of the clip with a window. products: side of the square matrices
     whose product gives the machine's rate. vae_dim: width of the decoder, where it is measured.
+    prompt_tokens: rows of the prompt that are not padding.
     """
 
     dim: int
@@ -38,44 +39,17 @@ class Size:
         return (self.latent_frames - 1) * TIME_SCALE + 1
 
 
+def _size(model: tuple[int, ...], clip: tuple[int, ...], windowed: tuple[int, ...]) -> Size:
+    """A row of SIZES. model: dim, ffn_dim, layers, heads, vae_dim, products. clip: latent frames,
+    height, width. windowed: latent frames of the clip with a window, and the window.
+    """
+    names = ("dim", "ffn_dim", "num_layers", "num_heads", "vae_dim", "products")
+    names += ("latent_frames", "height", "width", "windowed_latent_frames", "window")
+    return Size(**dict(zip(names, model + clip + windowed, strict=True)))
+
+
 SIZES = {
-    "full": Size(
-        dim=512,
-        ffn_dim=2048,
-        num_layers=8,
-        num_heads=4,
-        height=32,
-        width=32,
-        latent_frames=21,
-        window=6,
-        windowed_latent_frames=21,
-        products=2048,
-        vae_dim=32,
-    ),
-    "quick": Size(
-        dim=128,
-        ffn_dim=256,
-        num_layers=2,
-        num_heads=1,
-        height=8,
-        width=8,
-        latent_frames=9,
-        window=6,
-        windowed_latent_frames=15,
-        products=256,
-        vae_dim=8,
-    ),
-    "1.3B": Size(
-        dim=1536,
-        ffn_dim=8960,
-        num_layers=30,
-        num_heads=12,
-        height=60,
-        width=104,
-        latent_frames=21,
-        window=9,
-        windowed_latent_frames=45,
-        products=8192,
-        vae_dim=96,
-    ),
+    "full": _size((512, 2048, 8, 4, 32, 2048), clip=(21, 32, 32), windowed=(21, 6)),
+    "quick": _size((128, 256, 2, 1, 8, 256), clip=(9, 8, 8), windowed=(15, 6)),
+    "1.3B": _size((1536, 8960, 30, 12, 96, 8192), clip=(21, 60, 104), windowed=(45, 9)),
 }

@@ -9,7 +9,7 @@ HEADINGS = ("", "s/clip", "s/block", "first", "last", "peak MiB", "FPS", "of the
 
 
 def render(result: dict[str, Any]) -> str:
-    """The table and, below it, the ratios and what they are measured against."""
+    """The table, and below it the ratios."""
     cells = [HEADINGS, *map(_cells, result["rows"])]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
     lines = [_line(row, widths) for row in cells]
@@ -53,7 +53,7 @@ def _about(result: dict[str, Any]) -> str:
             f"Machine: {machine['device']}, {machine['instructions']}, threads: "
             f"{machine['threads']}, torch {machine['torch']}",
             _clip(result["size"]),
-            f"At the least: {costs}",
+            f"Least cost of the clip: {costs}",
             f"Large matrix products: {rates}",
         )
     )

@@ -1,4 +1,4 @@
-"""Chromium or one of its relatives for the browser tests."""
+"""Chromium or a browser based on it, for the browser tests."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ PROGRAMS = (
     "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
 )
 
-# For a browser without a screen, a sandbox or a network.
+# Runs without a screen, a sandbox or a network.
 ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -40,7 +40,7 @@ def find_browser() -> Path | None:
 
 
 def install_browser(log: Path) -> Path | None:
-    """Installs Debian's chromium where this user may do so; returns the browser or None."""
+    """Install Debian's chromium if this user may; returns the browser or None."""
     may_install = sys.platform == "linux" and os.geteuid() == 0 and shutil.which("apt-get")
     if not may_install:
         return None

@@ -1,4 +1,4 @@
-"""What ComfyUI offers over HTTP and its websocket: queue a prompt, follow it, fetch results."""
+"""What ComfyUI offers over HTTP and its WebSocket: queue a prompt, follow it, fetch results."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .websocket import WebSocket
+import websocket
 
 FINAL = {
     "execution_success": "success",
@@ -34,7 +34,7 @@ class PromptRejected(RuntimeError):
 
 @dataclass(frozen=True)
 class Preview:
-    """A picture sent while a node works. node_id is None from servers that do not say it."""
+    """An image sent while a node works. node_id is None from servers that do not send it."""
 
     node_id: str | None
     image_type: str
@@ -51,10 +51,10 @@ class Notice:
 
 @dataclass
 class Run:
-    """What happened to one prompt; filled while it runs.
+    """What happened to one prompt; filled in while it runs.
 
-    status: "success", "error" or "interrupted". error: the message of the failed node, else None.
-    outputs: node id -> what it showed, as in the history. cached: nodes that did not run again.
+    status: "success", "error" or "interrupted". error: the message of the failed node, if any.
+    outputs: node id -> what it showed, as in the history. cached: nodes whose results were reused.
     """
 
     prompt_id: str
@@ -75,7 +75,7 @@ class Run:
         return [(s[node_id]["value"], s[node_id]["max"]) for s in states if node_id in s]
 
     def files(self) -> list[dict[str, str]]:
-        """Every file that an output node showed: filename, subfolder, type."""
+        """Every file that an output node saved: filename, subfolder, type."""
         shown = (v for output in self.outputs.values() for v in output.values())
         entries = (e for v in shown if isinstance(v, list) for e in v)
         return [e for e in entries if isinstance(e, dict) and "filename" in e]
@@ -85,8 +85,43 @@ Message = dict[str, Any] | Preview | Notice
 Listener = Callable[[Message], None]
 
 
+class Subscription:
+    """A WebSocket on which the server sends events to the page `client_id`."""
+
+    def __init__(self, host: str, port: int, client_id: str, timeout: float = 10.0) -> None:
+        # The server is on this machine: a proxy of the environment does not apply.
+        self._socket = websocket.create_connection(
+            f"ws://{host}:{port}/ws?clientId={client_id}", timeout, http_no_proxy=[host]
+        )
+
+    def send(self, data: dict[str, Any]) -> None:
+        self._socket.send(json.dumps(data))
+
+    def receive(self, timeout: float) -> Message | None:
+        """The next message, or None for a binary message of an unknown kind.
+
+        Raises TimeoutError when none arrives in `timeout` seconds, and ConnectionError when the
+        server closes the connection. Half a message survives a timeout.
+        """
+        if timeout <= 0:
+            raise TimeoutError("No message arrived in time.")
+        self._socket.settimeout(timeout)
+        try:
+            kind, data = self._socket.recv_data()
+        except websocket.WebSocketTimeoutException as error:
+            raise TimeoutError("No message arrived in time.") from error
+        except websocket.WebSocketConnectionClosedException as error:
+            raise ConnectionError("The server ended the connection.") from error
+        if kind == websocket.ABNF.OPCODE_CLOSE:
+            raise ConnectionError("The server closed the WebSocket.")
+        return json.loads(data) if kind == websocket.ABNF.OPCODE_TEXT else _parse(data)
+
+    def close(self) -> None:
+        self._socket.close(timeout=1)
+
+
 class Client:
-    """A browser without pictures, for the server at `address` ("http://127.0.0.1:8188")."""
+    """What a browser page does, for the server at `address` ("http://127.0.0.1:8188")."""
 
     def __init__(self, address: str) -> None:
         parts = urllib.parse.urlsplit(address)
@@ -99,7 +134,7 @@ class Client:
         return json.loads(body)
 
     def get_bytes(self, path: str) -> tuple[int, bytes]:
-        """Status and body, whatever they are."""
+        """Status and body, for any status."""
         return self._request("GET", path)
 
     def post(self, path: str, data: Any) -> tuple[int, Any]:
@@ -114,15 +149,19 @@ class Client:
         self.post("/interrupt", {})
 
     def free(self) -> None:
-        """Asks the server to unload models and forget cached results."""
+        """Ask the server to unload models and to drop cached results."""
         self.post("/free", {"unload_models": True, "free_memory": True})
 
     def view(self, file: dict[str, str]) -> bytes:
-        """The content of an entry of `Run.files`."""
+        """The content of one of `Run.files`."""
         status, body = self._request("GET", f"/view?{urllib.parse.urlencode(file)}")
         if status != 200:
             raise ConnectionError(f"{file['filename']}: status {status}")
         return body
+
+    def subscribe(self, client_id: str) -> Subscription:
+        """Receive what the server sends to the page `client_id`; the caller closes it."""
+        return Subscription(self._host, self._port, client_id)
 
     def run(
         self,
@@ -131,38 +170,37 @@ class Client:
         timeout: float = 600.0,
         extra_data: dict[str, Any] | None = None,
     ) -> Run:
-        """Queues an API-format prompt and returns when it has ended.
+        """Queue an API-format prompt and return when it has ended.
 
         `listener` gets every event, Preview and Notice as it arrives and may call `interrupt`.
-        Raises PromptRejected when the prompt does not validate, and TimeoutError.
+        Raises PromptRejected if the prompt does not validate, and TimeoutError.
         """
         started = time.monotonic()
         client_id = uuid.uuid4().hex
-        websocket = WebSocket(self._host, self._port, f"/ws?clientId={client_id}")
+        subscription = self.subscribe(client_id)
         try:
             features = {"supports_preview_metadata": True}
-            websocket.send(json.dumps({"type": "feature_flags", "data": features}))
+            subscription.send({"type": "feature_flags", "data": features})
             request = {"prompt": prompt, "client_id": client_id, "extra_data": extra_data or {}}
             status, answer = self.post("/prompt", request)
             if status != 200:
                 raise PromptRejected(answer)
             run = Run(answer["prompt_id"])
             while not run.status:
-                remaining = started + timeout - time.monotonic()
-                message = _parse(websocket.receive(remaining))
+                message = subscription.receive(started + timeout - time.monotonic())
                 if message is None:
                     continue
                 _record(run, message)
                 if listener is not None:
                     listener(message)
         finally:
-            websocket.close()
+            subscription.close()
         run.seconds = time.monotonic() - started
         run.outputs = self._outputs(run.prompt_id)
         return run
 
     def _outputs(self, prompt_id: str) -> dict[str, Any]:
-        """Outputs enter the history a moment after the last event."""
+        """The outputs of a run, which enter the history a moment after its last event."""
         for _ in range(50):
             entry = self.get(f"/history/{prompt_id}").get(prompt_id)
             if entry is not None:
@@ -181,10 +219,8 @@ class Client:
             connection.close()
 
 
-def _parse(message: str | bytes) -> Message | None:
-    """An event, a preview, a notice, or None for binary messages of other kinds."""
-    if isinstance(message, str):
-        return json.loads(message)
+def _parse(message: bytes) -> Preview | Notice | None:
+    """A binary message; None for kinds that are not known."""
     kind, second = struct.unpack(">II", message[:8])
     if kind == 1:
         return Preview(None, {1: "image/jpeg", 2: "image/png"}.get(second, ""), message[8:])

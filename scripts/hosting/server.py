@@ -7,7 +7,6 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from .environment import Environment
 
@@ -21,14 +20,14 @@ QUIET = {
 
 
 class ServerError(RuntimeError):
-    """The server did not start; the message names its log."""
+    """The server did not start. The message names its log."""
 
 
 class Server:
-    """Starts ComfyUI `release` on a free port with the base directory `base`; a context manager.
+    """A ComfyUI `release` on a free port with the base directory `base`; a context manager.
 
-    `extra_arguments` go to ComfyUI's command line and `variables` to its environment. Without a
-    usable CUDA device ComfyUI is told to compute on the CPU.
+    extra_arguments: of ComfyUI's command line. variables: of its environment. Without a usable
+    CUDA device ComfyUI runs on the CPU.
     """
 
     def __init__(
@@ -56,7 +55,7 @@ class Server:
         return self._process.pid
 
     def start(self, timeout: float = 300.0) -> "Server":
-        """Returns when the server answers, which is after all nodes are loaded."""
+        """Start and return once the server answers, which means that all nodes are loaded."""
         variables = os.environ | QUIET | self._variables
         variables["PYTHONPATH"] = str(self.environment.packages(self.release))
         with self.log.open("wb") as log:
@@ -82,7 +81,7 @@ class Server:
         return self
 
     def stop(self) -> None:
-        """Ends the process, politely first. Does nothing when it is not running."""
+        """Terminate the process, and kill it after 10 s. Does nothing if it is not running."""
         if self._process is None:
             return
         self._process.terminate()
@@ -94,7 +93,7 @@ class Server:
         self._process = None
 
     def wait(self) -> None:
-        """Blocks until the server ends by itself."""
+        """Block until the server ends by itself."""
         if self._process is not None:
             self._process.wait()
 
@@ -104,12 +103,7 @@ class Server:
     def __enter__(self) -> "Server":
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def _command(self) -> list[str]:

@@ -1,12 +1,12 @@
-"""The ablation of CausVid's table on the Mini: which networks are trained, and what they show."""
+"""CausVid's ablation on the Mini: which networks are trained, and how each is measured."""
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from causvid_core.distill import commands
 from causvid_core.distill.network import Network
 from causvid_core.distill.training.config import read_config
 from causvid_core.distill.training.export import export
@@ -24,7 +25,7 @@ from causvid_core.media.loading import load_vae
 from causvid_core.media.sheet import picture_sheet
 from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.media.writer import as_pixels
-from causvid_core.mini import TextEncoder, commands, weights_path
+from causvid_core.mini import TextEncoder, weights_path
 from causvid_core.mini.evaluate import Guided, Make, Streamed, evaluate_mini
 from causvid_core.mini.measure import read_clip
 from causvid_core.mini.world import ClipSpec, held_out_specs
@@ -37,19 +38,21 @@ RECIPE = recipes[commands.RECIPE]
 FRAMES = latent_frames_from_px(commands.CLIP_PX_FRAMES)
 """Latent frames of a clip, as trained; long videos are ten times as long."""
 TENTHS = 10
-CELLS, ROWS = 6, 4  # frames of a sample's strip, and samples below each other
+CELLS, ROWS = 6, 4  # frames of a sample, and samples in a strip
 DONE = "figures.json"
 
 
 class Training(NamedTuple):
-    """A network of the ablation: a config, the network it begins with, and who judges it.
+    """A network of the ablation.
 
-    settings: where it differs from the config, which is that of the Mini that the pack ships.
+    config: name of a training config, that of the Mini in the pack. start_from: the network whose
+    weights it starts from. teacher: the network that predicts the real score of DMD.
+    many_steps: sampled in 50 steps with guidance. settings: what differs from the config.
     """
 
     config: str
-    begins: str = TEACHER
-    judge: str | None = None
+    start_from: str = TEACHER
+    teacher: str | None = None
     many_steps: bool = False
     settings: tuple[str, ...] = ()
 
@@ -58,7 +61,7 @@ TRAININGS: Mapping[str, Training] = MappingProxyType(
     {
         "causal": Training("mini_causal", many_steps=True),
         "ode": Training("mini_ode", settings=("steps=220", "model.context=noisy")),
-        "dmd": Training("mini_dmd", judge=TEACHER),
+        "dmd": Training("mini_dmd", teacher=TEACHER),
         "ode_dmd_causal": Training("mini_dmd", "ode", "causal"),
         "ode_dmd": Training("mini_dmd", "ode", TEACHER),
         "self_rollout": Training(
@@ -77,10 +80,11 @@ TRAININGS: Mapping[str, Training] = MappingProxyType(
 
 
 class Job(NamedTuple):
-    """One network of one seed, and where everything is.
+    """One network of one seed, and where its files are.
 
-    guidance: of networks that are sampled in many steps; what judges a student has that of its
-    config. overrides: further values for all configs, as of `causvid_core train --set`.
+    teacher: weights of the bidirectional teacher. guidance: of networks that are sampled in many
+    steps; the teacher of a student has that of the student's config. overrides: further values
+    for all configs, as for `causvid_core train --set`.
     """
 
     name: str
@@ -94,14 +98,8 @@ class Job(NamedTuple):
 
     @property
     def home(self) -> Path:
-        """The folder of this network and of what was measured of it."""
+        """The folder of this network and its measurements."""
         return self.folder / (self.name if self.name == TEACHER else f"{self.name}_{self.seed}")
-
-    @property
-    def needs(self) -> set[Path]:
-        """The folders of the networks that this one begins with or is judged by."""
-        names = [] if self.name == TEACHER else _before(self.name)
-        return {self._replace(name=name).home for name in names}
 
     def weights(self, name: str) -> Path:
         """The file of a network of this seed."""
@@ -111,43 +109,22 @@ class Job(NamedTuple):
 
 
 def with_needed(names: Sequence[str]) -> list[str]:
-    """Networks and all that they begin with or are judged by, each after those that it needs."""
+    """Networks and all that they start from or learn from, each after those that it needs."""
     return list(dict.fromkeys(_needed(names)))
 
 
 def _needed(names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        yield from _needed(_before(name))
+        training = TRAININGS[name]
+        needed = (training.start_from, training.teacher)
+        yield from _needed(other for other in needed if other in TRAININGS)
         yield name
 
 
-def _before(name: str) -> list[str]:
-    training = TRAININGS[name]
-    return [other for other in (training.begins, training.judge) if other in TRAININGS]
-
-
-def as_ready(
-    jobs: Sequence[Job], run: Callable[[Job], Future[Path]], at_once: int
-) -> Iterator[Path]:
-    """The folders of jobs as they are done, `at_once` running together, the earlier ones first.
-
-    A job starts when those that it needs, which must be among the jobs, are done.
-    """
-    waiting, running, done = list(jobs), {}, set()
-    while waiting or running:
-        ready = [job for job in waiting if job.needs <= done]
-        for job in ready[: at_once - len(running)]:
-            waiting.remove(job)
-            running[run(job)] = job.home
-        for future in wait(running, return_when=FIRST_COMPLETED).done:
-            done.add(running.pop(future))
-            yield future.result()
-
-
 def run(job: Job, configs: Path) -> Path:
-    """Train what is not trained yet, measure what is not measured yet; returns its folder.
+    """Train and measure a network unless that is done; returns its folder.
 
-    A training that was stopped goes on from its checkpoint.
+    An interrupted training resumes from its checkpoint.
     """
     home = job.home
     home.mkdir(parents=True, exist_ok=True)
@@ -170,13 +147,13 @@ def _train(job: Job, configs: Path) -> None:
         *job.overrides,
         f"run.folder={run_folder}",
         f"run.seed={job.seed}",
-        f"model.weights={job.weights(training.begins)}",
+        f"model.weights={job.weights(training.start_from)}",
     ]
-    if training.judge is not None:
+    if training.teacher is not None:
         overrides += [
-            f"teacher.weights={job.weights(training.judge)}",
+            f"teacher.weights={job.weights(training.teacher)}",
             f"critic.weights={job.teacher}",
-            f"teacher.causal={str(training.judge != TEACHER).lower()}",
+            f"teacher.causal={str(training.teacher != TEACHER).lower()}",
         ]
     experiment = read_config(configs / f"{training.config}.toml", overrides)
     with joined("cpu") as ranks:
@@ -188,7 +165,7 @@ def _train(job: Job, configs: Path) -> None:
 
 
 def maker(job: Job) -> Make:
-    """How a network is sampled: the student in its recipe's steps, others in 50 with guidance."""
+    """How to sample a network: a student in its recipe's steps, others in 50 with guidance."""
     model, text = load_model(str(job.weights(job.name))), TextEncoder.load()
     if job.name != TEACHER and not TRAININGS[job.name].many_steps:
         return Streamed(model, text, RECIPE)
@@ -198,27 +175,27 @@ def maker(job: Job) -> Make:
 
 @torch.inference_mode()
 def measure(job: Job) -> dict[str, object]:
-    """Figures of `evaluate_mini`, how long videos go on, and a strip of samples beside them.
+    """Figures of `evaluate_mini` and of each tenth of long videos; also saves a strip of samples.
 
-    by_tenth: of long videos, the share that is right, by trait, and how well shapes are drawn.
+    by_tenth: for each trait, the share of long videos that show it; overlap: mean frame quality.
     """
     vae, make = load_vae(weights_path("vae")), maker(job)
-    lasts = job.name != TEACHER
+    is_causal = job.name != TEACHER
     rows, readings = [], []
-    shown = px_frames_from_latent(FRAMES * (TENTHS if lasts else 1))
+    shown = px_frames_from_latent(FRAMES * (TENTHS if is_causal else 1))
 
     def look(spec: ClipSpec, clip: Tensor) -> None:
         if clip.shape[1] != shown:
             return
-        if lasts:
+        if is_causal:
             readings.append([(spec, read_clip(tenth)) for tenth in clip.chunk(TENTHS, dim=1)])
         rows.append(clip[:, :: (shown - 1) // (CELLS - 1)][:, :CELLS])
 
-    long_prompts = job.long_prompts if lasts else 0
+    long_prompts = job.long_prompts if is_causal else 0
     figures: dict[str, object] = dict(
         evaluate_mini(make, vae, FRAMES, job.prompts, long_prompts, look=look)
     )
-    if lasts:
+    if is_causal:
         figures["by_tenth"] = _by_tenth(readings)
     frames = [
         Image.fromarray(as_pixels(frame))
@@ -230,32 +207,26 @@ def measure(job: Job) -> dict[str, object]:
 
 
 def _by_tenth(readings: Sequence[Sequence[tuple]]) -> dict[str, list[float]]:
-    columns = list(zip(*readings, strict=True))
+    tenths = list(zip(*readings, strict=True))
 
-    def share(trait: str) -> list[float]:
+    def right(trait: str) -> list[float]:
         return [
-            sum(getattr(found, trait) == getattr(spec, trait) for spec, found in column)
-            / len(column)
-            for column in columns
+            statistics.fmean(getattr(found, trait) == getattr(spec, trait) for spec, found in tenth)
+            for tenth in tenths
         ]
 
-    def mean(value: str) -> list[float]:
-        return [
-            sum(getattr(found, value) for _, found in column) / len(column) for column in columns
-        ]
-
-    return {
-        **{trait: share(trait) for trait in ("shape", "colour", "direction")},
-        "overlap": mean("overlap"),
+    overlap = [statistics.fmean(found.overlap for _, found in tenth) for tenth in tenths]
+    return {trait: right(trait) for trait in ("shape", "colour", "direction")} | {
+        "overlap": overlap
     }
 
 
 @torch.inference_mode()
 def speed(model: nn.Module, guidance: float, repeats: int = 3) -> dict[str, dict[str, float]]:
-    """Seconds to the first px frame and px frames a second, of one video of the trained length.
+    """Seconds to the first px frame and px frames per second, for one video of the trained length.
 
-    Of a teacher that is bidirectional and sampled in 50 steps with guidance, and of a student
-    of the same size; decoding counts, encoding the prompt does not. The best of some runs.
+    For a bidirectional teacher in 50 steps with guidance, and for a student of the same size.
+    Decoding counts, encoding the prompt does not. The best of `repeats` runs.
     """
     text, vae = TextEncoder.load(), load_vae(weights_path("vae"))
     prompt = [held_out_specs(1)[0].caption]

@@ -1,140 +1,125 @@
-"""Curves over a long video as small panels, drawn with Pillow."""
+"""Curves over a long video as small panels, drawn with matplotlib."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#2563eb", "#059669", "#d97706", "#dc2626", "#7c3aed", "#0f172a")
-INK, FAINT, GRID = "#111827", "#6b7280", "#e5e7eb"
-SCALE = 2  # drawn large and made smaller: Pillow's lines are not smooth by themselves
-PANEL_W, PANEL_H, GAP, MARGIN = 360, 190, 16, 18
-LEGEND_LINE = 20
-LEFT, TOP, BOTTOM = 46, 28, 24  # around the curves of a panel
+INK, FAINT, GRID, MARK = "#111827", "#6b7280", "#e5e7eb", "#9ca3af"
+PANEL_WIDTH, PANEL_HEIGHT, LEGEND_LINE = 3.8, 2.1, 0.2  # inches
+DPI = 150
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": FAINT,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": INK,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "grid.color": GRID,
+    "legend.fontsize": 9,
+    "legend.title_fontsize": 9,
+    "lines.linewidth": 1.5,
+    "lines.solid_capstyle": "round",
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "ytick.major.size": 0,
+}
 
 
 class Panel(NamedTuple):
-    """curves: one sequence of values by name, all over the same stretch; NaN is passed over.
-    most: the top of the axis at least.
+    """One plot. curves: values by name, evenly spaced over the video; NaN is a gap.
+
+    most: the top of the axis at least. level: where a dashed line is drawn, the target.
     """
 
     title: str
     curves: Mapping[str, Sequence[float]]
     most: float = 0.0
-    level: float | None = None  # a dashed line: the target
+    level: float | None = None
+
+
+def require_matplotlib() -> None:
+    """End the program with advice where matplotlib is not installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SystemExit('Figures need matplotlib: pip install ".[measure]"')
 
 
 def draw(
     panels: Sequence[Panel], end: float, marks: Sequence[int], x_label: str, columns: int = 3
 ) -> Image.Image:
-    """All panels with one legend; x runs from 0 to `end`, `marks` are thin vertical lines."""
+    """All panels with one legend; x runs from 0 to `end`, `marks` are thin vertical lines.
+
+    Every panel has the curves of the first one, at most as many as there are COLOURS.
+    """
+    require_matplotlib()
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     rows = math.ceil(len(panels) / columns)
-    width = 2 * MARGIN + columns * PANEL_W + (columns - 1) * GAP
-    legend = _legend(list(panels[0].curves), width - 2 * MARGIN)
-    height = 2 * MARGIN + rows * (PANEL_H + GAP) + 24 + len(legend) * LEGEND_LINE
-    image = Image.new("RGB", (width * SCALE, height * SCALE), "white")
-    pen = _Pen(ImageDraw.Draw(image))
-    for number, panel in enumerate(panels):
-        x = MARGIN + number % columns * (PANEL_W + GAP)
-        y = MARGIN + number // columns * (PANEL_H + GAP)
-        _draw_panel(pen, panel, x, y, end, marks)
-    below = MARGIN + rows * (PANEL_H + GAP)
-    pen.text(width / 2, below + 2, x_label, FAINT, "mt")
-    _draw_legend(pen, legend, width, below + 28)
-    return image.resize((width, height), Image.Resampling.BOX)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure((columns * PANEL_WIDTH, rows * PANEL_HEIGHT), DPI, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+        canvas = FigureCanvasAgg(figure)
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for panel, ax in zip(panels, axes, strict=False):
+            _draw_panel(ax, panel, end, marks)
+        for ax in axes[len(panels) :]:
+            ax.set_axis_off()
+        lines = _add_legend(figure, axes[0], x_label)
+        figure.set_figheight(rows * PANEL_HEIGHT + (lines + 1) * LEGEND_LINE + 0.2)
+        canvas.draw()
+        size = canvas.get_width_height()
+        return Image.frombuffer("RGBA", size, canvas.buffer_rgba()).convert("RGB")
 
 
-class _Pen:
-    """Draws in the units of the finished picture."""
-
-    def __init__(self, draw: ImageDraw.ImageDraw) -> None:
-        self._draw = draw
-
-    def line(self, points: Sequence[tuple[float, float]], colour: str, width: float = 1.0) -> None:
-        scaled = [(x * SCALE, y * SCALE) for x, y in points]
-        self._draw.line(scaled, colour, max(1, round(width * SCALE)), joint="curve")
-
-    def text(self, x: float, y: float, text: str, colour: str, anchor: str, px: int = 11) -> None:
-        self._draw.text((x * SCALE, y * SCALE), text, colour, _font(px), anchor)
+def save(image: Image.Image, path: Path, colours: int = 64) -> None:
+    """Write a PNG with a palette, a fraction of the size of one with full colours."""
+    image.quantize(colours).save(path, optimize=True)
 
 
-def _draw_panel(
-    pen: _Pen, panel: Panel, x: float, y: float, end: float, marks: Sequence[int]
-) -> None:
-    left, right, top, bottom = x + LEFT, x + PANEL_W, y + TOP, y + PANEL_H - BOTTOM
-    values = [v for curve in panel.curves.values() for v in curve if not math.isnan(v)]
-    step = _step(max([*values, panel.most, 1e-9]))
-    high = math.ceil(max([*values, panel.most, 1e-9]) / step - 1e-9) * step
-
-    def place(at: float, value: float) -> tuple[float, float]:
-        return left + at / end * (right - left), bottom - value / high * (bottom - top)
-
-    pen.text(left, y + 4, panel.title, INK, "lt", 13)
-    for tick in range(round(high / step) + 1):
-        level = place(0, tick * step)[1]
-        pen.line([(left, level), (right, level)], GRID)
-        pen.text(left - 6, level, f"{tick * step:g}", FAINT, "rm")
+def _draw_panel(ax: Axes, panel: Panel, end: float, marks: Sequence[int]) -> None:
+    for number, (name, curve) in enumerate(panel.curves.items()):
+        x = [(index + 0.5) / len(curve) * end for index in range(len(curve))]
+        ax.plot(x, curve, color=COLOURS[number], label=name, zorder=3 - number / len(COLOURS))
     for mark in marks:
         if mark < end:
-            across = place(mark, 0)[0]
-            pen.line([(across, top), (across, bottom)], "#9ca3af", 0.5)
-    for at in _ticks(end):
-        pen.text(place(at, 0)[0], bottom + 5, f"{at:g}", FAINT, "mt")
+            ax.axvline(mark, color=MARK, linewidth=0.7, zorder=1)
     if panel.level is not None:
-        level = place(0, panel.level)[1]
-        for dash in range(round(left), round(right), 8):
-            pen.line([(dash, level), (min(dash + 4, right), level)], INK)
-    drawn = list(zip(panel.curves.values(), COLOURS, strict=False))
-    for curve, colour in reversed(drawn):  # the first lies on top
-        points = [
-            place((index + 0.5) / len(curve) * end, value)
-            for index, value in enumerate(curve)
-            if not math.isnan(value)
-        ]
-        if len(points) > 1:
-            pen.line(points, colour, 1.5)
+        ax.axhline(panel.level, color=INK, linewidth=1, linestyle="--", zorder=1.5)
+    ax.set_title(panel.title)
+    ax.locator_params(nbins=5, steps=(1, 2, 5, 10))
+    ax.set_xlim(0, end)
+    highest = max(panel.most, ax.dataLim.ymax)
+    ax.set_ylim(0, ax.yaxis.get_major_locator().tick_values(0, highest)[-1])
 
 
-def _legend(names: Sequence[str], width: float) -> list[list[tuple[str, str, float]]]:
-    """Lines of a legend that fit: names with colours and how much of the line each takes."""
-    font, lines, left = _font(12), [[]], width
-    for name, colour in zip(names, COLOURS, strict=False):
-        length = 30 + font.getlength(name) / SCALE + 22
-        if length > left and lines[-1]:
-            lines.append([])
-            left = width
-        lines[-1].append((name, colour, length))
-        left -= length
-    return lines
-
-
-def _draw_legend(
-    pen: _Pen, lines: Sequence[Sequence[tuple[str, str, float]]], width: float, y: float
-) -> None:
-    for number, line in enumerate(lines):
-        x, below = (width - sum(length for *_, length in line)) / 2, y + number * LEGEND_LINE
-        for name, colour, length in line:
-            pen.line([(x, below), (x + 22, below)], colour, 2.5)
-            pen.text(x + 30, below, name, INK, "lm", 12)
-            x += length
-
-
-def _step(highest: float) -> float:
-    """A round distance between 3 to 6 ticks."""
-    power = 10 ** math.floor(math.log10(highest / 3))
-    return next(power * factor for factor in (1, 2, 5, 10) if highest / (power * factor) <= 5)
-
-
-def _ticks(end: float) -> list[float]:
-    step = _step(end)
-    return [number * step for number in range(int(end / step) + 1)]
-
-
-def _font(px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    try:
-        return ImageFont.load_default(px * SCALE)
-    except TypeError:  # Pillow 10.0 has one size only
-        return ImageFont.load_default()
+def _add_legend(figure: Figure, ax: Axes, title: str) -> int:
+    """Add a legend of the curves of `ax` below all panels, in as few lines as fit; their number."""
+    handles, names = ax.get_legend_handles_labels()
+    for columns in range(len(names), 0, -1):
+        legend = figure.legend(
+            handles, names, loc="outside lower center", ncols=columns, frameon=False, title=title
+        )
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            break
+        legend.remove()
+    legend.get_title().set_color(FAINT)
+    return math.ceil(len(names) / columns)

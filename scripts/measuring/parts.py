@@ -1,4 +1,4 @@
-"""What is measured: the Mini's parts, or small ones in their place, and the process itself."""
+"""The parts of a model that is measured, and the memory of this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from causvid_core.model.checkpoints import load_model
 
 
 class Parts(NamedTuple):
-    """A model, its VAE and `encode`: a prompt to a context [1, l, text_dim]."""
+    """A model, its VAE and `encode`, which turns a prompt into a context [1, l, text_dim]."""
 
     model: nn.Module
     vae: WanVAE
@@ -33,12 +33,13 @@ def mini() -> Parts:
 
 
 def held_bytes() -> int:
-    """Memory that this process holds once what was freed is given back, as glibc by itself does
-    not between large temporary tensors.
+    """Resident bytes of this process, after glibc has returned freed memory to the system.
+
+    Without that, memory of large temporary tensors would count.
     """
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (AttributeError, OSError, TypeError):  # not glibc
+    except (AttributeError, OSError, TypeError):  # another C library
         pass
     try:
         with open("/proc/self/statm", encoding="ascii") as file:

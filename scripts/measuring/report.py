@@ -11,10 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from causvid_core.distill.steadiness import Drift, deviation
-
 from .figure import Panel, draw
 from .rolling import PLACES, TRAITS, Run
+from .steadiness import Drift, deviation
 
 MIB = 1024**2
 BEGIN, END = "<!-- measured by scripts/long_run.py -->", "<!-- end of what was measured -->"
@@ -22,12 +21,12 @@ TARGET = 5  # per cent
 
 
 def tables(runs: Mapping[str, Run]) -> str:
-    """Drift, what it costs, and what happens at the places where others collapsed."""
+    """Drift, cost, and jumps at the positions where other systems collapsed."""
     return "\n\n".join((_drift_table(runs), _cost_table(runs), _collapse_table(runs)))
 
 
 def write_between(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
-    """Replace what stands between two marks of a markdown file, or append both and it."""
+    """Replace the text between two marks of a Markdown file, or append marks and text."""
     page = path.read_text("utf-8") if path.exists() else "# Measured\n"
     before, found, rest = page.partition(begin)
     after = rest.partition(end)[2] if found else "\n"
@@ -35,7 +34,7 @@ def write_between(path: Path, text: str, begin: str = BEGIN, end: str = END) -> 
 
 
 def figure(runs: Mapping[str, Run]) -> Image.Image:
-    """Distance from the first tenth, time and memory over the videos."""
+    """Curves of the distance from the first tenth, of time and of memory."""
     by_name = {name: _deviations(run) for name, run in runs.items()}
     panels = [
         Panel(
@@ -46,7 +45,7 @@ def figure(runs: Mapping[str, Run]) -> Image.Image:
         )
         for index, part in enumerate(Drift._fields)
     ]
-    times = {n: [1000 * value for value in _middles(run.seconds)] for n, run in runs.items()}
+    times = {n: [1000 * value for value in _smooth(run.seconds)] for n, run in runs.items()}
     memory = {name: [value / MIB for value in run.held] for name, run in runs.items()}
     panels += [Panel("time per block, CPU ms", times), Panel("memory of the process, MiB", memory)]
     frames = max(len(run.seconds) * run.recipe.frames_per_block for run in runs.values())
@@ -113,8 +112,8 @@ def _deviations(run: Run) -> Tensor:
     return torch.stack([deviation(video) for video in run.series.unbind(1)]).mean(dim=0)
 
 
-def _middles(values: list[float]) -> list[float]:
-    """Running medians: a pause of the machine says nothing about a block."""
+def _smooth(values: list[float]) -> list[float]:
+    """Running medians, so that a pause of the machine does not show as a slow block."""
     reach = max(2, math.ceil(len(values) / 100))
     return [
         statistics.median(values[max(0, i - reach) : i + reach + 1]) for i in range(len(values))

@@ -1,4 +1,4 @@
-"""Long streams, one for each way to keep a window, measured block by block."""
+"""Long streams, one for each window policy, measured block by block."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from causvid_core.distill.steadiness import MEASURES, Drift, drift, jumps, lost_at, measure
 from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.mini.measure import read_clip
 from causvid_core.mini.world import ClipSpec
@@ -20,8 +19,9 @@ from causvid_core.stream.recipe import Recipe
 from causvid_core.stream.rollout import rollout, start
 
 from .parts import Parts, held_bytes
+from .steadiness import MEASURES, Drift, drift, jumps, lost_at, measure
 
-PLACES = (132, 201, 1024)  # latent frames where published systems were seen to collapse or to end
+PLACES = (132, 201, 1024)  # latent frames at which published systems collapsed or ended
 TRAITS = ("colour", "direction", "shape")
 MEMORY_EVERY = 10  # blocks
 SIZE = 8  # of a latent frame, in height and width
@@ -38,12 +38,12 @@ POLICIES: Mapping[str, Recipe] = MappingProxyType(
 
 
 class Run(NamedTuple):
-    """One policy's videos, `prompts` side by side.
+    """A batch of videos with one window policy, one for each prompt.
 
-    series: `MEASURES` [blocks, prompts, 9]. seconds: of the process, CPU time [blocks].
-    held: bytes of the process, every `MEMORY_EVERY` blocks. history: bytes of the clean latents
-    that the stream remembers in the end.
-    right: share of the blocks, in the last tenth, that show what the prompt asks for, by trait.
+    series: `MEASURES` [blocks, prompts, 9]. seconds: CPU time of each block. held: resident bytes
+    of the process, every `MEMORY_EVERY` blocks. history: bytes of the clean latents that the
+    stream holds at the end. right: by trait, the share of blocks in the last tenth that show what
+    the prompt asks for.
     """
 
     recipe: Recipe
@@ -54,7 +54,7 @@ class Run(NamedTuple):
     right: dict[str, float]
 
     def to_plain(self) -> tuple[object, ...]:
-        """What another process can be sent: a tensor would end with the process that made it."""
+        """Plain values for another process; a tensor's shared memory would end with this one."""
         return tuple(self._replace(series=self.series.tolist()))
 
     @classmethod
@@ -64,16 +64,16 @@ class Run(NamedTuple):
 
     @property
     def drifts(self) -> list[Drift]:
-        """One of each video."""
+        """The drift of each video."""
         return [drift(video) for video in self.series.unbind(1)]
 
     @property
     def jumps(self) -> Tensor:
-        """[blocks], the largest of all videos; NaN at both ends."""
+        """The largest jump of all videos at each block [blocks]; NaN at both ends."""
         return torch.stack([jumps(video) for video in self.series.unbind(1)]).amax(dim=0)
 
     def jump_at(self, latent_frame: int) -> float | None:
-        """The largest jump around a latent frame; None where the videos are too short."""
+        """The largest jump around a latent frame; None if the videos are too short."""
         block = latent_frame // self.recipe.frames_per_block
         near = self.jumps[max(0, block - 1) : block + 3]
         near = near[~near.isnan()]
@@ -97,37 +97,38 @@ def roll(
 ) -> Run:
     """Roll out, decode and measure `latent_frames`, rounded down to whole blocks.
 
-    Nothing is kept but the stream's own history and a few numbers a block.
+    Keeps only the history of the stream and a few numbers per block. progress: called with the
+    number of finished blocks and of all blocks.
     """
     blocks = latent_frames // recipe.frames_per_block
     context = torch.cat([parts.encode(spec.caption) for spec in specs])
     state = start(recipe, parts.model, height=SIZE, width=SIZE, batch=len(specs), seed=seed)
     decoder = WanDecoder(parts.vae)
     series, seconds, held, right, history = [], [], [], [], 0
-    begun = time.process_time()
+    started = time.process_time()
     for block in rollout(parts.model, state, context, blocks):
         px = decoder.decode(block.latents)
-        seconds.append(time.process_time() - begun)
+        seconds.append(time.process_time() - started)
         series.append(measure(px).tolist())
         if block.index >= blocks - max(1, blocks // 10):
             right += [traits(clip, spec) for clip, spec in zip(px, specs, strict=True)]
         history += block.latents.nbytes
-        if block.index % MEMORY_EVERY == 0:  # giving memory back takes its time
+        if block.index % MEMORY_EVERY == 0:  # returning memory to the system takes time
             held.append(held_bytes())
         progress(block.index + 1, blocks)
-        begun = time.process_time()
+        started = time.process_time()
     shares = {name: sum(one[name] for one in right) / len(right) for name in TRAITS}
     return Run(recipe, torch.tensor(series), seconds, held, history, shares)
 
 
 def traits(px: Tensor, spec: ClipSpec) -> dict[str, bool]:
-    """Which traits of a clip [3, T, H, W] are what its prompt asks for."""
+    """For each trait, whether a clip [3, T, H, W] shows what its prompt asks for."""
     reading = read_clip(px)
     return {name: getattr(reading, name) == getattr(spec, name) for name in TRAITS}
 
 
 def as_json(run: Run) -> dict[str, object]:
-    """Plain values: everything that the table and the figure show, means over the prompts."""
+    """Plain values of all tables and the figure; series are means over the prompts."""
     digits = [[float(f"{value:.4g}") for value in row] for row in run.series.mean(1).tolist()]
     return {
         "recipe": run.recipe.to_dict(),

@@ -1,4 +1,4 @@
-"""How soon a new prompt rules, by the mode of the switch."""
+"""How soon the picture follows a new prompt, in each switch mode."""
 
 from __future__ import annotations
 
@@ -25,22 +25,17 @@ BLOCKS_AFTER = 12
 FRESH = "a new stream"
 
 
-class Taken(NamedTuple):
-    """From which block on, counted from 1 at the switch, a trait was as the new prompt asks and
-    stayed so to the end, in each video; None where it never was.
+class Settling(NamedTuple):
+    """In each video, the first block, counted from 1 at the switch, from which a trait follows the
+    new prompt to the end; None if it never does.
     """
 
     trait: str
     blocks: list[int | None]
 
-    @property
-    def times(self) -> int:
-        """Videos in which the prompt came to rule."""
-        return sum(block is not None for block in self.blocks)
-
 
 def settled(right: Sequence[bool]) -> int | None:
-    """Number, from 1, of the first entry from which on all are true; None if the last is not."""
+    """The first position, from 1, from which all entries are true; None if the last is false."""
     wrong = [number for number, value in enumerate(right, 1) if not value]
     first = wrong[-1] + 1 if wrong else 1
     return first if first <= len(right) else None
@@ -49,10 +44,10 @@ def settled(right: Sequence[bool]) -> int | None:
 @torch.inference_mode()
 def measure_switches(
     parts: Parts, recipe: Recipe, videos: int = 16, seed: int = 0, blocks_after: int = BLOCKS_AFTER
-) -> dict[str, list[Taken]]:
-    """By mode, and for a stream that has had the new prompt alone, each trait and all together.
+) -> dict[str, list[Settling]]:
+    """By mode, and for a new stream under the new prompt, each trait and all of them together.
 
-    The videos differ in their noise. All modes continue one and the same stream.
+    The videos differ in their noise. All modes continue the same stream.
     """
     old, new = parts.encode(BEFORE.caption), parts.encode(AFTER.caption)
     fresh = start(recipe, parts.model, height=SIZE, width=SIZE, batch=videos, seed=seed)
@@ -61,8 +56,8 @@ def measure_switches(
         decoder.decode(block.latents)
     shared, memory = block.state, decoder.memory
 
-    def follow(blocks: Iterator[Block], begun: WanDecoder) -> list[Taken]:
-        return _taken([_right(begun.decode(block.latents)) for block in blocks])
+    def follow(blocks: Iterator[Block], decoder: WanDecoder) -> list[Settling]:
+        return _settling([_right(decoder.decode(block.latents)) for block in blocks])
 
     found = {}
     for mode in SWITCHES:
@@ -72,9 +67,9 @@ def measure_switches(
     return found
 
 
-def table(found: dict[str, list[Taken]]) -> str:
+def table(found: dict[str, list[Settling]]) -> str:
     """Markdown: median and worst number of blocks, and in how many videos."""
-    names = [taken.trait for taken in next(iter(found.values()))]
+    names = [settling.trait for settling in next(iter(found.values()))]
     lines = [f"| switch | {' | '.join(names)} |", f"| --- {'| ---: ' * len(names)}|"]
     for mode, columns in found.items():
         lines.append(f"| {mode} | {' | '.join(map(_cell, columns))} |")
@@ -85,21 +80,21 @@ def _right(px: Tensor) -> list[dict[str, bool]]:
     return [traits(clip, AFTER) for clip in px]
 
 
-def _taken(blocks: list[list[dict[str, bool]]]) -> list[Taken]:
+def _settling(blocks: list[list[dict[str, bool]]]) -> list[Settling]:
     """From the traits of every block's videos."""
     by_video = list(zip(*blocks, strict=True))
-    taken = [
-        Taken(name, [settled([block[name] for block in video]) for video in by_video])
+    settling = [
+        Settling(name, [settled([block[name] for block in video]) for video in by_video])
         for name in TRAITS
     ]
     every = [settled([all(block.values()) for block in video]) for video in by_video]
-    return [*taken, Taken("all", every)]
+    return [*settling, Settling("all", every)]
 
 
-def _cell(taken: Taken) -> str:
-    if not taken.times:
-        return f"never (0 of {len(taken.blocks)})"
-    blocks = [block for block in taken.blocks if block is not None]
-    middle = statistics.median_low(blocks)
-    counted = "" if taken.times == len(taken.blocks) else f", {taken.times} of {len(taken.blocks)}"
-    return f"{middle} (worst {max(blocks)}{counted})"
+def _cell(settling: Settling) -> str:
+    blocks = [block for block in settling.blocks if block is not None]
+    counted = f"{len(blocks)} of {len(settling.blocks)}"
+    if not blocks:
+        return f"never ({counted})"
+    suffix = "" if len(blocks) == len(settling.blocks) else f", {counted}"
+    return f"{statistics.median_low(blocks)} (worst {max(blocks)}{suffix})"

@@ -1,4 +1,4 @@
-"""Names on a command line, of things that a script makes."""
+"""Names of things to make, on the command line."""
 
 import argparse
 from collections.abc import Iterable
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 def parse_names(
     parser: argparse.ArgumentParser, known: Iterable[str], kind: str
 ) -> argparse.Namespace:
-    """The arguments, `names` among them; ends the program for one that is not known.
+    """Parse the command line with a further argument, `names`; empty means all.
 
-    kind: what is named, in a word. Adds the argument to the parser.
+    kind: what the names stand for, in one word. Ends the program if a name is unknown.
     """
     known = list(known)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}")

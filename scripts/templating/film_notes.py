@@ -3,32 +3,32 @@
 from .notes import MINI_WORDS, real_weights
 
 RENDER = f"""
-### Hours of video, straight into a file
+### Hours of video, straight to a file
 
-**Render to Video** makes a block, decodes it and writes it, then the next one. An hour takes no more memory than half a minute. Watch the frames in the node while they are made; the file is in `output/video` and plays at any time, also after **Cancel**.
+**Render to Video** makes a block, decodes it and writes it to the file, then makes the next one. An hour takes no more memory than half a minute. Watch the frames in the node as they are made. The file is in `output/video` and plays at any time, even after **Cancel**.
 
-**Try**: *minutes* at 10 or 60. *codec* at *prores* for an editing program. Add scenes to the schedule, in minutes of the whole video: `1:30 ~2s: ...`
+**Try**: *minutes* at 10 or 60. *codec* at *prores* for video editing software. Add scenes to the schedule, timed from the start of the whole video: `1:30 ~2s: ...`
 
-**If ComfyUI is closed** in the middle, queue the same graph again. Every *checkpoint_blocks* blocks the node writes down how far it came, and it goes on from there.
+**If ComfyUI is closed** in the middle, queue the same graph again. The node saves its progress every *checkpoint_blocks* blocks and resumes from there.
 
-**To go on another day**: **Load CausVid Stream** opens what *To go on from later* has saved. Connect it to *stream*, set *frames* to *new*, and the next file joins this one without a seam.
+**To continue another day**: open the stream that *To continue later* has saved with **Load CausVid Stream**. Connect it to *stream* and set *frames* to *new*: the next file follows this one without a seam.
 
-**Footage**: connect **Load Video** to *video*, set *minutes* to 0, and all of it is made over, however long.
+**Footage**: connect **Load Video** to *video* and set *minutes* to 0 to restyle all of it, however long.
 
-{real_weights("longlive", "Then delete the recipe node: the checkpoint brings its own, with a window and sinks.")}
+{real_weights("longlive", "Then delete the recipe node: the checkpoint has its own recipe, with a window and sinks.")}
 {MINI_WORDS}
 """  # noqa: E501
 
 CLIPS = f"""
 ### A story, clip by clip
 
-Each shot goes on from the one before and is decoded for itself: **Stream Decode** with *frames* at *new* gives only the frames that are new. It passes on what its decoder remembers, so the clips join without a seam in any editing program. The last shot is a *cut*: a new scene, whose frames have nothing of the old one in them.
+Each shot continues the one before and is decoded on its own: **Stream Decode** with *frames* at *new* outputs only the new frames. It passes on the memory of its decoder, so the clips join without a seam in any video editor. The last shot is a *cut*: a new scene that shares no frame with the old one.
 
-**Why not VAE Decode?** It starts afresh: the first frame of every clip would stand for one instead of four, and the joint would show. And it would decode the whole story again for every shot.
+**Why not VAE Decode?** It starts from nothing: the first latent frame of every clip would give one frame instead of four, and the seam would show. It would also decode the whole story again for every shot.
 
-**Try**: change the last prompt and press Run. Only the last shot is made and decoded.
+**Try**: change the last prompt and press Run. Only the last shot is rendered and decoded.
 
-*decoder_gb* (advanced) says how much of the decoder's memory may travel; what is larger is computed again, with the same result. A *tiny_decoder* (`taew2_1`) is many times faster.
+*decoder_gb* (advanced) limits the decoder memory that a stream carries. A larger one is computed again, with the same result. A *tiny_decoder* (`taew2_1`) is many times faster.
 
 {real_weights("longlive")}
 {MINI_WORDS}

@@ -1,11 +1,11 @@
-"""The templates that decode for themselves: straight to a file, and clip by clip."""
+"""The templates that make files: one long file, a file per shot, and a file per line of a list."""
 
 from __future__ import annotations
 
 from hosting.graph import Workflow
 
-from . import film_notes
-from .graph import LEFT, TOP, Node, Schemas
+from . import film_notes, notes
+from .graph import Node, Schemas
 from .story import ENDLESS, NIGHT, ROUND, SEA, Story
 
 SCENES = f"""\
@@ -17,29 +17,18 @@ SCENES = f"""\
 def render_to_a_file(schemas: Schemas) -> Workflow:
     graph = Story(schemas, "render_to_a_file")
     recipe = graph.node("CausVid_Recipe", "A window and sinks", wide=420, preset=ENDLESS)
-    schedule = graph.node(
-        "CausVid_PromptSchedule", "Scenes", wide=420, high=480, clip=graph.mini["CLIP"], text=SCENES
-    )
+    schedule = graph.schedule(SCENES)
     render = graph.shot(
-        "Straight into a file",
+        "Straight to a file",
+        schedule,
         "CausVid_RenderToVideo",
-        vae=graph.mini["VAE"],
-        prompts=schedule["PROMPTS"],
         recipe=recipe["RECIPE"],
         minutes=0.5,
-        seed=1,
         filename_prefix="video/causvid_render",
         checkpoint_blocks=50,
     )
-    keep = graph.node(
-        "CausVid_SaveStream",
-        "To go on from later",
-        wide=340,
-        stream=render["STREAM"],
-        filename_prefix="streams/causvid_render",
-    )
-    note = graph.note("How it works", film_notes.RENDER, 520)
-    graph.place(LEFT, TOP, [graph.mini, note], [schedule, recipe], [render], [keep])
+    save = graph.saved_stream("To continue later", render, "streams/causvid_render")
+    graph.explained(film_notes.RENDER, [schedule, recipe], [render], [save])
     return graph.workflow()
 
 
@@ -47,7 +36,6 @@ def story_in_clips(schemas: Schemas) -> Workflow:
     graph = Story(schemas, "story_in_clips")
     decoded: list[Node] = []
     columns: list[list[Node]] = []
-    framed: list[list[Node]] = []
     for number, (title, text, switch) in enumerate(
         (
             ("The beginning", f"a large orange circle moving right {NIGHT}", "carry"),
@@ -58,9 +46,7 @@ def story_in_clips(schemas: Schemas) -> Workflow:
     ):
         prompt = graph.prompt(title, text)
         before = {"stream": decoded[-1]["STREAM"], "switch": switch} if decoded else {}
-        shot = graph.shot(
-            f"Shot {number}", positive=prompt["CONDITIONING"], seconds=ROUND, seed=1, **before
-        )
+        shot = graph.shot(f"Shot {number}", prompt, seconds=ROUND, **before)
         images = graph.node(
             "CausVid_StreamDecode",
             f"Frames of shot {number}",
@@ -70,12 +56,31 @@ def story_in_clips(schemas: Schemas) -> Workflow:
             frames="new",
         )
         video = graph.node("CreateVideo", wide=340, images=images["IMAGE"], fps=16)
-        saved = graph.saved(video, f"clip_{number}", f"Clip {number}")
+        saved = graph.saved(video, f"video/causvid_clip_{number}", f"Clip {number}")
         decoded.append(images)
         columns += [[prompt, shot], [images, video, saved]]
-        framed.append([prompt, shot, images, video, saved])
-    note = graph.note("How it works", film_notes.CLIPS, 520)
-    graph.place(LEFT, TOP, [graph.mini, note], *columns)
-    for number, nodes in enumerate(framed, 1):
-        graph.group(str(number), *nodes)
+    graph.explained(film_notes.CLIPS, *columns)
+    for number in range(len(decoded)):
+        graph.group(str(number + 1), *columns[2 * number], *columns[2 * number + 1])
     return graph.workflow()
+
+
+def batch_from_a_list(schemas: Schemas) -> Workflow:
+    graph = Story(schemas, "batch_from_a_list")
+    jobs = graph.node(
+        "CausVid_JobList",
+        "The list",
+        wide=380,
+        file="example of the pack",
+        filename_pattern="video/batch/{index:03}_{name}_{seed}",
+    )
+    text = graph.prompt("Each prompt", jobs["PROMPT"])
+    shot = graph.shot("Each video", text, seconds=jobs["SECONDS"], seed=jobs["SEED"])
+    images = graph.decoded(shot["LATENT"])
+    video = graph.video(images)
+    saved = graph.saved(video, jobs["FILENAME_PREFIX"], "All videos")
+    graph.explained(notes.BATCH, [jobs, text], [shot], [images, video], [saved])
+    return graph.workflow()
+
+
+TEMPLATES = (batch_from_a_list, render_to_a_file, story_in_clips)

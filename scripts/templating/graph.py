@@ -1,7 +1,7 @@
 """A graph as the editor saves it, built node by node from the schemas of a running ComfyUI.
 
-Sockets, the order of widgets and their defaults come from the server, so that a file always fits
-the nodes that it was made for. Columns are laid out by the heights of their nodes.
+Sockets, widgets, their order and their defaults come from the server, so that a file always fits
+its nodes. Columns are laid out by the heights of their nodes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Schemas = dict[str, Any]
 
 
 class Output(NamedTuple):
-    """An output of a node, to be given as another node's input."""
+    """An output of a node, for use as the input of another."""
 
     node: Node
     slot: int
@@ -44,6 +44,9 @@ class Node:
         if name not in names:
             raise GraphError(f"{self.saved['type']} has no output {name}, but {', '.join(names)}.")
         return Output(self, names.index(name))
+
+    def has(self, output: str) -> bool:
+        return any(one["name"] == output for one in self.saved["outputs"])
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -65,10 +68,10 @@ class Graph:
     def node(
         self, kind: str, title: str = "", wide: int = 320, high: int = 0, **inputs: Any
     ) -> Node:
-        """Add a node. inputs: its values by name, `Output`s for sockets; others at their defaults.
+        """Add a node. inputs: values and `Output`s by name; other widgets keep their defaults.
 
-        wide, high: in px, without the title; 0 for the height that sockets and widgets need.
-        Raises GraphError for a type or an input that does not exist.
+        wide, high: in px, without the title; a height of 0 fits sockets and widgets.
+        Raises GraphError for an unknown type or input.
         """
         if kind not in self.schemas:
             raise GraphError(f"The server has no node type {kind}.")
@@ -108,7 +111,7 @@ class Graph:
         return node
 
     def note(self, title: str, text: str, wide: int) -> Node:
-        """Add a note in Markdown, high enough for its text."""
+        """Add a note in Markdown with room for its text."""
         lines = sum(1 + len(line) * LETTER // wide for line in text.strip().split("\n"))
         high = lines * LINE + 50
         node = self._add("MarkdownNote", [wide, high], title, [], [], {}, [text.strip()])
@@ -131,7 +134,7 @@ class Graph:
         return x, bottom
 
     def group(self, title: str, *nodes: Node, colour: str = GROUP_COLOUR) -> None:
-        """Draw a titled frame around nodes that are placed."""
+        """Put placed nodes into a titled group."""
         left, top, right, bottom = zip(*(node.box for node in nodes), strict=True)
         x, y = min(left) - 15, min(top) - 45
         size = [max(right) + 15 - x, max(bottom) + 15 - y]
@@ -147,7 +150,7 @@ class Graph:
         )
 
     def mute(self, *nodes: Node) -> None:
-        """Leave nodes out of a run until the artist turns them on."""
+        """Leave nodes out of runs until the artist turns them on."""
         for node in nodes:
             node.saved["mode"] = MUTED
 
@@ -167,7 +170,7 @@ class Graph:
         }
 
     def _scale(self) -> float:
-        """Shows the whole width in a window of usual size."""
+        """The zoom that shows the whole width in a window of usual size."""
         return round(min(0.85, VIEW / max(node.box[2] for node in self._nodes)), 2)
 
     def _add(
@@ -215,7 +218,7 @@ class Graph:
 
 
 def choices(schema: dict[str, Any], name: str) -> list[Any]:
-    """What a node's list of choices offers."""
+    """The choices of a combo input."""
     inputs = schema["input"]
     return _choices({**inputs.get("required", {}), **inputs.get("optional", {})}[name])
 
@@ -234,7 +237,7 @@ def _default(spec: list[Any]) -> Any:
 
 
 def _height(kind: str, sockets: list[Any], outputs: list[Any], shown: dict[str, Any]) -> int:
-    """Room for sockets and widgets, and for what the node shows when it has run."""
+    """Px for sockets and widgets, and for what the node shows after a run."""
     high = max(len(sockets), len(outputs)) * SLOT + 10
     for name, spec in shown.items():
         multiline = len(spec) > 1 and spec[1].get("multiline")

@@ -1,4 +1,4 @@
-"""What the help pages show: for each picture a graph, and which of its frames make which row."""
+"""The pictures of the help pages: for each a graph, and rows of its frames."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ RED, BLUE = "a large red circle", "a large blue square"
 PLAIN = "over a navy plain background"
 RIGHT, LEFTWARD = f"{RED} moving right {PLAIN}", f"{BLUE} moving left {PLAIN}"
 EXAMPLE = ROOT / "causvid_core" / "mini" / "example_jobs.csv"
-ROUND = 69  # of six, in which a shape that moves comes round and is whole again
-MORE = 36  # of three blocks that follow others
+ROUND = 69  # px frames of six blocks, after which a moving shape has crossed the picture
+MORE = 36  # px frames of three later blocks
 FIVE = range(4, SHOT, 7)  # frames of a shot
 
 
 def mini(album: Album) -> None:
-    """README's: what the Mini can do at a glance."""
+    """Of README: what the Mini can do at a glance."""
     for text in (
         "a large red circle moving right over a navy gradient background",
         "a large white ring moving up over a maroon striped background",
@@ -76,7 +76,7 @@ def mini_words(album: Album) -> None:
 
 
 def recipes(album: Album) -> None:
-    """The Mini sampled in its own and in other ways."""
+    """The Mini with its own recipe and with others."""
     for label, changes in (
         ("its own preset: 4 steps, blocks of 3", {}),
         ("timesteps 1000, 650: 2 steps", {"timesteps": "1000, 650"}),
@@ -89,7 +89,7 @@ def recipes(album: Album) -> None:
 
 
 def switches(album: Album) -> None:
-    """One beginning, and the four ways of taking another prompt up."""
+    """One beginning, then a new prompt in each of the four switch modes."""
     first = album.made(RIGHT, ROUND)
     for mode in choices(album.schemas["CausVid_TextToVideo"], "switch"):
         shot = album.made(LEFTWARD, MORE, stream=first["STREAM"], switch=mode)
@@ -104,7 +104,7 @@ def schedule(album: Album) -> None:
         f"4s [cut]: a large white star turning {SEA}"
     )
     prompts = album.node("CausVid_PromptSchedule", clip=album.mini["CLIP"], text=text)
-    shot = album.shot("", prompts=prompts["PROMPTS"], px_frames=93, seed=1)
+    shot = album.shot("", prompts, px_frames=93)
     name = album.keep(album.images(shot["STREAM"]))
     album.row("0: a large red circle ...", name, (0, 5, 10, 15, 20))
     album.row("2s ~1s: a large yellow circle ...", name, (24, 32, 40, 48, 56))
@@ -124,12 +124,12 @@ def travel(album: Album) -> None:
         node = album.node(
             "CausVid_PromptTravel", times=times, prompt_1=prompts[0], prompt_2=prompts[1]
         )
-        shot = album.shot("", prompts=node["PROMPTS"], px_frames=93, seed=1)
+        shot = album.shot("", node, px_frames=93)
         album.row(label, album.film_of(shot["LATENT"]), (12, 28, 44, 60, 76))
 
 
 def text_to_video(album: Album) -> None:
-    """Two shots, and how one goes on."""
+    """Two shots, and one of them continued."""
     first = album.made(RIGHT, ROUND)
     ring = album.made("a small white ring moving up over a maroon striped background")
     album.row('"a small white ring moving up ..."', album.film_of(ring["LATENT"]), FIVE)
@@ -144,7 +144,7 @@ def text_to_video(album: Album) -> None:
 
 
 def image_to_video(album: Album) -> None:
-    """A picture of another shape, fitted in three ways, and what it becomes."""
+    """A picture of another shape, fitted in each way, and its video."""
     text = f"a large green circle moving right {SEA}"
     painted = album.made(text, 9)
     frames = album.decoded(painted["LATENT"])["IMAGE"]
@@ -152,36 +152,22 @@ def image_to_video(album: Album) -> None:
     image = album.node("ImageScale", image=square, width=MINI_PX, height=40, crop="center")["IMAGE"]
     picture = album.keep(image)
     for fit in choices(album.schemas["CausVid_ImageToVideo"], "fit"):
-        shot = album.shot(
-            "",
-            "CausVid_ImageToVideo",
-            vae=album.mini["VAE"],
-            image=image,
-            positive=album.prompt("", text)["CONDITIONING"],
-            px_frames=45,
-            seed=1,
-            fit=fit,
-        )
+        prompt = album.prompt("", text)
+        shot = album.shot("", prompt, "CausVid_ImageToVideo", image=image, px_frames=45, fit=fit)
         name = album.film_of(shot["LATENT"])
         cells = [(picture, 0), *((name, frame) for frame in (8, 20, 32, 44))]
         album.rows.append(Row(fit, cells, given=1))
 
 
 def video_to_video(album: Album) -> None:
-    """Footage, and what the strengths leave of it."""
+    """Footage, and what each strength leaves of it."""
     filmed = album.made(f"{RED} moving up {PLAIN}")
     images = album.decoded(filmed["LATENT"])["IMAGE"]
     prompt = album.prompt("", f"a large yellow star moving right {SEA}")
     album.row("the footage", album.keep(images), FIVE, given=len(FIVE))
     for strength in (0.0, 0.3, 0.5, 0.7, 1.0):
         shot = album.shot(
-            "",
-            "CausVid_VideoToVideo",
-            vae=album.mini["VAE"],
-            images=images,
-            positive=prompt["CONDITIONING"],
-            strength=strength,
-            seed=2,
+            "", prompt, "CausVid_VideoToVideo", images=images, strength=strength, seed=2
         )
         album.row(f"strength {strength:g}", album.film_of(shot["LATENT"]), FIVE)
 
@@ -195,15 +181,7 @@ def extend_video(album: Album) -> None:
         ('under "a large red circle moving up"', f"{RED} moving up {PLAIN}"),
     ):
         prompt = album.prompt("", text)
-        shot = album.shot(
-            "",
-            "CausVid_ExtendVideo",
-            vae=album.mini["VAE"],
-            images=images,
-            positive=prompt["CONDITIONING"],
-            px_frames=MORE,
-            seed=1,
-        )
+        shot = album.shot("", prompt, "CausVid_ExtendVideo", images=images, px_frames=MORE)
         new = album.decoded(shot["LATENT"])["IMAGE"]
         there = album.node("ImageFromBatch", image=new, batch_index=shot["OVERLAP"], length=4096)
         made, given = album.keep(there["IMAGE"]), album.keep(images)
@@ -212,7 +190,7 @@ def extend_video(album: Album) -> None:
 
 
 def save_and_load(album: Album) -> None:
-    """Put down and taken up again, beside one render without a break."""
+    """A stream saved, loaded and continued; below it one render without a break."""
     text = f"a large pink circle moving down {SEA}"
     today = album.made(text)
     prefix = "streams/help"
@@ -223,7 +201,7 @@ def save_and_load(album: Album) -> None:
     album.row("made without a break: the same", album.film_of(whole["LATENT"]), frames)
     loaded = album.node("CausVid_LoadStream", file=f"{prefix}_00001_.safetensors [output]")
     prompt = album.prompt("", text)
-    more = album.shot("", positive=prompt["CONDITIONING"], px_frames=MORE, stream=loaded["STREAM"])
+    more = album.shot("", prompt, px_frames=MORE, stream=loaded["STREAM"])
     decoded = album.decoded(more["LATENT"])
     saved = album.node(
         "SaveImage", images=decoded["IMAGE"], filename_prefix=album.place_of("another_day")
@@ -232,7 +210,7 @@ def save_and_load(album: Album) -> None:
 
 
 def stream_info(album: Album) -> None:
-    """The sheet as the node makes it; without a label it is the whole picture."""
+    """The contact sheet of the node; a row without a label is the whole picture."""
     first = album.made(RIGHT)
     more = album.made(LEFTWARD, MORE, stream=first["STREAM"], switch="cut")
     info = album.node("CausVid_StreamInfo", stream=more["STREAM"], vae=album.mini["VAE"])
@@ -240,7 +218,7 @@ def stream_info(album: Album) -> None:
 
 
 def stream_decode(album: Album) -> None:
-    """New frames alone, and a cut beside what decoding without regard to it gives."""
+    """New frames only, and a cut decoded by VAE Decode and by Stream Decode."""
     first = album.made(RIGHT)
     begun = album.node("CausVid_StreamDecode", stream=first["STREAM"], vae=album.mini["VAE"])
     album.row("whole: frames of the first node", album.keep(begun["IMAGE"]), FIVE)
@@ -255,7 +233,7 @@ def stream_decode(album: Album) -> None:
 
 
 def render_to_video(album: Album) -> None:
-    """Half a minute of a schedule, read from its file."""
+    """Half a minute of a schedule, read from the file."""
     scenes = (
         f"a large red circle moving right {PLAIN}",
         f"a large yellow star growing {PLAIN}",
@@ -264,15 +242,7 @@ def render_to_video(album: Album) -> None:
     text = "\n".join(f"{10 * n}s [cut]: {scene}" for n, scene in enumerate(scenes))
     prompts = album.node("CausVid_PromptSchedule", clip=album.mini["CLIP"], text=text)
     recipe = album.node("CausVid_Recipe", preset=ENDLESS)
-    made = album.shot(
-        "",
-        "CausVid_RenderToVideo",
-        vae=album.mini["VAE"],
-        minutes=0.5,
-        seed=1,
-        prompts=prompts["PROMPTS"],
-        recipe=recipe["RECIPE"],
-    )
+    made = album.shot("", prompts, "CausVid_RenderToVideo", minutes=0.5, recipe=recipe["RECIPE"])
     film = album.node("GetVideoComponents", video=made["VIDEO"])
     name = album.keep(film["images"])
     for number, label in enumerate(("0:00 to 0:09", "0:10 to 0:19", "0:20 to 0:29")):
@@ -280,12 +250,11 @@ def render_to_video(album: Album) -> None:
 
 
 def job_list(album: Album) -> None:
-    """The example list, a row for each of its first jobs."""
+    """A row for each of the first jobs of the example list."""
     with EXAMPLE.open(encoding="utf-8", newline="") as file:
         prompts = [job["prompt"] for job in csv.DictReader(file)]
     jobs = album.node("CausVid_JobList", file="example of the pack", seconds=2.0, count=4)
-    text = album.node("CLIPTextEncode", clip=album.mini["CLIP"], text=jobs["PROMPT"])
-    shot = album.shot("", positive=text["CONDITIONING"], px_frames=SHOT, seed=jobs["SEED"])
+    shot = album.shot("", album.prompt("", jobs["PROMPT"]), px_frames=SHOT, seed=jobs["SEED"])
     name = album.film_of(shot["LATENT"])
     for number, prompt in enumerate(prompts[:4]):
         frames = [number * SHOT + frame for frame in FIVE]

@@ -1,4 +1,4 @@
-"""Rows of frames with a line of text above each, small enough for a help page."""
+"""Rows of frames with a label above each, small enough for a help page."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Strip(NamedTuple):
 
 
 def sheet(strips: Sequence[Strip]) -> Image.Image:
-    """All rows below each other. Small pictures are enlarged without smoothing.
+    """All rows, one below the other. Small pictures are enlarged without smoothing.
 
-    Where any row has given pictures, a line below each picture tells given from made.
+    If a row has given pictures, a bar below each picture tells given from made.
     """
     marked = any(strip.given for strip in strips)
     widths = [sum(_width(p) + GAP_PX for p in strip.pictures) for strip in strips]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hosting.host import Host
 
+from .waiting import until_still
+
 IN_PANEL = ("CausVid_VideoToVideo", "CausVid_PromptSchedule", "CausVid_LoadMini")
 PICTURE = re.compile(r"!\[(?P<says>[^\]]*)\]\((?P<address>[^)]+)\)")
 ADD = """name => {
@@ -52,7 +54,7 @@ def test_the_page_opens_in_the_panel_with_its_pictures(
     text = help_text(host, name)
     title = text.splitlines()[0].removeprefix("# ")
     title_bar = page.evaluate(ADD, name)
-    page.wait_for_timeout(300)  # the canvas draws the node
+    until_still(page)
     page.mouse.click(*title_bar)
     page.click('[data-testid="info-button"]')
     page.wait_for_function(
@@ -60,7 +62,7 @@ def test_the_page_opens_in_the_panel_with_its_pictures(
         "return shown?.length && shown.every(image => image.width > 0); }",
         arg=title,
     )
-    page.wait_for_timeout(500)
+    until_still(page)
     page.screenshot(path=artifacts / f"help-{name}-{host.release}.png")
     shown = page.evaluate(SHOWN, title)
     assert [image["alt"] for image in shown] == [m["says"] for m in PICTURE.finditer(text)]

@@ -9,6 +9,8 @@ from hosting import locales
 from hosting.browser import LOADED
 from hosting.host import Host
 
+from .waiting import until_still
+
 SET = "language => app.extensionManager.setting.set('Comfy.Locale', language)"
 ADD = """name => {
     app.graph.clear();
@@ -83,7 +85,7 @@ def test_the_timeline_speaks_the_language(
     page.evaluate(ADD, "CausVid_PromptSchedule")
     title = known.texts[locales.widget_texts()["timeline.title"]]
     page.wait_for_selector(f'[aria-label="{title}"]')
-    page.wait_for_timeout(500)  # the canvas draws the node
+    until_still(page)
     page.screenshot(path=artifacts / f"timeline-{language}-{host.release}.png")
     assert page.own_errors == []
 
@@ -97,7 +99,7 @@ def test_the_player_speaks_the_language(
     page.click('[data-testid="queue-button"]')
     title = known.texts[locales.widget_texts()["player.title"]]
     page.wait_for_selector(f'[aria-label="{title}"]', timeout=120_000)
-    page.wait_for_timeout(1500)
+    until_still(page)
     page.screenshot(path=artifacts / f"player-ja-{host.release}.png")
     assert page.own_errors == []
 

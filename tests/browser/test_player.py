@@ -17,6 +17,7 @@ from .player_page import (
     slow_workflow,
     wait_for_player,
 )
+from .waiting import until_draft, until_still
 
 LONG = 4000  # px frames: more than a test needs
 SERIALISED = f"""() => {{
@@ -85,7 +86,7 @@ def test_it_leaves_no_trace_in_the_workflow(page: Any, host: Host, vue_nodes: bo
     before = page.evaluate(SERIALISED)
     page.evaluate("app.queuePrompt(0, 1)")
     wait_for_player(page, "p.state === 'done'")
-    page.wait_for_timeout(500)
+    until_still(page)
     after = page.evaluate(SERIALISED)
     for saved in (before, after):
         del node_of(saved)["widgets_values"][11:]  # older editors save their line of progress there
@@ -140,7 +141,7 @@ def test_a_reload_in_the_middle_recovers(page: Any, host: Host) -> None:
     open_workflow(page, slow_workflow(host, LONG))
     page.evaluate("app.queuePrompt(0, 1)")
     before = wait_for_player(page, "p.position > 20")
-    page.wait_for_timeout(1000)  # the editor writes its drafts down now and then
+    until_draft(page, "CausVid_TextToVideo")
     page.reload(wait_until="domcontentloaded")
     page.wait_for_function(LOADED)
     after = wait_for_player(page)

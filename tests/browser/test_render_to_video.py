@@ -6,6 +6,8 @@ import pytest
 from hosting.host import Host
 from hosting.pack import PACK_NAME
 
+from .waiting import until_still
+
 TEMPLATE, KIND = "render_to_a_file", "CausVid_RenderToVideo"
 SHORTEN = """seed => {
     const node = app.graph._nodes.find(n => n.type === 'CausVid_RenderToVideo');
@@ -50,7 +52,7 @@ def test_the_file_shows_in_the_node_and_brings_its_graph_back(
     page.wait_for_function(ENDED, timeout=300_000)
     assert "execution_error" not in page.evaluate("seen")
     page.wait_for_function(PLAYABLE)
-    page.wait_for_timeout(1000)  # the canvas redraws around the new video
+    until_still(page)
     look = "nodes_2" if vue_nodes else "classic"
     page.screenshot(path=artifacts / f"{TEMPLATE}-{host.release}-{look}.png")
     page.evaluate(DROP)

@@ -7,6 +7,8 @@ import pytest
 from hosting.host import Host
 from hosting.pack import PACK_NAME
 
+from .waiting import until_still
+
 TEMPLATE = "text_to_video_mini"
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
 OPENED = """() => ({...app.graph.serialize(), wrong: app.graph._nodes.filter(
@@ -41,7 +43,7 @@ def test_the_template_opens_and_run_gives_a_video(
     assert "execution_error" not in page.evaluate("seen")
     assert "b_preview_with_metadata" in page.evaluate("seen")
     page.wait_for_function(PLAYABLE)
-    page.wait_for_timeout(1000)  # the canvas redraws around the new video
+    until_still(page)
     look = "nodes_2" if vue_nodes else "classic"
     page.screenshot(path=artifacts / f"{TEMPLATE}-{host.release}-{look}.png")
     [video] = page.evaluate(VIDEOS)

@@ -7,6 +7,7 @@ import pytest
 from hosting.host import Host
 
 from .timeline_page import TimelinePage
+from .waiting import until_still
 
 FILM = """\
 # a story
@@ -133,7 +134,7 @@ def test_looking_around_changes_nothing(page: Any, host: Host, artifacts: Path, 
     whole = timeline.scene(1).bounding_box()
     page.mouse.move(whole["x"] + 20, whole["y"] + 20)
     page.mouse.wheel(0, -400)
-    page.wait_for_timeout(200)  # the canvas zooms: nobody works in the timeline yet
+    until_still(page)  # the canvas zooms: nobody works in the timeline yet
     zoomed = timeline.scene(1).bounding_box()
     assert zoomed["height"] > 1.05 * whole["height"] and page.locator(".cvt-whole").count() == 1
     timeline.scene(1).focus()
@@ -159,7 +160,7 @@ def test_looking_around_changes_nothing(page: Any, host: Host, artifacts: Path, 
     timeline.drag(timeline.scene(1), 0.3, until="Escape")
     assert timeline.text == FILM and page.evaluate(UNDO_STEPS) == steps
     page.evaluate(PALETTE, "light")
-    page.wait_for_timeout(300)
+    until_still(page)
     look = "vue" if vue else "classic"
     page.screenshot(path=artifacts / f"timeline-light-{host.release}-{look}.png")
     page.evaluate(PALETTE, "dark")

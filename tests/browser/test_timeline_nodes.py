@@ -6,6 +6,7 @@ import pytest
 from hosting.host import Host
 
 from .timeline_page import TimelinePage
+from .waiting import until_still
 
 FILM = "0: a red circle\n3s: a blue star # why\n6s ~1s [cut]: a ring"
 LOOKS = pytest.mark.parametrize("vue", [False, True], ids=["classic", "nodes_2"])
@@ -109,7 +110,7 @@ def test_every_node_has_its_own_and_none_is_saved(page: Any, host: Host, vue: bo
     assert page.evaluate(f"{SCHEDULES}[0].serialize().widgets_values") == saved["widgets_values"]
     page.evaluate(COPY)
     page.wait_for_function("() => document.querySelectorAll('.cvt').length === 2")
-    page.wait_for_timeout(400)
+    until_still(page)
     second = page.locator(".cvt").nth(1)
     second.locator('[data-scene="1"]').focus()
     page.keyboard.press("ArrowRight")
@@ -120,7 +121,7 @@ def test_every_node_has_its_own_and_none_is_saved(page: Any, host: Host, vue: bo
     page.wait_for_function("() => !document.querySelector('.cvt')?.checkVisibility()")
     page.evaluate(COLLAPSE)
     page.wait_for_function("() => document.querySelector('.cvt')?.checkVisibility()")
-    page.wait_for_timeout(400)
+    until_still(page)
     timeline.drag(timeline.scene(1), 0.8)
     assert timeline.text == FILM.replace("3s", "3.6s")
     shown = "() => document.querySelector('.cvt-clip').ariaValueMax"
@@ -134,7 +135,7 @@ def test_every_node_has_its_own_and_none_is_saved(page: Any, host: Host, vue: bo
     assert len(timeline.scenes) == 3 and timeline.text == FILM.replace("3s", "3.6s")
     page.evaluate(SUBGRAPH)
     page.wait_for_function("() => document.querySelector('.cvt')?.checkVisibility()")
-    page.wait_for_timeout(500)
+    until_still(page)
     page.locator('.cvt:visible [data-scene="1"]').focus()
     page.keyboard.press("ArrowRight")
     assert page.evaluate(INNER) == FILM.replace("3s", "4.4s")

@@ -4,6 +4,8 @@ from typing import Any
 
 from hosting.host import Host
 
+from .waiting import until_still
+
 NEAR = {"CausVid_LoadMini", "CausVid_PromptSchedule", "CausVid_TextToVideo"}
 LOOK = """() => {
     const node = app.graph._nodes.find(n => n.type === "CausVid_PromptSchedule");
@@ -119,7 +121,7 @@ class TimelinePage:
             self.press(key)
         self.page.wait_for_function(f"wanted => ({VALUES})()[0] === wanted", arg=wanted)
         self.page.wait_for_selector(".cvt-clip")
-        self.page.wait_for_timeout(300)
+        until_still(self.page)
 
 
 def graph(host: Host, text: str, seconds: float) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 
 import causvid_core as cv
 from causvid_core.model.checkpoints import CheckpointError, convert, host_metadata
-from causvid_core.model.checkpoints.lazy import LazyTensor
 from causvid_core.model.checkpoints.read import read_stored
 from causvid_core.storage import safetensors_file
+from causvid_core.storage.lazy import LazyTensor
 
 from .checkpoint_layouts import SIZES, assert_same, i2v, prefixed, save_pt, wan
 
@@ -133,7 +133,7 @@ def test_reading_a_header_allocates_no_tensor(tmp_path):
     big = {"x": LazyTensor((1 << 22,), torch.float32, lambda: torch.zeros(1 << 22))}
     safetensors_file.write(tmp_path / "m.safetensors", big, {}, {})
     tracemalloc.start()
-    safetensors_file.describe(tmp_path / "m.safetensors")
+    read_stored(tmp_path / "m.safetensors")
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
 

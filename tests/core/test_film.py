@@ -7,7 +7,7 @@ import causvid_core as cv
 from causvid_core.media.film import Film
 from causvid_core.media.vae import WanVAE
 from causvid_core.media.wan_stream import WanDecoder
-from causvid_core.stream.ahead import px_ahead, steps_ahead, switches_ahead
+from causvid_core.stream.lengths import px_ahead, steps_ahead, switches_ahead
 
 SIZE = {"height": 2, "width": 2}
 RECIPE = cv.Recipe(

@@ -237,7 +237,7 @@ def test_nothing_is_replaced_unless_asked(small, capsys):
         assert render(*CIRCLE, "--seconds", 0.1) == 0
         assert name in capsys.readouterr().out
     assert render(*CIRCLE, "--seconds", 0.1, "--out", "video.mp4") == 2
-    assert "video.mp4 is there already" in capsys.readouterr().err
+    assert "video.mp4 already exists" in capsys.readouterr().err
     assert render(*CIRCLE, "--seconds", 0.1, "--out", "video.mp4", "--overwrite") == 0
 
 

@@ -78,7 +78,7 @@ def test_ctrl_c_leaves_a_video_and_a_stream_and_says_how_to_go_on(running, tmp_p
 
 def test_a_second_ctrl_c_stops_at_once(running, tmp_path):
     running.send_signal(signal.SIGINT)
-    assert any("once more stops at once" in line for line in running.stderr)
+    assert any("once more to stop at once" in line for line in running.stderr)
     running.send_signal(signal.SIGINT)
     running.wait(PATIENCE)
     assert running.returncode in (-signal.SIGINT, 130)  # 130 where it was done with its step

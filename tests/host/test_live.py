@@ -7,14 +7,13 @@ import time
 import uuid
 from itertools import count
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
-from hosting.client import Client, Message, Run
+from hosting.client import Client, Message, Run, Subscription
 from hosting.graph import Prompt
 from hosting.host import Host
-from hosting.websocket import WebSocket
 from PIL import Image
 
 from .prompts import facts, mini_prompt, node
@@ -45,29 +44,28 @@ def threads(host: Host) -> int:
 
 @pytest.fixture
 def listen(host: Host):
-    """listen(client id) is a websocket of another page; all are closed in the end."""
+    """listen(client id) subscribes as another page; all are closed in the end."""
     opened = []
 
-    def connect(client_id: str) -> WebSocket:
-        parts = urlsplit(host.address)
-        opened.append(WebSocket(parts.hostname, parts.port, f"/ws?clientId={client_id}"))
+    def connect(client_id: str) -> Subscription:
+        opened.append(host.client.subscribe(client_id))
         return opened[-1]
 
     yield connect
-    for websocket in opened:
-        websocket.close()
+    for subscription in opened:
+        subscription.close()
 
 
-def received(websocket: WebSocket, seconds: float = 1.0) -> list[str]:
+def received(subscription: Subscription, seconds: float = 1.0) -> list[str]:
     """Types of the events that have come, and come within a moment."""
     kinds = []
     while True:
         try:
-            message = websocket.receive(seconds)
+            message = subscription.receive(seconds)
         except TimeoutError:
             return kinds
-        if isinstance(message, str):
-            kinds.append(json.loads(message)["type"])
+        if isinstance(message, dict):
+            kinds.append(message["type"])
 
 
 def test_every_block_is_shown_before_the_next_one_is_done(host: Host) -> None:

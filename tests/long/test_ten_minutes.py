@@ -23,19 +23,20 @@ from measuring.parts import held_bytes
 from causvid_core import recipes, rollout, start
 from causvid_core.media.writer import VideoFile, VideoWriter
 from causvid_core.media.film import Film
-from causvid_core.render.parts import Sources, load_parts
+from causvid_core.render.models import load_models
+from causvid_core.render.request import RenderRequest
 from causvid_core.storage.disk import DiskStore
 
 blocks, folder = int(sys.argv[1]), sys.argv[2]
-parts = load_parts(Sources(recipe="causvid-mini-endless"))
+models = load_models(RenderRequest(recipe="causvid-mini-endless", device="cpu"))
 recipe = replace(recipes["causvid-mini-endless"], timesteps=(1000, 650))
-state = start(recipe, parts.model, height=8, width=8, seed=1)
-context = parts.encode("a large red circle moving right over a navy gradient background")
+state = start(recipe, models.model, height=8, width=8, seed=1)
+context = models.encode("a large red circle moving right over a navy gradient background")
 held = []
 with VideoWriter(VideoFile(folder + "/ten.mp4", width=64, height=64)) as writer:
-    with Film(parts.decoder(), "cpu", writer.write) as film:
+    with Film(models.decoder(), "cpu", writer.write) as film:
         film.begin(state, 0)
-        for block in rollout(parts.model, state, context, blocks, store=DiskStore(folder, 2**20)):
+        for block in rollout(models.model, state, context, blocks, store=DiskStore(folder, 2**20)):
             film.add(block)
             if block.index % 50 == 0:
                 held.append(held_bytes())

@@ -1,14 +1,11 @@
 """The ablation's order, a network of it trained for a moment, and its report."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from threading import Barrier
 
 import pytest
 import torch
-from measuring.ablation import CELLS, DONE, TEACHER, TRAININGS, Job, as_ready, run, with_needed
+from measuring.ablation import CELLS, DONE, TEACHER, TRAININGS, Job, run, with_needed
 from measuring.ablation_report import COLUMNS, LABELS, curves, speed_table, strips, table
 from PIL import Image
 
@@ -21,15 +18,11 @@ from causvid_core.model.checkpoints import read_state_dict
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def job_of(name, seed=0):
-    return Job(name, seed, Path("ablation"), Path("teacher.safetensors"), 1.0, (), 2, 1)
-
-
 def test_every_network_brings_those_that_it_needs_and_comes_after_them():
     assert with_needed(["self_rollout"]) == ["ode", "ode_dmd", "self_rollout"]
     assert sorted(with_needed(list(TRAININGS))) == sorted(TRAININGS)
-    assert job_of("ode_dmd_causal", 2).needs == {job_of("ode", 2).home, job_of("causal", 2).home}
-    assert job_of("dmd").needs == job_of(TEACHER).needs == set()
+    assert with_needed(["ode_dmd_causal", "ode"]) == ["ode", "causal", "ode_dmd_causal"]
+    assert with_needed(["dmd"]) == ["dmd"]
     assert set(LABELS) == {TEACHER, *TRAININGS}
 
 
@@ -38,24 +31,6 @@ def test_a_config_takes_what_the_ablation_sets_in_it(name):
     training = TRAININGS[name]
     experiment = read_config(ROOT / "configs" / f"{training.config}.toml", training.settings)
     assert experiment.model.context == "noisy" and experiment.steps <= 220
-
-
-def test_networks_run_together_as_many_as_asked_and_after_those_that_they_need():
-    jobs = [job_of(name, seed) for seed in range(4) for name in with_needed(["self_rollout"])]
-    running, finished, meeting = [], [], Barrier(2)
-
-    def meet(job):
-        running.append(job)
-        assert job.needs <= set(finished) and len(running) <= 2
-        meeting.wait(timeout=30)
-        running.remove(job)
-        finished.append(job.home)
-        return job.home
-
-    with ThreadPoolExecutor() as pool:
-        homes = list(as_ready(jobs, partial(pool.submit, meet), at_once=2))
-    assert sorted(homes) == sorted(job.home for job in jobs)
-    assert {home.name for home in homes[-2:]} == {"self_rollout_2", "self_rollout_3"}
 
 
 def test_a_network_is_trained_measured_and_kept(tmp_path):
@@ -95,11 +70,15 @@ def test_a_network_is_trained_measured_and_kept(tmp_path):
     assert not job.weights("dmd").exists()
 
 
+def figures_of(**changes):
+    """What was measured of a network of one seed."""
+    traits = ("shape", "colour", "direction", "overlap")
+    by_tenth = {trait: [1.0] * 10 for trait in traits}
+    return {key: 0.5 for _, key, *_ in COLUMNS} | {"by_tenth": by_tenth} | changes
+
+
 def test_the_report_has_the_mean_and_the_spread_of_the_seeds():
-    one = {key: 0.5 for _, key, *_ in COLUMNS} | {
-        "by_tenth": dict.fromkeys(("shape", "colour", "direction", "overlap"), [1.0] * 10)
-    }
-    other = one | {"shape": 0.7}
+    one, other = figures_of(), figures_of(shape=0.7)
     without = {key: value for key, value in one.items() if "drift" not in key and "long" not in key}
     del without["by_tenth"]
     text = table({TEACHER: [without], "ode": [one, other]})
@@ -107,12 +86,15 @@ def test_the_report_has_the_mean_and_the_spread_of_the_seeds():
     assert "| 60.0 ± 14.1 |" in rows[LABELS["ode"]]
     assert "| 100.0 ± 0.0 |" in rows[LABELS["ode"]]  # the direction of long videos
     assert rows[LABELS[TEACHER]].endswith("|  |  |  |  |") and "±" not in rows[LABELS[TEACHER]]
-    few = curves({"ode": [one, other]}, 120)
-    many = curves({name: [one] for name in TRAININGS}, 120)
-    assert many.width == few.width and many.height > few.height  # the legend has more lines
-
     fast, slow = {"first_frame_s": 0.1, "fps": 80.0}, {"first_frame_s": 5.0, "fps": 8.0}
     assert "| ratio | 50x sooner | 10x faster |" in speed_table({"teacher": slow, "student": fast})
     red, blue = (Image.new("RGB", (40, 20), colour) for colour in ("red", "blue"))
     sheet = strips({TEACHER: red, "ode": blue})
     assert sheet.getpixel((10, 10)) == (255, 0, 0) and sheet.getpixel((60, 10)) == (0, 0, 255)
+
+
+def test_curves_are_as_wide_with_many_networks_as_with_few():
+    pytest.importorskip("matplotlib")
+    few = curves({"ode": [figures_of(), figures_of(shape=0.7)]}, 120)
+    many = curves({name: [figures_of()] for name in TRAININGS}, 120)
+    assert many.width == few.width and many.height > few.height  # the legend has more lines

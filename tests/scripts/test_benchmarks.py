@@ -1,13 +1,16 @@
-"""Counted operations against torch's own counter, and the measuring of memory and nodes."""
+"""Operation counts against torch's own counter, and how memory and nodes are measured."""
 
 import mmap
-import time
+import threading
+from collections import defaultdict
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from benchmarks.chain import CHAIN, SAMPLER, WAYS, chain_prompts
-from benchmarks.child import POLL_SECONDS, PeakMemory
-from benchmarks.comfyui import NodeTimer, _sigmas
+from benchmarks.child import PeakMemory
+from benchmarks.comfyui import NodeTimer, own_sampler
 from benchmarks.counting import clip_cost
 from benchmarks.engine import make_recipe, recomputed_blocks
 from benchmarks.sizes import PRESET, SIZES
@@ -22,7 +25,7 @@ PROMPT_TOKENS = 5
 
 
 def countable_attention(q, k, v, bias=None):
-    """Attention as two products of matrices, which torch's counter knows on every device."""
+    """Attention as two matrix products, which torch counts on every device."""
     q, k, v = (x.transpose(1, 2) for x in (q, k, v))
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
     return ((scores if bias is None else scores + bias).softmax(-1) @ v).transpose(1, 2)
@@ -35,9 +38,9 @@ def countable_attention(q, k, v, bias=None):
         cv.Recipe(timesteps=(1000, 750), shift=5.0, window=7, sink=1, positions="relative"),
         cv.Recipe(timesteps=(1000,), frames_per_block=2, first_block_frames=1),
     ],
-    ids=["everything", "window", "first"],
+    ids=["full", "window", "first block"],
 )
-def test_counted_operations_are_those_that_torch_counts(recipe: cv.Recipe) -> None:
+def test_operation_counts_equal_those_of_torch(recipe: cv.Recipe) -> None:
     model = cv.bind(cv.CausalWan(CONFIG), attention=countable_attention)
     context = torch.randn(1, PROMPT_TOKENS, CONFIG.text_dim)
     state = cv.start(recipe, model, height=4, width=6)
@@ -67,7 +70,10 @@ def test_counted_bytes_are_at_least_the_weights_of_every_pass() -> None:
 def test_both_samplers_are_given_the_same_noise_levels() -> None:
     recipe = make_recipe(SIZES["full"], windowed=False)
     assert recipe == cv.recipes[PRESET]
-    assert _sigmas() == pytest.approx(recipe.schedule(0).sigmas, abs=1e-6)
+    schemas = defaultdict(lambda: {"input": {}})
+    theirs = own_sampler(schemas, SIZES["full"], 21, seed=0)["sigmas"]["inputs"]["sigmas"]
+    sigmas = (*recipe.schedule(0).sigmas, 0.0)
+    assert [float(text) for text in theirs.split(", ")] == pytest.approx(sigmas, abs=1e-6)
 
 
 def test_the_version_without_cache_makes_the_clip() -> None:
@@ -78,20 +84,34 @@ def test_the_version_without_cache_makes_the_clip() -> None:
     assert [block.shape for block in blocks] == [(1, 16, 3, 8, 8)] * 2
 
 
-def test_peak_memory_is_seen_after_it_was_freed() -> None:
+def test_peak_memory_is_seen_after_it_was_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = threading.Semaphore(0)
+    read = psutil.Process.memory_info
+
+    def counted(process: psutil.Process) -> object:
+        info = read(process)
+        readings.release()
+        return info
+
+    monkeypatch.setattr(psutil.Process, "memory_info", counted)
     with PeakMemory() as peak:
         # Pages of its own: memory from malloc may be resident from an earlier test already.
         with mmap.mmap(-1, 64 << 20) as held:
             held.write(b"1" * len(held))
-            time.sleep(10 * POLL_SECONDS)
+            while readings.acquire(blocking=False):
+                pass
+            for _ in range(2):  # the first one may have begun before the pages were written
+                assert readings.acquire(timeout=60)
     assert 48 << 20 < peak.bytes < 512 << 20
 
 
-def test_a_node_is_timed_until_the_next_one_starts() -> None:
+def test_a_node_is_timed_until_the_next_one_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(perf_counter=iter((1.0, 3.0, 10.0, 20.0)).__next__)
+    monkeypatch.setattr("benchmarks.comfyui.time", clock)
     timer = NodeTimer("b")
     for node in ("a", "b", "c", None):
         timer({"type": "executing", "data": {"node": node}})
-    assert 0 < timer.seconds < 1
+    assert timer.seconds == 7.0
 
 
 @pytest.mark.parametrize("way", WAYS)

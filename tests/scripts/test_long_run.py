@@ -1,4 +1,4 @@
-"""Measuring long streams and switches, on a small model that knows nothing."""
+"""Measuring long streams and switches, on a small model with random weights."""
 
 import json
 import math
@@ -9,10 +9,10 @@ from measuring.figure import Panel, draw
 from measuring.parts import Parts, held_bytes
 from measuring.report import BEGIN, END, figure, tables, write_between
 from measuring.rolling import POLICIES, Run, as_json, roll
-from measuring.switching import FRESH, Taken, measure_switches, settled, table
+from measuring.steadiness import MEASURES
+from measuring.switching import FRESH, Settling, measure_switches, settled, table
 
 import causvid_core as cv
-from causvid_core.distill.steadiness import MEASURES
 from causvid_core.mini.training.vae import new_vae
 from causvid_core.mini.world import held_out_specs
 from causvid_core.stream.segment import SWITCHES
@@ -36,11 +36,11 @@ def parts():
 
 @pytest.fixture(scope="module")
 def run(parts):
-    told = []
+    calls = []
     recipe = next(iter(POLICIES.values()))
     specs = held_out_specs(PROMPTS)
-    done = roll(parts, recipe, specs, LATENT_FRAMES, progress=lambda *at: told.append(at))
-    assert told == [(block, 10) for block in range(1, 11)]
+    done = roll(parts, recipe, specs, LATENT_FRAMES, progress=lambda *at: calls.append(at))
+    assert calls == [(block, 10) for block in range(1, 11)]
     return done
 
 
@@ -78,7 +78,7 @@ def test_a_jump_is_found_at_its_latent_frame():
     assert run.lost == [201] * PROMPTS and synthetic(300).lost == [None] * PROMPTS
 
 
-def test_tables_replace_what_stood_between_the_marks(run, tmp_path):
+def test_tables_replace_the_text_between_the_marks(run, tmp_path):
     page = tmp_path / "long_run.md"
     page.write_text(f"# Words\n\nbefore\n\n{BEGIN}\nold\n{END}\n\nafter\n", "utf-8")
     text = tables({"one": run})
@@ -93,6 +93,7 @@ def test_tables_replace_what_stood_between_the_marks(run, tmp_path):
 
 
 def test_the_figure_shows_every_policy(run):
+    pytest.importorskip("matplotlib")
     image = figure({"one": run, "two": run._replace(seconds=[1.0] * 10)})
     assert image.width > 1000 and len(image.getcolors(1 << 20)) > 20
     curve = [1.0, math.nan, 3.0]
@@ -106,7 +107,7 @@ def test_the_figure_shows_every_policy(run):
     ("right", "number"),
     [("111", 1), ("011", 2), ("101", 3), ("110", None), ("000", None), ("1", 1)],
 )
-def test_a_prompt_rules_from_the_block_on_that_all_later_ones_follow(right, number):
+def test_a_prompt_has_settled_once_every_later_block_follows_it(right, number):
     assert settled([value == "1" for value in right]) == number
 
 
@@ -115,12 +116,13 @@ def test_switches_are_measured_in_every_mode(parts):
     found = measure_switches(parts, recipe, videos=2, blocks_after=3)
     assert list(found) == [*SWITCHES, FRESH]
     for columns in found.values():
-        assert [taken.trait for taken in columns] == ["colour", "direction", "shape", "all"]
-        assert all(len(taken.blocks) == 2 for taken in columns)
+        assert [column.trait for column in columns] == ["colour", "direction", "shape", "all"]
+        assert all(len(column.blocks) == 2 for column in columns)
     lines = table(found).splitlines()
     assert len(lines) == 2 + len(found) and len({line.count("|") for line in lines}) == 1
 
 
-def test_a_cell_says_how_often_it_came_to_that():
-    shown = table({"cut": [Taken("all", [1, 3, 2]), Taken("some", [4, None]), Taken("no", [None])]})
+def test_a_cell_has_the_median_the_worst_and_the_number_of_videos():
+    columns = [Settling("a", [1, 3, 2]), Settling("b", [4, None]), Settling("c", [None])]
+    shown = table({"cut": columns})
     assert shown.splitlines()[-1] == "| cut | 2 (worst 3) | 4 (worst 4, 1 of 2) | never (0 of 1) |"

@@ -108,7 +108,7 @@ def test_the_other_prompts_of_prompt_travel_say_the_same(host: Host) -> None:
     prompt = short_prompt(host, "prompt_travel")
     title = "One shot through all scenes"
     _, [typed] = looked_at(host, prompt, title)
-    travel = called(prompt, "The same from other nodes")
+    travel = called(prompt, "The same prompts from nodes")
     prompt[called(prompt, title)]["inputs"]["prompts"] = [travel, 0]
     _, [connected] = looked_at(host, prompt, title)
     assert typed["digest"] == connected["digest"]
@@ -124,14 +124,14 @@ def test_another_day_goes_on_as_if_there_had_been_no_night(host: Host) -> None:
     for node in prompt.values():
         if "px_frames" in node["inputs"]:
             node["inputs"]["px_frames"] = BLOCK
-    loader, later = called(prompt, "The stream kept"), "The story goes on"
+    loader, later = called(prompt, "The saved stream"), "The story continues"
     offered = prompt[loader]["inputs"]["file"]
     files = host.client.object_info()["CausVid_LoadStream"]["input"]["required"]["file"]
     names = files[1]["options"] if isinstance(files[0], str) else files[0]
     written = [name for name in names if name.startswith("streams/causvid_story_")]
     assert offered in written  # what an artist meets who turns the second day on
     prompt[loader]["inputs"]["file"] = written[0]
-    prompt.pop(called(prompt, "Keep the stream"))
+    prompt.pop(called(prompt, "Save the stream"))
     _, [resumed] = looked_at(host, prompt, later)
     prompt[called(prompt, later)]["inputs"]["stream"] = [called(prompt, "Today's shot"), 0]
     _, [whole] = looked_at(host, prompt, later)

@@ -1,14 +1,14 @@
-/** Decoded frames of one stream, only a few at a time; what leaves is freed at once. */
+/** A few decoded frames of one stream; frames that leave are freed at once. */
 
 const MOST = 24;
 
 export class Bitmaps {
   #decoded = new Map(); // blob -> ImageBitmap, least lately used first
   #decoding = new Map(); // blob -> promise
-  #broken = new WeakSet(); // blobs that are no picture: the frame before stands longer
+  #broken = new WeakSet(); // blobs that are not pictures; the frame before them stays on screen
   #closed = false;
 
-  /** The bitmap of a compressed frame if it is decoded, else null and `then` is called later. */
+  /** The bitmap of a compressed frame if it is decoded; else null, and `then` is called later. */
   get(blob, then) {
     const bitmap = this.#decoded.get(blob);
     if (bitmap) {

@@ -1,15 +1,15 @@
-/** Frames that did not come by themselves: before a reload, or while this page was too slow. */
+/** Fetches frames that this page missed, before a reload or because it was too slow. */
 import { api } from "../../../scripts/api.js";
 
 const ROUTE = "/causvid/live";
 
-/** What the server knows of this client's streams, each as an event without frames. */
+/** This client's streams on the server, each as an event without frames. */
 export async function knownStreams() {
   const answer = await ask({});
   return answer?.streams ?? [];
 }
 
-/** Fetch all that a stream lacks behind its px frame `after`; one such errand per stream at a time. */
+/** Fetch all missing frames after px frame `after`; only one such request per stream at a time. */
 export async function catchUp(stream, after) {
   if (stream.fetching) return;
   stream.fetching = true;
@@ -33,6 +33,6 @@ async function ask(query) {
     const answer = await api.fetchApi(`${ROUTE}?${parameters}`);
     return answer.ok ? await answer.json() : null;
   } catch {
-    return null; // the server is away; the next event or reconnection asks again
+    return null; // the server is unreachable; the next event or reconnection asks again
   }
 }

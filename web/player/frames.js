@@ -1,14 +1,14 @@
 /**
- * The frames of one run of a node, as they came from the server: compressed, sorted, bounded.
+ * The frames of one run of a node, as the server sent them: compressed, sorted, bounded.
  *
- * A frame stands from its px frame until the next one. Frames and positions are counted in px
- * frames of the whole stream, of which this run makes those from `start` to `end`.
+ * A frame is shown from its px frame until the next one. Positions count px frames of the whole
+ * stream; this run makes those from `start` to `end`.
  */
 
 const MOST_BYTES = 64 * 1024 * 1024;
 
 export class FrameStream extends EventTarget {
-  #spacing = 1; // px frames between frames, where they were thinned
+  #spacing = 1; // px frames between frames after thinning
 
   constructor(facts) {
     super();
@@ -24,7 +24,7 @@ export class FrameStream extends EventTarget {
     return this.facts.start_px_frame;
   }
 
-  /** Px frame behind the last one that this run is expected to make. */
+  /** Px frame after the last one that this run is expected to make. */
   get end() {
     return Math.max(this.facts.end_px_frame, this.reached);
   }
@@ -38,7 +38,7 @@ export class FrameStream extends EventTarget {
     return this.facts.state === "running";
   }
 
-  /** Take in what an event of the server says; tells its listeners "change". */
+  /** Add the frames and facts of a server event; dispatches "change". */
   add(event) {
     const { frames, image_type: type, ...facts } = event;
     const older = facts.block < this.facts.block || !this.running;
@@ -49,13 +49,13 @@ export class FrameStream extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** The server no longer knows of it, so nothing more will come. */
+  /** Mark it as stopped, because the server no longer knows it. */
   endEarly() {
     this.facts = { ...this.facts, state: "stopped" };
     this.dispatchEvent(new Event("change"));
   }
 
-  /** Index of the frame that stands at a position; -1 when there is none at all. */
+  /** Index of the frame to show at a position; -1 if there are no frames. */
   indexAt(position) {
     let low = 0;
     let high = this.px.length;
@@ -76,7 +76,7 @@ export class FrameStream extends EventTarget {
     this.bytes += blob.size;
   }
 
-  /** Drop frames until the rest fits, spread evenly over the whole length. */
+  /** Drop frames, evenly over the whole length, until the rest fits. */
   #thin(mostBytes) {
     while (this.bytes > mostBytes && this.px.length > 2) {
       const newest = this.px.length - 1;

@@ -1,7 +1,7 @@
 /**
  * The live player: shows every block of a stream on its node as soon as it is made.
  *
- * The server sends `causvid.frames` to the page that queued; see nodes/host/live.py.
+ * The server sends `causvid.frames` to the page that queued the run; see nodes/host/live.
  */
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
@@ -10,7 +10,7 @@ import { catchUp, knownStreams } from "./fetching.js";
 import { hideOn, nodeAt, prepare, showOn } from "./nodes.js";
 import { Streams } from "./streams.js";
 
-const SETTING = "CausVid.LiveFrames"; // also read by nodes/host/live_client.py
+const SETTING = "CausVid.LiveFrames"; // also read by nodes/host/live/client.py
 const streams = new Streams();
 
 app.registerExtension({
@@ -40,13 +40,13 @@ function receive(event) {
   if (!enabled()) return;
   const stream = streams.of(event);
   const missed = event.after_px_frame > stream.newest;
-  const behind = stream.newest;
+  const newest = stream.newest;
   stream.add(event);
-  if (missed) catchUp(stream, behind);
+  if (missed) catchUp(stream, newest);
   place(stream);
 }
 
-/** Ask for what this page saw before it was reloaded, or missed while it was cut off. */
+/** Ask for the frames that this page had before a reload, or missed while it was disconnected. */
 async function recover() {
   if (!enabled()) return;
   const known = await knownStreams();
@@ -67,7 +67,7 @@ function placeAll(on = enabled()) {
   for (const stream of streams.all()) place(stream, on);
 }
 
-/** Show a stream on its node, if its workflow is open and there is something to see. */
+/** Show a stream on its node, if its workflow is open and it has frames. */
 function place(stream, on = enabled()) {
   const { workflow_id: workflow, node_id: id } = stream.facts;
   const root = app.rootGraph ?? app.graph;

@@ -1,8 +1,8 @@
 /**
- * Players on nodes of the graph, as a widget that is never saved.
+ * Puts players on nodes of the graph, as a widget that is never saved.
  *
- * Every node that makes a stream gets the widget when it is made, empty and without height: Vue
- * nodes of older editors do not learn of widgets that come later.
+ * Every node that makes a stream gets the widget when it is created, empty and without height,
+ * because Vue nodes of older editors do not notice widgets that are added later.
  */
 import { Player } from "./player.js";
 
@@ -22,7 +22,7 @@ const KINDS = new Set([
 
 const places = new WeakMap(); // node -> {holder, player, height}
 
-/** The node behind an execution id such as "12:7", node 7 within subgraph node 12; null if none. */
+/** The node of an execution id such as "12:7" (node 7 in subgraph node 12), or null. */
 export function nodeAt(root, executionId) {
   let graph = root;
   let node = null;
@@ -33,7 +33,7 @@ export function nodeAt(root, executionId) {
   return node;
 }
 
-/** Give a node that was just made a place for a player, if it makes streams. */
+/** Give a new node a place for a player, if it makes streams. */
 export function prepare(node) {
   if (!KINDS.has(node.comfyClass) || places.has(node)) return;
   const holder = document.createElement("div");
@@ -55,8 +55,8 @@ export function prepare(node) {
   const { onSerialize, onRemoved } = node;
   node.onSerialize = function (saved) {
     const result = onSerialize?.apply(this, arguments);
-    if (place.player) saved.size = [saved.size[0], place.height]; // what it is without the player
-    // Editors number values by widget; those behind one that is not saved must not move.
+    if (place.player) saved.size = [saved.size[0], place.height]; // its size without the player
+    // Editors match values to widgets by index; a widget that is not saved must not shift the rest.
     const own = this.widgets.indexOf(widget);
     if (saved.widgets_values?.length > own) saved.widgets_values.splice(own, 1);
     return result;
@@ -67,7 +67,7 @@ export function prepare(node) {
   };
 }
 
-/** Show a stream on a node, from its start unless it is shown there already. */
+/** Show a stream on a node, from its start unless the node shows it already. */
 export function showOn(node, stream) {
   const place = places.get(node);
   if (!place) return;
@@ -82,7 +82,7 @@ export function showOn(node, stream) {
   resize(node, place.height + heightOf(place, node.size[0]));
 }
 
-/** Take the player off a node; it gets back the height it had. */
+/** Remove the player from a node and restore the node's height. */
 export function hideOn(node) {
   const place = places.get(node);
   if (!place?.player) return;
@@ -90,7 +90,7 @@ export function hideOn(node) {
   resize(node, place.height);
 }
 
-/** Px that the widget takes on a node of a width: room for the whole picture, 0 without a player. */
+/** Height of the widget in px for a node's width: the whole picture, or 0 without a player. */
 function heightOf(place, nodeWidth) {
   if (!place.player) return 0;
   const { width, height } = place.player.stream.facts;
@@ -104,7 +104,7 @@ function empty(place) {
   place.holder.hidden = true;
 }
 
-/** Nodes that are elements have the height of what is in them. */
+/** Set the height of a canvas node; Vue nodes follow their content by themselves. */
 function resize(node, height) {
   if (!LiteGraph.vueNodesMode) node.setSize([node.size[0], height]);
   node.setDirtyCanvas?.(true, true);

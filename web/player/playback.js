@@ -1,8 +1,8 @@
 /**
- * Where a player stands in a stream that may still grow. Plain numbers, no DOM.
+ * The position of a player in a stream that may still grow. Plain numbers, no DOM.
  *
- * While frames are made it follows: at the end of what exists it waits for more. Whoever goes back
- * leaves that, and what exists so far is played, again and again if `loop` is on.
+ * While frames are being made it follows them: at the newest frame it waits for more. After a seek
+ * back it plays the frames made so far, and repeats them if `loop` is on.
  */
 export class Playback {
   constructor(stream, { playing = true, loop = true } = {}) {
@@ -18,12 +18,12 @@ export class Playback {
     return Math.max(this.stream.start, this.stream.reached - 1);
   }
 
-  /** Whether it plays, but has to wait for frames. */
+  /** Whether it plays but must wait for frames. */
   get waiting() {
     return this.playing && this.following && this.stream.running && this.#atEnd();
   }
 
-  /** Let time pass; returns whether the position changed. */
+  /** Advance the time; returns whether the position changed. */
   advance(seconds) {
     if (!this.playing || !this.stream.px.length) return false;
     const before = this.position;
@@ -40,13 +40,13 @@ export class Playback {
     this.playing = !this.playing;
   }
 
-  /** Go to a position, as far as frames exist; at the newest one it follows again. */
+  /** Go to a position, limited to existing frames; at the newest frame it follows again. */
   seek(position) {
     this.position = Math.min(this.last, Math.max(this.stream.start, position));
     this.following = this.position >= this.last;
   }
 
-  /** Go to the newest frame and stay there while more are made. */
+  /** Go to the newest frame and follow new ones. */
   follow() {
     this.seek(this.last);
     this.playing = true;

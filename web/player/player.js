@@ -1,16 +1,16 @@
-/** One node's player: a stream, where it stands in it, and its elements. */
+/** One node's player: a stream, the position in it, and its elements. */
 import { Bitmaps } from "./bitmaps.js";
 import { Playback } from "./playback.js";
 import { buildView } from "./view.js";
 import { describe } from "./words.js";
 
-const AHEAD = 4; // frames decoded before their time comes
-const LONGEST_TICK = 0.25; // seconds; a page that slept does not skip
+const AHEAD = 4; // frames to decode ahead
+const LONGEST_TICK = 0.25; // seconds; a page that was asleep does not skip frames
 
 export class Player {
   #bitmaps = new Bitmaps();
   #drawn = null; // the compressed frame on the canvas
-  #frame = 0; // of requestAnimationFrame, 0 while it rests
+  #frame = 0; // id of requestAnimationFrame, 0 while idle
   #then = 0;
   #seen = true;
   #observer;
@@ -126,7 +126,7 @@ export class Player {
     });
   }
 
-  /** Space plays and pauses, arrows go by frames or, with shift, seconds; Home and End go to the ends. */
+  /** Space: play or pause. Arrows: one frame, with Shift one second. Home, End: the two ends. */
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const { playback, stream } = this;

@@ -1,7 +1,7 @@
 /**
  * The newest stream of every node of every workflow that this page has queued, bounded.
  *
- * They are kept apart from nodes, which the editor makes anew whenever a workflow is opened.
+ * They are kept apart from the nodes, because the editor recreates those whenever a workflow opens.
  */
 import { FrameStream } from "./frames.js";
 
@@ -9,14 +9,14 @@ const MOST_STREAMS = 16;
 const MOST_BYTES = 160 * 1024 * 1024;
 
 export class Streams {
-  #byPlace = new Map(); // the least lately fed first
+  #byPlace = new Map(); // least recently updated first
 
-  /** The stream that an event, or what the server tells of one, belongs to. */
+  /** The stream of an event, or of a stream that the server lists. */
   of(facts) {
     const place = `${facts.workflow_id ?? ""} ${facts.node_id}`;
     let stream = this.#byPlace.get(place);
     const another = !stream || stream.facts.prompt_id !== facts.prompt_id;
-    // Another run within the same prompt, as lists of inputs make them, begins somewhere else.
+    // A list of inputs runs a node several times within one prompt; each run is a new stream.
     if (another || (!stream.running && facts.state === "running")) stream = new FrameStream(facts);
     this.#byPlace.delete(place);
     this.#byPlace.set(place, stream);

@@ -1,10 +1,10 @@
-/** The player's elements: a picture, a line to scrub on, two buttons, and what there is to know. */
+/** The player's elements: a picture, a scrub bar, two buttons, and a line of facts. */
 import { t } from "../shared/i18n.js";
 import { styleSheet } from "../shared/style.js";
 import { icon } from "./icons.js";
 
 const STYLE = new URL("./player.css", import.meta.url);
-const SMOOTH_PX = 320; // smaller pictures are enlarged on the canvas, where it is done well
+const SMOOTH_PX = 320; // smaller pictures are enlarged on the canvas, which does it better than CSS
 
 /**
  * Build the player. handlers: toggle(), loop(), follow(), seek(px frame), key(event).
@@ -43,7 +43,7 @@ export function buildView(handlers) {
   line.append(time, stats);
 
   root.append(stage, bar, line, styleSheet(STYLE));
-  // The editor must not take what is meant for the player: dragging would move the node.
+  // Keep these events from the editor: dragging would move the node.
   for (const kind of ["pointerdown", "pointermove", "pointerup", "dblclick"]) {
     root.addEventListener(kind, (event) => event.stopPropagation());
   }
@@ -66,7 +66,7 @@ export function buildView(handlers) {
       context.drawImage(bitmap, 0, 0, width, height);
     },
 
-    /** Show where it stands; see `describe`. */
+    /** Show the state of the player; see `describe`. */
     say(now) {
       const name = now.playing ? "pause" : "play";
       if (name !== shownIcon) {

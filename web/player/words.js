@@ -1,7 +1,7 @@
-/** What a player says about its stream, in the editor's language. */
+/** The player's texts about its stream, in the editor's language. */
 import { t, language } from "../shared/i18n.js";
 
-/** Texts for a stream at a position: time, stats, details and what a screen reader speaks. */
+/** Texts for a stream at a position: time, stats, details, and the text for screen readers. */
 export function describe(stream, position) {
   const { facts } = stream;
   const fps = facts.fps;
@@ -34,7 +34,7 @@ export function describe(stream, position) {
   };
 }
 
-/** Seconds as 0:04.2, or 1:02:03 where tenths no longer matter. */
+/** Seconds as 0:04.2, or 1:02:03 for an hour and more, without tenths. */
 function clock(seconds) {
   const tenths = Math.floor(seconds * 10 + 1e-6);
   const whole = Math.floor(tenths / 10);

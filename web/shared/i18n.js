@@ -20,13 +20,14 @@ export function loadTexts() {
   loading ??= api
     .getCustomNodesI18n()
     .then((languages) => { served = languages ?? {}; })
-    .catch((error) => console.warn("CausVid Stream could not load its translations and uses English:", error));
+    .catch((error) => console.warn("CausVid Stream uses English, without translations:", error));
   return loading;
 }
 
 /** The text of a key with its {names} replaced; the key itself if there is no text. */
 export function t(key, values = {}) {
-  const known = [...dictionaries(language()), ENGLISH, SCHEDULE_ERRORS].find((texts) => key in texts);
+  const all = [...dictionaries(language()), ENGLISH, SCHEDULE_ERRORS];
+  const known = all.find((texts) => key in texts);
   const text = known?.[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }

@@ -1,6 +1,6 @@
 /**
- * A link to a style sheet, to stand among a widget's own elements: the head of the page belongs to
- * the editor and all packs.
+ * A link to a style sheet for a widget's own elements. The head of the page belongs to the editor
+ * and is shared by all packs.
  */
 export function styleSheet(address) {
   const link = document.createElement("link");

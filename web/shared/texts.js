@@ -1,6 +1,6 @@
-// The English texts of the pack's own widgets, by key; t() fills in {name}. What a schedule that
-// cannot be read is answered with stands in schedule_errors.js. scripts/make_locales.py reads what
-// is between the braces as JSON. Other languages: locales/<language>/main.json, same keys.
+// The English texts of the pack's own widgets, by key; t() fills in {name}. The errors of a schedule
+// that cannot be read are in schedule_errors.js. scripts/make_locales.py reads the text between the
+// braces as JSON. Other languages: locales/<language>/main.json, with the same keys.
 export const ENGLISH = {
   "player.title": "Live preview",
   "player.picture": "The video made so far",
@@ -54,9 +54,9 @@ export const ENGLISH = {
   "timeline.button.remove": "Remove the selected scene (Delete)",
   "timeline.button.unit": "Count in seconds, frames or blocks",
   "timeline.button.snap": "Whole blocks: show and move scenes as they will be made",
-  "timeline.button.farther": "Zoom out (-)",
+  "timeline.button.zoom_out": "Zoom out (-)",
   "timeline.button.fit": "Show everything (0)",
-  "timeline.button.closer": "Zoom in (+)",
+  "timeline.button.zoom_in": "Zoom in (+)",
   "timeline.unit.s": "seconds",
   "timeline.unit.f": "frames",
   "timeline.unit.b": "blocks",

@@ -1,4 +1,4 @@
-/** The stretch of time that is seen: px frames against CSS px, zoom and pan, and ruler marks. */
+/** The visible range of time: px frames to CSS px and back, zoom, pan, and the ruler's marks. */
 import { firstPx } from "./layout.js";
 import { FPS } from "./words.js";
 
@@ -13,20 +13,20 @@ export class Axis {
     this.width = 1;
     this.total = FPS;
     this.from = 0;
-    this.zoom = 1; // times what shows everything
+    this.zoom = 1; // 1 shows everything
   }
 
-  /** CSS px for a px frame. */
+  /** CSS px per px frame. */
   get scale() {
     return (this.width / this.total) * this.zoom;
   }
 
-  /** Px frames that are seen. */
+  /** Number of visible px frames. */
   get seen() {
     return this.total / this.zoom;
   }
 
-  /** Of `width` CSS px for `total` px frames; what is seen stays, as far as it can. */
+  /** Fit `total` px frames into `width` CSS px; the visible range changes as little as possible. */
   resize(width, total) {
     const scale = this.zoom > 1 ? this.scale : null;
     this.width = Math.max(1, width);
@@ -42,7 +42,7 @@ export class Axis {
     return this.from + x / this.scale;
   }
 
-  /** Zoom by a factor; what lies at x stays there. */
+  /** Zoom by a factor; the px frame at x stays there. */
   zoomBy(factor, x = this.width / 2) {
     const px = this.px(x);
     this.setZoom(this.zoom * factor);
@@ -58,7 +58,7 @@ export class Axis {
     this.zoom = 1;
   }
 
-  /** Pan as little as needed to show px frames begin..end, their beginning rather than their end. */
+  /** Pan as little as needed to show px frames begin..end, or their beginning if they do not fit. */
   reveal(begin, end) {
     const margin = this.seen * 0.04;
     if (end > this.from + this.seen) this.pan(end + margin - this.from - this.seen);
@@ -71,7 +71,7 @@ export class Axis {
     this.pan(0);
   }
 
-  /** Marks of the ruler that are seen, {px, label}, in "s", "f" or "b". */
+  /** Visible marks of the ruler, {px, label}, in "s", "f" or "b". */
   ticks(unit, plan) {
     const end = this.from + this.seen;
     if (unit === "b") {
@@ -87,7 +87,7 @@ export class Axis {
     return series(first, step, (value) => value * size, end, label);
   }
 
-  /** Px frames at which the blocks that are seen begin; none where they would lie too close. */
+  /** Px frames at which visible blocks begin; empty if their lines would be too close together. */
   blocks(plan) {
     const blockPx = plan.framesPerBlock * 4;
     if (blockPx * this.scale < 6) return [];

@@ -1,7 +1,7 @@
-/** Elements in one expression; texts go in as text, never as HTML. */
+/** Builds elements in one expression. Texts are inserted as text, never as HTML. */
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An element with attributes (null and false leave one out) and children. */
+/** An element with attributes (null and false omit one) and children. */
 export function make(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
@@ -20,7 +20,7 @@ export function set(element, attributes) {
   return element;
 }
 
-/** Exactly `count` children: more are made by `create`, surplus ones go. Returns them. */
+/** Give `parent` exactly `count` children, with `create` for new ones. Returns the children. */
 export function keep(parent, count, create) {
   while (parent.children.length > count) parent.lastElementChild.remove();
   while (parent.children.length < count) parent.append(create(parent.children.length));
@@ -36,8 +36,8 @@ export function icon(path) {
 export const ICONS = {
   add: "M8 3v10M3 8h10",
   remove: "M3 4.5h10M6.5 4.5V3h3v1.5M4.5 4.5l.6 8.5h5.8l.6-8.5M7 7v3.5M9 7v3.5",
-  closer: "M7 3.2a3.8 3.8 0 1 0 0 7.6a3.8 3.8 0 1 0 0-7.6M9.8 9.8L13 13M5.2 7h3.6M7 5.2v3.6",
-  farther: "M7 3.2a3.8 3.8 0 1 0 0 7.6a3.8 3.8 0 1 0 0-7.6M9.8 9.8L13 13M5.2 7h3.6",
+  zoom_in: "M7 3.2a3.8 3.8 0 1 0 0 7.6a3.8 3.8 0 1 0 0-7.6M9.8 9.8L13 13M5.2 7h3.6M7 5.2v3.6",
+  zoom_out: "M7 3.2a3.8 3.8 0 1 0 0 7.6a3.8 3.8 0 1 0 0-7.6M9.8 9.8L13 13M5.2 7h3.6",
   fit: "M2.5 4v8M13.5 4v8M4.5 8h7M6.5 6l-2 2l2 2M9.5 6l2 2l-2 2",
   blocks: "M2.5 4.5h3v7h-3zM6.5 4.5h3v7h-3zM10.5 4.5h3v7h-3z",
   carry: "M3 8h9M9 5l3 3l-3 3",

@@ -1,13 +1,14 @@
 /**
- * Changes to a schedule's text. Each function takes a schedule and gives the schedule of a text in
- * which only the characters differ that have to; what it cannot do it throws as a Refusal.
+ * Changes to a schedule's text. Each function takes a schedule and returns the schedule of the
+ * changed text, in which only the necessary characters differ. It throws a Refusal if it cannot
+ * make the change.
  */
 import { blockOf } from "./layout.js";
 import { checked, Refusal, rulingScene } from "./schedule.js";
 import { trim, trimEnd, trimStart } from "./words.js";
 import { newLength, newStart, rewriteLength, rewriteStart } from "./write.js";
 
-/** Scene `index` begins at a place. */
+/** Make scene `index` begin at a place. */
 export function moveStart(schedule, index, place) {
   const { start, source } = schedule.entries[index];
   return typeStart(schedule, index, start
@@ -15,13 +16,13 @@ export function moveStart(schedule, index, place) {
     : newStart(unitNear(schedule, index), place, schedule.plan));
 }
 
-/** Scene `index` begins at a typed time, or follows the one before if that is empty. */
+/** Make scene `index` begin at a typed time, or follow the scene before it if that is empty. */
 export function typeStart(schedule, index, typed) {
   const { start } = schedule.entries[index];
   return mark(schedule, index, "start", typed, start && [start.begin, start.end]);
 }
 
-/** Scene `index` fades in over a length, which is `blocks` blocks. */
+/** Make scene `index` fade in over a length, which is `blocks` blocks. */
 export function stretchFade(schedule, index, length, blocks) {
   const { transition, source } = schedule.entries[index];
   const unit = unitNear(schedule, index);
@@ -30,7 +31,7 @@ export function stretchFade(schedule, index, length, blocks) {
     : newLength(unit, length, blocks));
 }
 
-/** Scene `index` fades in over a typed length, or over the node's if that is empty. */
+/** Make scene `index` fade in over a typed length, or over the node's default if that is empty. */
 export function typeFade(schedule, index, typed) {
   const { transition, head } = schedule.entries[index];
   const sign = typed && !transition ? "~" : "";
@@ -38,7 +39,7 @@ export function typeFade(schedule, index, typed) {
   return mark(schedule, index, "transition", sign + typed, transition && [begin, transition.end]);
 }
 
-/** Scene `index` switches by a mode, or by the node's for null. */
+/** Set the mode of scene `index`; null means the node's default. */
 export function setMode(schedule, index, mode) {
   const { head } = schedule.entries[index];
   const place = head?.mode && [head.modeBegin + Number(Boolean(mode)),
@@ -46,7 +47,7 @@ export function setMode(schedule, index, mode) {
   return mark(schedule, index, "mode", head?.mode || !mode ? mode ?? "" : `[${mode}]`, place);
 }
 
-/** Scene `index` shows a prompt, typed as in the text, on one line. */
+/** Set the prompt of scene `index`, typed as in the text, on one line. */
 export function setPrompt(schedule, index, typed) {
   const { body } = schedule.entries[index];
   if (!body) throw new Refusal("lines");
@@ -54,7 +55,7 @@ export function setPrompt(schedule, index, typed) {
   return change(schedule, body[0], body[1], trim(line), index, "prompts");
 }
 
-/** A new scene at a place, with the prompt that rules there; it needs a block of its own. */
+/** Add a scene at a place, with the prompt that applies there; it needs a block of its own. */
 export function addScene(schedule, place) {
   const { entries, scenes, text, newline, plan } = schedule;
   const ruling = rulingScene(schedule, place.px);
@@ -72,17 +73,17 @@ export function addScene(schedule, place) {
   return anchored(schedule, longer, expected, { index, part: "all" });
 }
 
-/** Without scene `index`: its line goes, with the comment on it. */
+/** Remove the line of scene `index`, with its comment. */
 export function removeScene(schedule, index) {
   const { entries, text } = schedule;
   if (entries.length === 1) throw new Refusal("last");
   const { offset, end, below } = entries[index];
-  const open = below === end; // the text's last line; the end of the line before it goes instead
+  const open = below === end; // the last line: remove the newline before it instead
   const begin = open ? text.slice(0, offset).replace(/(\r\n?|\n)$/, "").length : offset;
   return anchored(schedule, splice(text, begin, below), entries.toSpliced(index, 1));
 }
 
-/** Put, change or take away one of the marks before the colon; place: where it stands now. */
+/** Add, change or remove one of the marks before the colon; place: where the mark is now. */
 function mark(schedule, index, part, typed, place) {
   const entry = schedule.entries[index];
   if (!entry.body) throw new Refusal("lines");
@@ -106,14 +107,14 @@ function mark(schedule, index, part, typed, place) {
   return change(schedule, offset + begin, offset + end, written, index, part);
 }
 
-/** Where a mark stands with the spaces that go with it, or the whole head if nothing else is in it. */
+/** The range of a mark and its spaces; the range of the whole head if it holds only this mark. */
 function withSpaces({ head, indent, source: { text } }, [begin, end]) {
-  const [before, behind] = [text.slice(indent, begin), text.slice(end, head.colon)];
-  if (!trim(before) && !trim(behind)) {
+  const [before, after] = [text.slice(indent, begin), text.slice(end, head.colon)];
+  if (!trim(before) && !trim(after)) {
     const rest = text.slice(head.colon + 1);
     return [indent, text.length - trimStart(rest).length];
   }
-  if (!trim(before)) return [begin, end + behind.length - trimStart(behind).length];
+  if (!trim(before)) return [begin, end + after.length - trimStart(after).length];
   return [begin - before.length + trimEnd(before).length, end];
 }
 
@@ -123,7 +124,7 @@ function change(schedule, begin, end, written, index, part) {
   return checked(schedule, text, schedule.entries, { index, part });
 }
 
-/** As checked(); a first line that would not be read as a scene gets the time that it has. */
+/** Like checked(), but writes out the time of the first line if it would not be read as a scene. */
 function anchored(schedule, text, expected, changed) {
   try {
     return checked(schedule, text, expected, changed);
@@ -139,7 +140,7 @@ function anchored(schedule, text, expected, changed) {
 
 const ZERO = { amount: { n: 0n, d: 1n }, unit: "s" };
 
-/** The unit that a mark without one is given: that of the last time before it. */
+/** The unit for a new mark: that of the last time before it. */
 function unitNear({ entries }, index) {
   const { start } = entries.slice(0, index + 1).findLast((entry) => entry.start) ?? {};
   return start && start.unit !== "clock" ? start.unit : "s";

@@ -1,11 +1,12 @@
-/** The line under the track: the selected scene's time, fade, mode and prompt, as they are typed. */
+/** The line under the track: time, fade, mode and prompt of the selected scene, as typed. */
 import { make, set } from "./dom.js";
 import { promptOf, typedFade, typedStart } from "./track.js";
 import { MODES } from "./words.js";
 
 /**
- * actions: {start, fade, prompt}(typed, last) -> null, or words that say what is wrong; `last` is
- * false while somebody goes on typing. mode(word or null); leave() goes back to the scene.
+ * actions: {start, fade, prompt}(typed, last) -> null, or a sentence that says what is wrong;
+ * `last` is false while the person is still typing. mode(name or null). leave() returns the focus
+ * to the scene.
  */
 export class Fields {
   constructor(t, actions) {
@@ -23,7 +24,7 @@ export class Fields {
       this.fade, this.mode, this.prompt);
   }
 
-  /** A text field; live ones are taken over at every key, others when they are left. */
+  /** A text field. A live one applies at every key, any other when it loses the focus. */
   field(name, take, live = false) {
     const field = make("input", { class: `cvt-field cvt-type-${name}`, type: "text", spellcheck: "false",
       autocomplete: "off", placeholder: this.t(`timeline.field.${name}_empty`) });
@@ -84,12 +85,12 @@ export class Fields {
     set(field, { "aria-label": label, title: label });
   }
 
-  /** Take over what is typed in a field. */
+  /** Apply what is typed in a field. */
   settle() {
     if (this.element.contains(document.activeElement)) document.activeElement.blur();
   }
 
-  /** Let somebody type the prompt. */
+  /** Focus the prompt for typing. */
   edit() {
     this.prompt.focus();
     this.prompt.select();

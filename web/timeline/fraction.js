@@ -1,5 +1,5 @@
 /**
- * Exact fractions, as the schedule's times and weights are compared exactly in Python, too.
+ * Exact fractions, because Python compares the schedule's times and weights exactly, too.
  *
  * A fraction is a frozen {n, d} of BigInts in lowest terms with d > 0.
  */
@@ -10,7 +10,7 @@ export function fraction(n, d = 1n) {
   return Object.freeze({ n: n / divisor, d: d / divisor });
 }
 
-/** The fraction of a decimal such as "12.5", ".5" or "-3"; a comma may stand for the point. */
+/** The fraction of a decimal such as "12.5", ".5" or "-3"; a decimal comma works too. */
 export function parseDecimal(text) {
   const [, sign, whole, part = ""] = /^([-+]?)(\d*)(?:[.,](\d+))?$/.exec(text);
   const size = BigInt(`0${whole}${part}`);
@@ -39,9 +39,9 @@ export const add = (a, b) => fraction(a.n * b.d + b.n * a.d, a.d * b.d);
 export const times = (a, whole) => fraction(a.n * BigInt(whole), a.d);
 export const compare = (a, b) => Number(a.n * b.d > b.n * a.d) - Number(a.n * b.d < b.n * a.d);
 export const toNumber = (a) => Number(a.n) / Number(a.d);
-/** Largest whole number up to a fraction that is not negative. */
+/** The largest integer not above a non-negative fraction. */
 export const floor = (a) => Number(a.n / a.d);
-/** Smallest whole number from a fraction that is not negative on. */
+/** The smallest integer not below a non-negative fraction. */
 export const ceil = (a) => Number((a.n + a.d - 1n) / a.d);
 
 /** A finite decimal, as short as possible. */

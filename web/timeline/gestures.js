@@ -7,7 +7,7 @@ import { Refusal } from "./schedule.js";
 import { extents } from "./track.js";
 import { FPS } from "./words.js";
 
-const SLACK = 3; // CSS px that a press may wander before it is a drag
+const SLACK = 3; // CSS px that a press may move before it becomes a drag
 
 export class Gestures {
   constructor(timeline) {
@@ -27,7 +27,7 @@ export class Gestures {
     lane.addEventListener("focusin", (event) => this.focus(event));
     lane.addEventListener("keydown", (event) => this.key(event));
     lane.addEventListener("keyup", () => this.keyUp());
-    // Vue nodes leave the wheel to an element with this mark.
+    // Vue nodes leave the wheel to an element with this attribute.
     const working = (on) => set(timeline.element, { "data-capture-wheel": on ? "true" : null });
     timeline.element.addEventListener("focusin", () => working(true));
     timeline.element.addEventListener("focusout", () => working(false));
@@ -37,7 +37,7 @@ export class Gestures {
     }
   }
 
-  /** CSS px from the lane's left edge, whatever the canvas is zoomed to. */
+  /** CSS px from the lane's left edge, at any zoom of the canvas. */
   x(event) {
     const { lane } = this.timeline.track;
     const box = lane.getBoundingClientRect();
@@ -85,7 +85,7 @@ export class Gestures {
     this.preview(this.dragged(drag, px, timeline.snap !== event.altKey));
   }
 
-  /** The schedule that a drag to a px frame makes. */
+  /** The schedule after a drag to a px frame. */
   dragged({ kind, index, schedule }, px, snap) {
     const { plan, scenes } = schedule;
     const step = stepOf(this.timeline.axis);
@@ -115,7 +115,7 @@ export class Gestures {
     if (this.drag && event.pointerId === this.drag.pointer) this.finish();
   }
 
-  /** Put everything back to where a drag began. */
+  /** Undo the current drag. */
   cancel() {
     if (!this.drag) return;
     const { kind, moved, schedule } = this.drag;
@@ -218,7 +218,7 @@ export class Gestures {
     this.repeating = false;
   }
 
-  /** The wheel zooms and pans once somebody works in the timeline; until then it is the canvas's. */
+  /** The wheel zooms and pans while the timeline has the focus; otherwise the canvas gets it. */
   wheel(event) {
     const { timeline } = this;
     const inside = timeline.element.contains(document.activeElement);

@@ -1,4 +1,4 @@
-/** What the nodes around a schedule tell about the stream that it is for. */
+/** What the connected nodes say about the stream that uses the schedule. */
 import { PLAN } from "./layout.js";
 import { FPS } from "./words.js";
 
@@ -15,13 +15,13 @@ export function valueOf(node, name) {
 /** The input of a node with a name. */
 export const inputOf = (node, name) => node.inputs?.find((input) => input.name === name);
 
-/** Where the longest stream that follows the schedule ends, in px frames; null if nobody knows. */
+/** The end of the longest stream that uses the schedule, in px frames; null if unknown. */
 export function durationOf(node) {
   const lengths = consumersOf(node).map((consumer) => endOf(consumer)).filter((end) => end > 0);
   return lengths.length ? Math.max(...lengths) * FPS : null;
 }
 
-/** The blocks that the nodes which follow the schedule make, as far as they tell. */
+/** The block sizes of the nodes that use the schedule, as far as their widgets show them. */
 export function planOf(node) {
   for (const consumer of consumersOf(node)) {
     const recipe = originOf(consumer, "recipe");
@@ -50,7 +50,7 @@ function originOf(node, name) {
   return slot < 0 || !node.graph ? null : node.getInputNode(slot);
 }
 
-/** Seconds from the stream's beginning to where a node ends; 0 if it does not say. */
+/** Seconds from the start of the stream to the end of a node's part; 0 if unknown. */
 function endOf(node, seen = new Set()) {
   if (!node || seen.has(node)) return 0;
   seen.add(node);

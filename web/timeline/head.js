@@ -1,5 +1,5 @@
 /**
- * What stands before the colon of a scene: its time, its fade and its mode, and where each stands.
+ * Reads what is before the colon of a scene: its time, fade and mode, and the position of each.
  * The counterpart of causvid_core/prompts/entry_head.py.
  */
 import { add, fraction, parseDecimal, times } from "./fraction.js";
@@ -17,21 +17,21 @@ export class ScheduleError extends Error {
 }
 
 /**
- * An error at an index of a line {number, text}; columns count characters from 1, as people do,
- * where indices count UTF-16 units.
+ * An error at an index of a line {number, text}. Columns count characters from 1; indices count
+ * UTF-16 units.
  */
 export function errorAt(key, line, index, values = {}) {
   return new ScheduleError(key, values, line.number, [...line.text.slice(0, index)].length + 1);
 }
 
-/** A text for a message, not over 40 characters. */
+/** A text for a message, cut to at most 40 characters. */
 export function short(text) {
   const characters = [...text];
   return characters.length <= 40 ? text : `${characters.slice(0, 37).join("")}...`;
 }
 
 /**
- * The head of a line that has one.
+ * Reads the head of a line that has one.
  *
  * {start, transition: {amount, unit, begin, end, ...} | null, fadeBegin, mode, modeBegin, modeEnd,
  * colon}: indices in the line. A moment also says how it is typed: `digits` is [begin, end] of its
@@ -103,7 +103,7 @@ class Reader {
     const found = MOMENT.exec(this.plain);
     if (!found) throw this.error(`not_${expected}`, begin);
     this.at = begin + found[0].length;
-    const { sign, clock, prefix, number, unit: behind } = found.groups;
+    const { sign, clock, prefix, number, unit: suffix } = found.groups;
     if (sign === "-") throw this.error(`negative_${expected}`, begin);
     if (sign) throw this.error(`plus_${expected}`, begin);
     if (found[0].match(/[0-9]+/g).some((digits) => digits.length > DIGITS)) {
@@ -112,10 +112,10 @@ class Reader {
     const place = { begin, end: this.at, minutes: false };
     if (clock) return { ...place, unit: "clock", amount: this.clock(clock, begin),
       digits: found.indices.groups.clock };
-    if (behind && (prefix || !unitOf(behind))) {
+    if (suffix && (prefix || !unitOf(suffix))) {
       throw this.error(prefix ? "two_units" : "not_unit", ...found.indices.groups.unit);
     }
-    const unit = unitOf(prefix || behind || "s");
+    const unit = unitOf(prefix || suffix || "s");
     const amount = times(parseDecimal(number), unit === "clock" ? 60 : 1);
     if ((unit === "f" || unit === "b") && amount.d !== 1n) {
       throw this.error(unit === "f" ? "part_frames" : "part_blocks", begin, this.at);
@@ -134,7 +134,7 @@ class Reader {
     return fields.reduce((sum, field) => add(times(sum, 60), parseDecimal(field)), fraction(0n));
   }
 
-  /** An error about what stands between two indices of the line. */
+  /** An error about the text between two indices of the line. */
   error(key, begin, end = begin) {
     const text = short(trim(this.line.text.slice(begin, end)));
     const modes = MODES.map((mode) => `[${mode}]`).join(", ");

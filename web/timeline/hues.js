@@ -1,4 +1,4 @@
-/** Colours of scenes: one for each prompt, kept while others come and go and while it is typed. */
+/** Colours of scenes, one per prompt. A prompt keeps its colour while it or others are edited. */
 
 const HUES = [212, 32, 158, 280, 4, 188, 330, 96, 248, 54];
 

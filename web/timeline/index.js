@@ -1,4 +1,4 @@
-/** The prompt timeline on CausVid Prompt Schedule: edits the node's text, which stays the truth. */
+/** The prompt timeline on CausVid Prompt Schedule. It edits the node's text. */
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { loadTexts } from "../shared/i18n.js";

@@ -1,5 +1,5 @@
 /**
- * Where the scenes of a schedule lie, in px frames and in blocks: the counterpart of
+ * Lays the scenes of a schedule out in px frames and blocks: the counterpart of
  * causvid_core/prompts/entries.py. A test compares the two.
  */
 import { add, ceil, compare, floor, fraction, nearestFraction, times, toNumber } from "./fraction.js";
@@ -11,7 +11,7 @@ const TIME_SCALE = 4; // px frames of a latent frame; the very first latent fram
 
 /** Latent frames of a block, as most checkpoints have them. */
 export const PLAN = Object.freeze({ framesPerBlock: 3, firstBlockFrames: 3 });
-/** What the node has for scenes that say nothing; transition and scene in seconds. */
+/** The node's defaults for scenes without marks of their own; transition and scene in seconds. */
 export const DEFAULTS = Object.freeze({ mode: "carry", transition: 0, scene: SCENE_SECONDS });
 
 /** First px frame, counted from 0, that a block makes. */
@@ -27,11 +27,11 @@ export function blockOf(plan, pxFrame) {
 }
 
 /**
- * The scenes of a schedule's entries, one each.
+ * The scenes of a schedule, one per entry.
  *
- * A scene is {start, fade, block, fading, seen, mode}: where it begins and how long it fades in,
- * in px frames as typed; the block that it begins with and how many fade; whether any block shows
- * it; what its switch does. Throws ScheduleError where blocks and seconds turn out not to rise.
+ * A scene is {start, fade, block, fading, seen, mode}: its start and the length of its fade, in px
+ * frames as typed; its first block and the number of fading blocks; whether any block shows it; its
+ * mode. Throws ScheduleError if scenes timed in blocks and in seconds are not in order.
  */
 export function layOut(entries, plan = PLAN, defaults = DEFAULTS) {
   const starts = startsOf(entries, plan, defaults);
@@ -69,14 +69,14 @@ function startsOf(entries, plan, defaults) {
   return starts;
 }
 
-/** Blocks that a fade from px frame `start` on touches. */
+/** The number of blocks that a fade from px frame `start` touches. */
 function fadingOf(length, start, plan) {
   if (length.unit === "b") return floor(length.amount);
   const pxFrames = ceil(pxOf(length));
   return pxFrames ? blockOf(plan, start + pxFrames - 1) - blockOf(plan, start) + 1 : 0;
 }
 
-/** Px frames that a fade lasts; in blocks it ends where they do. */
+/** The length of a fade in px frames; a fade in blocks ends where its last block ends. */
 function lengthPx(length, block, start, plan) {
   if (length.unit !== "b") return toNumber(pxOf(length));
   const blocks = floor(length.amount);

@@ -1,4 +1,4 @@
-/** The timeline on its node: a widget that is never saved, over the node's text widget. */
+/** The timeline on its node: a widget for the node's text widget, which is never saved itself. */
 import { app } from "../../../scripts/app.js";
 import { t } from "../shared/i18n.js";
 import { durationOf, inputOf, planOf, valueOf } from "./graph.js";
@@ -9,12 +9,12 @@ const WIDGET = "causvid_timeline";
 const HEIGHT = 160; // CSS px, as in timeline.css
 const MARGIN = 8;
 const WIDTH = 480; // of a new node
-const LINES = 60; // CSS px for the text beyond the least that the host gives it
+const LINES = 60; // CSS px for the text, in addition to the editor's minimum
 const WATCHED = ["text", "mode", "transition", "scene_seconds"];
-const FOCUS_KEPT = 5000; // ms; undo makes every node anew in less
+const FOCUS_KEPT = 5000; // ms; undo recreates every node in less
 
 const timelines = new Set();
-const gone = new Map(); // place of a node that went -> {view, element, undoneAt} of its timeline
+const removed = new Map(); // place of a removed node -> {view, element, undoneAt} of its timeline
 
 /** Give a node its timeline. */
 export function addTimeline(node) {
@@ -24,7 +24,7 @@ export function addTimeline(node) {
   const timeline = new Timeline(host, t);
   host.element = timeline.element;
   const widget = node.addDOMWidget(WIDGET, "causvid_timeline", timeline.element, {
-    serialize: false, // in what is queued
+    serialize: false, // in the queued prompt
     margin: MARGIN,
     getMinHeight: () => HEIGHT + 2 * MARGIN,
     getMaxHeight: () => HEIGHT + 2 * MARGIN,
@@ -41,24 +41,24 @@ export function addTimeline(node) {
     after(watched, "callback", refresh);
   }
   after(node, "onConfigure", () => {
-    grow(node, node.size[0]); // saved before there was a timeline
+    grow(node, node.size[0]); // the workflow may come from a version without the timeline
     refresh();
   });
   after(node, "onConnectionsChange", refresh);
-  let place = ""; // the graph has lost its name when the node is removed
+  let place = ""; // remembered, because the graph has no id any more when the node is removed
   after(node, "onAdded", () => {
     place = `${node.graph.id}:${node.id}`;
-    const left = gone.get(place);
-    gone.delete(place);
+    const left = removed.get(place);
+    removed.delete(place);
     if (!left) return;
     timeline.resume(left.view, performance.now() - left.undoneAt < FOCUS_KEPT);
-    // A Vue node that is made anew under its old number keeps the element that it showed before.
+    // A Vue node that is recreated with its old id keeps the element that it showed before.
     const shown = left.element.deref();
     if (shown?.closest("[data-node-id]")) shown.replaceWith(timeline.element);
   });
   after(node, "onRemoved", () => {
     const { view, element, undoneAt } = timeline;
-    gone.set(place, { view, element: new WeakRef(element), undoneAt });
+    removed.set(place, { view, element: new WeakRef(element), undoneAt });
     timelines.delete(timeline);
     timeline.dispose();
   });
@@ -74,12 +74,12 @@ function grow(node, width) {
   node.setSize([Math.max(node.size[0], leastWidth, width), Math.max(node.size[1], height)]);
 }
 
-/** Read anew what other nodes tell. */
+/** Refresh every timeline from its connected nodes. */
 export function refreshAll() {
   for (const timeline of timelines) timeline.refresh();
 }
 
-/** What a timeline stands in; see Timeline. */
+/** The host of a timeline; see Timeline. */
 class TextHost {
   constructor(node, widget) {
     Object.assign(this, { node, widget, writing: false, element: null, open: 0 });
@@ -89,7 +89,7 @@ class TextHost {
     return String(this.widget.value ?? "");
   }
 
-  /** Also tells the text's own callback, as typing does. */
+  /** Also calls the text widget's callback, as typing does. */
   set text(text) {
     this.writing = true;
     try {
@@ -116,7 +116,7 @@ class TextHost {
     return inputOf(this.node, "text")?.link != null ? t("timeline.linked") : null;
   }
 
-  /** Everything between begin() and end() is one step for undo, and what was before is not in it. */
+  /** Everything between begin() and end() is one undo step, separate from earlier changes. */
   begin() {
     this.settle();
     this.open += 1;
@@ -129,13 +129,13 @@ class TextHost {
     app.canvas.emitAfterChange();
   }
 
-  /** Let the host see what has changed so far. */
+  /** Let the editor record the changes so far. */
   settle() {
     app.canvas.emitBeforeChange();
     app.canvas.emitAfterChange();
   }
 
-  /** A wheel that the timeline does not use; Vue nodes pass it on by themselves, but for pinches. */
+  /** Pass an unused wheel event on to the canvas; Vue nodes do it themselves, except for pinches. */
   wheel(event) {
     if (this.inVueNode() && !event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
@@ -143,7 +143,7 @@ class TextHost {
     app.canvas.processMouseWheel(event);
   }
 
-  /** The middle button pans the canvas; any other is the timeline's and does not drag the node. */
+  /** The middle button pans the canvas; other buttons stay here and do not drag the node. */
   pointer(event) {
     const middle = event.button === 1 || (event.buttons & 4) === 4;
     if (!middle) {

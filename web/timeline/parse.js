@@ -1,5 +1,5 @@
 /**
- * A prompt schedule's text as entries that know where they stand in it: the counterpart of
+ * Reads a prompt schedule's text into entries with their positions: the counterpart of
  * causvid_core/prompts/schedule_text.py. A test reads the same texts with both.
  */
 import { add, compare, decimal, fraction, nearestFraction, parseDecimal, times } from "./fraction.js";
@@ -15,7 +15,7 @@ import {
  * prompts, body}: `offset` and `end` bound its line in the text, `below` begins the next line,
  * `body` [begin, end] bounds its prompt as typed; `source` is the line {number, text} up to its
  * comment, in which `indent`, head and the moments hold indices, see readHead().
- * marked is false for a text that is one prompt; its entry may have several lines, and then no body.
+ * marked is false for a text that is one prompt; if its entry has several lines, it has no body.
  */
 export function parseSchedule(text, sceneSeconds = SCENE_SECONDS) {
   const lines = splitLines(text);
@@ -29,7 +29,7 @@ export function parseSchedule(text, sceneSeconds = SCENE_SECONDS) {
   return { entries, marked, newline };
 }
 
-/** Where a moment lies in px frames, or null for blocks, whose length is not known here. */
+/** A moment in px frames, or null for blocks, whose length is not known here. */
 export function pxOf(moment) {
   if (moment.unit === "s" || moment.unit === "clock") return times(moment.amount, FPS);
   return moment.unit === "f" || !moment.amount.n ? moment.amount : null;
@@ -48,7 +48,7 @@ export function formatMoment(moment) {
   return hours ? `${hours}:${String(over).padStart(2, "0")}:${rest}` : `${over}:${rest}`;
 }
 
-/** Lines that are neither blank nor comments; `text` is what stands before the comment. */
+/** Lines that are neither blank nor comments; `text` is the part before the comment. */
 function splitLines(text) {
   const lines = [];
   let offset = text.startsWith("\ufeff") ? 1 : 0;
@@ -108,7 +108,7 @@ function onePrompt(lines) {
     indent: indentOf(first), source: first, head: null, start: null, transition: null, mode: null, prompts, body };
 }
 
-/** Texts and weights of `a | 0.3 * b`; places say where the body's pieces stand in the text. */
+/** Texts and weights of `a | 0.3 * b`; `places` maps the body's pieces to the text. */
 function readParts(body, places) {
   const error = (key, offset, text = "") => {
     const place = places.findLast(({ from }) => from <= offset);
@@ -138,13 +138,13 @@ function readParts(body, places) {
   return parts;
 }
 
-/** Where the parts between unescaped bars begin and end. */
+/** Ranges [begin, end] of the parts between unescaped bars. */
 function spansOf(body) {
   const bars = [...body.matchAll(BAR)].map((bar) => bar.index);
   return [...bars, body.length].map((end, number) => [number ? bars[number - 1] + 1 : 0, end]);
 }
 
-/** Throw ScheduleError unless times rise, as far as that is known without a recipe. */
+/** Throw ScheduleError unless times rise, as far as this can be checked without a recipe. */
 function checkOrder(entries, sceneSeconds) {
   const latest = {};
   let position = null;

@@ -1,4 +1,4 @@
-/** Where a drag or a key puts a scene or the end of its fade. Null: nowhere else than it is. */
+/** Where a drag or a key moves a scene or the end of its fade; null means that it stays. */
 import { blockOf, firstPx } from "./layout.js";
 import { blocksFor, roomFor } from "./schedule.js";
 import { FPS } from "./words.js";
@@ -6,19 +6,19 @@ import { blockLength, blockStart, placeOf } from "./write.js";
 
 const STEPS = [0.01, 0.05, 0.1, 0.25, 0.5, 1]; // seconds
 
-/** Seconds that a drag without blocks goes in, for an axis: a few CSS px. */
+/** The step in seconds of a drag that ignores blocks: a few CSS px of an axis. */
 export function stepOf(axis) {
   return STEPS.find((step) => step * FPS * axis.scale >= 3) ?? 1;
 }
 
-/** The block that begins nearest to a px frame. */
+/** The block whose start is nearest to a px frame. */
 export function nearestBlock(plan, px) {
   const block = blockOf(plan, Math.max(0, Math.floor(px)));
   const closer = firstPx(plan, block + 1) - px < px - firstPx(plan, block);
   return block + Number(closer);
 }
 
-/** A start at a block, as near as the neighbours let it come. */
+/** A start at a block, or as near to it as the neighbouring scenes allow. */
 export function startAtBlock(schedule, index, block) {
   const { first, last } = blocksFor(schedule, index);
   const found = Math.min(Math.max(block, first), last);
@@ -26,7 +26,7 @@ export function startAtBlock(schedule, index, block) {
   return blockStart(firstPx(schedule.plan, found));
 }
 
-/** A start at a px frame in steps of seconds, as near as the neighbours let it come. */
+/** A start at a px frame in steps of seconds, or as near as the neighbouring scenes allow. */
 export function startAtTime(schedule, index, px, step) {
   const { after, before } = roomFor(schedule, index);
   const [least, most] = [after + 1, before - 1];
@@ -35,7 +35,7 @@ export function startAtTime(schedule, index, px, step) {
   return place.px === schedule.scenes[index].start ? null : place;
 }
 
-/** {length, blocks} of a fade over whole blocks; the scene keeps one of its own. */
+/** {length, blocks} of a fade over whole blocks; the scene keeps one block of its own. */
 export function fadeOfBlocks(schedule, index, blocks) {
   const { scenes, plan } = schedule;
   const scene = scenes[index];
@@ -56,7 +56,7 @@ export function fadeOfTime(schedule, index, px, step) {
   return { length, blocks: nearestBlock(plan, scene.start + length.px) - scene.block };
 }
 
-/** The place nearest to a px frame in steps of seconds, or as it is where that lies outside. */
+/** The place nearest to a px frame in steps of seconds, or the px frame if that is out of range. */
 function rounded(px, step, least, most) {
   const seconds = Math.round(px / FPS / step) * step;
   const inside = seconds * FPS >= least && seconds * FPS <= most;

@@ -1,9 +1,9 @@
-/** A schedule as the timeline holds it: its text, what was read in it, and what may be changed. */
+/** A schedule in the timeline: its text, its entries and scenes, and which changes are possible. */
 import { ScheduleError } from "./head.js";
 import { blockOf, DEFAULTS, layOut, PLAN } from "./layout.js";
 import { parseSchedule } from "./parse.js";
 
-/** A change that is not made; key names the text that says why. */
+/** Thrown if a change cannot be made; key names the text that says why. */
 export class Refusal extends Error {
   constructor(key, values = {}) {
     super(key);
@@ -20,14 +20,15 @@ export function readSchedule(text, { plan = PLAN, defaults = DEFAULTS } = {}) {
   return { text, ...script, scenes: layOut(script.entries, plan, defaults), plan, defaults };
 }
 
-/** Which scene makes a px frame: the last that has begun, else the first. */
+/** The scene that covers a px frame: the last one that has begun, or the first. */
 export function rulingScene({ scenes }, px) {
   return Math.max(0, scenes.findLastIndex((scene) => scene.start <= px));
 }
 
 /**
- * Between which px frames, both excluded, a scene may begin: after the one before, and so that it
- * and those without a time, which follow it, begin before the next one with a time.
+ * The px frames {after, before}, both excluded, between which a scene may begin: after the scene
+ * before it, and early enough that it and the untimed scenes which follow it begin before the next
+ * timed scene.
  */
 export function roomFor({ entries, scenes }, index) {
   const after = index ? scenes[index - 1].start : -1;
@@ -36,7 +37,7 @@ export function roomFor({ entries, scenes }, index) {
   return { after, before: scenes[next].start - scenes[next - 1].start + scenes[index].start };
 }
 
-/** The same in blocks, both included, so that every scene is seen. */
+/** The same in blocks {first, last}, both included, so that every scene is seen. */
 export function blocksFor(schedule, index) {
   const { after, before } = roomFor(schedule, index);
   const first = index ? blockOf(schedule.plan, Math.floor(after)) + 1 : 0;
@@ -45,10 +46,10 @@ export function blocksFor(schedule, index) {
 }
 
 /**
- * The schedule of a changed text, if it says what was meant and nothing else.
+ * The schedule of a changed text, if only the intended change happened.
  *
- * before: the entries that are expected, in order, of which `changed` is {index, part}: an entry
- * that is new, or one whose start, transition, mode or prompts differ. Throws Refusal.
+ * before: the expected entries, in order. changed: {index, part}, the entry that is new ("all") or
+ * whose start, transition, mode or prompts differ. Throws Refusal.
  */
 export function checked(schedule, text, before, changed = {}) {
   let after;
@@ -69,7 +70,7 @@ export function checked(schedule, text, before, changed = {}) {
   return after;
 }
 
-/** What of an entry's part has a meaning, wherever it stands. */
+/** The meaning of a part of an entry, without its position. */
 function written(part) {
   if (part === null || typeof part === "string") return part;
   const parts = Array.isArray(part) ? part : [part];

@@ -1,4 +1,4 @@
-/** The timeline: one schedule, its picture, and everything that one can do with it. */
+/** The timeline: shows one schedule and edits it. */
 import { styleSheet } from "../shared/style.js";
 import { Axis } from "./axis.js";
 import { make, set } from "./dom.js";
@@ -19,9 +19,9 @@ const UNITS = ["s", "f", "b"];
 let made = 0;
 
 /**
- * host: what the timeline stands in: text and its setter, settings() -> {plan, defaults},
- * duration() -> px frames or null, locked() -> words or null, and begin(), end() around what is
- * one step for undo, settle() after what was open. t: see i18n.js.
+ * host: the owner of the text: `text` and its setter, settings() -> {plan, defaults}, duration() ->
+ * px frames or null, locked() -> a sentence or null. begin() and end() enclose one undo step;
+ * settle() closes an open one. t: see i18n.js.
  */
 export class Timeline {
   constructor(host, t) {
@@ -43,22 +43,22 @@ export class Timeline {
     this.gestures = new Gestures(this);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.element);
-    this.observer.observe(this.track.lane); // its style may come later
+    this.observer.observe(this.track.lane); // its style may load later
   }
 
-  /** What to hand to the next timeline of the same node. */
+  /** What the next timeline of the same node takes over. */
   get view() {
     const { selected, unit, snap, axis } = this;
     return { selected, unit, snap, axis };
   }
 
-  /** Go on where an earlier timeline was. */
+  /** Take over the view of an earlier timeline. */
   resume(view, focus) {
     Object.assign(this, view);
     this.wantsFocus = focus;
   }
 
-  /** Its place on the page is found, or has another size. */
+  /** Called when the timeline appears on the page or changes its size. */
   resized() {
     this.render();
     if (!this.wantsFocus || !this.schedule || !this.element.offsetParent) return;
@@ -66,7 +66,7 @@ export class Timeline {
     this.select(this.selected, { focus: true });
   }
 
-  /** Read the text and everything else anew, and draw it. */
+  /** Read the text and all settings again, and redraw. */
   refresh() {
     const locked = this.host.locked();
     this.schedule = null;
@@ -102,7 +102,7 @@ export class Timeline {
     this.toolbar.render(this);
   }
 
-  /** All that is drawn. */
+  /** Everything that is drawn. */
   model() {
     const { schedule, axis, unit, snap, selected, duration } = this;
     const total = this.held ?? this.total();
@@ -111,7 +111,7 @@ export class Timeline {
     return { schedule, axis, unit, snap, selected, duration, hues, total };
   }
 
-  /** Px frames from the beginning to the end of what there is, with room behind the last scene. */
+  /** Px frames to show, from the start of the stream, with room after the last scene. */
   total() {
     const { scenes, defaults } = this.schedule;
     const last = scenes.at(-1);
@@ -132,8 +132,8 @@ export class Timeline {
   }
 
   /**
-   * Make a change of the schedule, as one step for undo unless `open`. Returns null, or the words
-   * that say why it is not made.
+   * Change the schedule, as one undo step unless `open`. Returns null, or a sentence that says why
+   * the change cannot be made.
    */
   change(make, { open = false } = {}) {
     if (!this.schedule) return null;
@@ -153,7 +153,7 @@ export class Timeline {
     return null;
   }
 
-  /** The same, saying aloud what was done or why not. */
+  /** The same, and tell screen readers what was done or why it cannot be. */
   perform(make, done) {
     const before = this.host.text;
     const wrong = this.change(make);
@@ -213,7 +213,7 @@ export class Timeline {
     this.render();
   }
 
-  /** Hold still while something is dragged. */
+  /** Keep the scale fixed while something is dragged. */
   hold(on) {
     this.held = on ? this.total() : null;
     this.element.classList.toggle("cvt-dragging", on);

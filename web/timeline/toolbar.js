@@ -1,4 +1,4 @@
-/** Buttons over the track, and what the selected scene comes to. */
+/** Buttons above the track, and a summary of the selected scene. */
 import { icon, ICONS, make, set } from "./dom.js";
 import { FPS } from "./words.js";
 
@@ -17,9 +17,9 @@ export class Toolbar {
     this.snap = button("snap", ICONS.blocks, () => timeline.toggleSnap());
     this.unit = button("unit", "", () => timeline.nextUnit());
     this.unit.classList.add("cvt-words");
-    this.views = [button("farther", ICONS.farther, () => timeline.zoom(1 / 1.5)),
+    this.views = [button("zoom_out", ICONS.zoom_out, () => timeline.zoom(1 / 1.5)),
       button("fit", ICONS.fit, () => timeline.fit()),
-      button("closer", ICONS.closer, () => timeline.zoom(1.5))];
+      button("zoom_in", ICONS.zoom_in, () => timeline.zoom(1.5))];
     this.status = make("span", { class: "cvt-status" });
     this.element = make("div", { class: "cvt-toolbar", role: "toolbar",
       "aria-label": t("timeline.toolbar") },

@@ -1,15 +1,15 @@
-/** The ruler and the scenes under it, drawn from a model; see Timeline.model(). */
+/** Draws the ruler and the scenes below it from a model; see Timeline.model(). */
 import { draw, icon, ICONS, keep, make, set } from "./dom.js";
 import { firstPx } from "./layout.js";
 import { FPS } from "./words.js";
 
 const HEIGHT = 64; // CSS px, as in track.css
-const SLIM = 36; // CSS px in which no prompt can be read
+const SLIM = 36; // CSS px below which a prompt is unreadable
 
 /**
- * What a scene takes up, in px frames: {begin, own, end}; `own` is where its fade ends.
+ * The extent of a scene in px frames: {begin, own, end}; its fade ends at `own`.
  *
- * By blocks it is what will be seen, else what is typed.
+ * In whole blocks this is what will be seen, otherwise what is typed.
  */
 export function extents({ schedule: { scenes, plan }, snap, total }) {
   const begins = scenes.map((scene) => (snap ? firstPx(plan, scene.block) : scene.start));
@@ -64,7 +64,7 @@ export class Track {
       set(line, { x1: round(axis.x(begins[number])), x2: round(axis.x(begins[number])) }));
   }
 
-  /** Scenes as slanted shapes: each is covered where the next one fades in. */
+  /** Scenes as slanted shapes; the next scene covers each one while it fades in. */
   renderShapes({ axis, hues, selected, duration, schedule }, extents) {
     const shapes = keep(this.shapes, extents.length + 1, () => draw("polygon"));
     const lead = extents[0];
@@ -133,7 +133,7 @@ export class Track {
     });
   }
 
-  /** What a scene comes to, in a sentence. */
+  /** A sentence that describes a scene. */
   told(schedule, number) {
     const { t } = this;
     const scene = schedule.scenes[number];
@@ -155,17 +155,17 @@ export class Track {
   }
 }
 
-/** A scene's prompt as it is typed. */
+/** A scene's prompt as typed. */
 export function promptOf({ text }, entry) {
   if (entry.body) return text.slice(...entry.body);
   return entry.prompts.map((prompt) => prompt.text).join(" | ");
 }
 
-/** A scene's time as it is typed. */
+/** A scene's time as typed. */
 export const typedStart = ({ start, source }) =>
   (start ? source.text.slice(start.begin, start.end) : "");
 
-/** A scene's fade as it is typed, without its sign. */
+/** A scene's fade as typed, without its sign. */
 export const typedFade = ({ transition, source }) =>
   (transition ? source.text.slice(transition.begin, transition.end) : "");
 

@@ -10,14 +10,14 @@ export const UNITS = {
   ...named("b", ["b", "bl", "block", "blocks"]),
   ...named("clock", ["m", "min", "mins", "minute", "minutes"]),
 };
-/** Px frames a second. */
+/** Px frames per second. */
 export const FPS = 16;
-/** Seconds after the scene before it that one without a time begins. */
+/** A scene without a time begins this many seconds after the scene before it. */
 export const SCENE_SECONDS = 5;
-/** Digits that a number may have. */
+/** The most digits that a number may have. */
 export const DIGITS = 9;
 
-// What Python calls white space, which is not quite what JavaScript does.
+// White space as Python defines it, which differs slightly from JavaScript's.
 const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const NUMBER = "(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+)";
 const CLOCK = "[0-9]+(?::[0-9]+)+(?:[.,][0-9]+)?";
@@ -41,13 +41,13 @@ const TRAILING = new RegExp(`[${SPACE}]+$`, "u");
 const OTHER_SIGNS = { "\u301c": "~", "\u223c": "~", "\u02dc": "~", "\u3010": "[", "\u3011": "]",
   "\u2212": "-", "\u2013": "-" };
 
-/** Full-width signs and others that keyboards put in place of the plain ones, each for one. */
+/** Replace full-width and similar signs by the plain ones, one for one. */
 export function plain(text) {
   return text.replace(/[\uff01-\uff5e\u301c\u223c\u02dc\u3010\u3011\u2212\u2013]/g, (sign) =>
     OTHER_SIGNS[sign] ?? String.fromCharCode(sign.charCodeAt(0) - 0xff00 + 0x20));
 }
 
-/** The unit that a word names, or undefined. The long s is one of the letters of "s". */
+/** The unit that a word names, or undefined. The long s counts as an "s". */
 export function unitOf(word) {
   const name = word.toLowerCase().replaceAll("\u017f", "s");
   return Object.hasOwn(UNITS, name) ? UNITS[name] : undefined;
@@ -57,7 +57,7 @@ export const trimStart = (text) => text.replace(LEADING, "");
 export const trimEnd = (text) => text.replace(TRAILING, "");
 export const trim = (text) => trimStart(trimEnd(text));
 
-/** Whether a line begins with marks, right or wrong, up to a colon. */
+/** Whether a line begins with marks up to a colon, correct or not. */
 export const isHeaded = (line) => HEADED.test(trimStart(plain(line)));
 /** Whether a line begins like a time. */
 export const isLikeTime = (line) => LIKE_TIME.test(trimStart(plain(line)));

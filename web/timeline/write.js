@@ -1,35 +1,35 @@
 /**
- * Times and lengths in the writing of those they replace: 3,5 sec stays in seconds with a comma,
- * f81 in frames, 1:05 a clock, full-width digits full-width.
+ * Writes times and lengths in the style of those they replace: 3,5 sec stays in seconds with a
+ * comma, f81 in frames, 1:05 a clock time, full-width digits full-width.
  */
 import { blockOf } from "./layout.js";
 import { FPS } from "./words.js";
 
-/** A place on the time axis: px frames, and the seconds written for it where seconds are typed. */
+/** A place on the time axis: px frames, and the seconds to write if times are typed in seconds. */
 export function placeOf(px, seconds = px / FPS) {
   return { px: Math.max(0, px), seconds: Math.max(0, seconds) };
 }
 
-/** Where a block begins. Seconds round up to tenths, which stay within any block. */
+/** The start of a block. Seconds round up to tenths, which never leave the block. */
 export function blockStart(px) {
   return placeOf(px, Math.ceil((px / FPS) * 10 - 1e-9) / 10);
 }
 
 /**
- * The length of whole blocks. Seconds round down to tenths (to hundredths where that is nothing),
- * so that no further block begins.
+ * The length of whole blocks. Seconds round down to tenths (to hundredths if the tenths are 0), so
+ * that no further block begins.
  */
 export function blockLength(px) {
   const down = (steps) => Math.floor((px / FPS) * steps + 1e-9) / steps;
   return placeOf(px, down(10) || down(100));
 }
 
-/** What to write for a start where `moment` (of the line `source`) stood. */
+/** The text of a start that replaces `moment` in the line `source`. */
 export function rewriteStart(moment, source, place, plan) {
   return rewrite(moment, source, place, blockOf(plan, Math.round(place.px)));
 }
 
-/** The same for the length of a fade, which is `blocks` blocks where blocks are typed. */
+/** The same for the length of a fade, which is `blocks` blocks if it is typed in blocks. */
 export function rewriteLength(moment, source, place, blocks) {
   return rewrite(moment, source, place, blocks);
 }
@@ -40,7 +40,7 @@ export function newStart(unit, place, plan) {
   return newLength(unit, place);
 }
 
-/** A new length, such as "1s" or, of `blocks` blocks, "2b". */
+/** A new length, such as "1s", or "2b" for `blocks` blocks. */
 export function newLength(unit, place, blocks) {
   if (unit === "b") return `${blocks}b`;
   if (unit === "f") return `${Math.round(place.px)}f`;
@@ -61,7 +61,7 @@ function rewrite(moment, source, place, blocks) {
   return short ? put(number(minutes)) : clock(place.seconds, "0:00");
 }
 
-/** Minutes and seconds, with hours and as many leading zeros as the clock before had. */
+/** Minutes and seconds, with hours and leading zeros as in the old clock time. */
 function clock(seconds, old) {
   const fields = old.replace(/[\uff1a]/g, ":").split(":");
   const hundredths = Math.round(seconds * 100);
@@ -79,7 +79,7 @@ function number(value) {
   return String(Math.round(value * 100) / 100);
 }
 
-/** Digits and signs like those that stood there before. */
+/** Digits and signs in the style of the old text. */
 function inSigns(text, old) {
   const comma = /[,\uff0c]/.test(old) ? text.replace(".", ",") : text;
   if (!/[\uff10-\uff19]/.test(old)) return comma;

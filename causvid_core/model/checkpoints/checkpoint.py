@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...storage.lazy import LazyDict
 from ..config import WanConfig
 from ..transformer import CausalWan
 from .errors import CheckpointError
 from .identify import describe_foreign
-from .lazy import LazyDict
 from .lora import apply_lora
 from .names import normalise
 from .read import read_stored

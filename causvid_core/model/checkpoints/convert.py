@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ...storage import safetensors_file
+from ...storage.safetensors_file import CHECKPOINT_LIMITS, write
 from ..config import HEAD_DIM, WanConfig
 from .checkpoint import METADATA_KEY, Checkpoint, Source, open_checkpoint
 from .errors import CheckpointError
@@ -56,7 +56,8 @@ def convert(
     }
     notes = _notes(checkpoint, lora, lora_strength, repository)
     metadata = host_metadata(checkpoint.config, causal) | {METADATA_KEY: json.dumps(notes)}
-    safetensors_file.write(target, tensors, metadata, dtypes, progress)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write(target, dict(sorted(tensors.items())), metadata, dtypes, progress, CHECKPOINT_LIMITS)
     return target
 
 

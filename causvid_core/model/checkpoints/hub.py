@@ -11,12 +11,12 @@ from __future__ import annotations
 import difflib
 import json
 import logging
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...storage.atomic import replacing
 from . import transfer
 from .convert import convert
 from .errors import CheckpointError
@@ -147,7 +147,5 @@ def _read_record(final: Path) -> dict[str, Any]:
 
 
 def _write_record(final: Path, record: dict[str, Any]) -> None:
-    path = _record_path(final)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(_record_path(final)) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

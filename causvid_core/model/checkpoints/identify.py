@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .lazy import LazyDict
+from ...storage.lazy import LazyDict
 
 _ADVICE = "expected a Wan 2.1 text-to-video or image-to-video transformer"
 

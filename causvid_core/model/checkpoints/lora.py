@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...storage.lazy import LazyDict, LazyTensor, lazily
 from .errors import CheckpointError
-from .lazy import LazyDict, LazyTensor, lazily
 from .names import DIFFUSERS, DIFFUSERS_BLOCK, FUSED, canonical_name
 from .read import LORA_KEYS, Stored, read_stored
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from ...storage.lazy import LazyDict, LazyTensor, lazily
 from .errors import CheckpointError
-from .lazy import LazyDict, LazyTensor, lazily
 from .scaled import dequantise
 
 _WRAPPERS = ("_fsdp_wrapped_module.", "_orig_mod.", "_checkpoint_wrapped_module.")

@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from ...storage import safetensors_file
+from ...storage.lazy import LazyDict, LazyTensor
+from ...storage.safetensors_file import (
+    CHECKPOINT_LIMITS,
+    Entry,
+    NotSafetensors,
+    Truncated,
+    UnknownDtype,
+    map_tensor,
+    read_header,
+)
 from .errors import CheckpointError
-from .lazy import LazyDict, LazyTensor
 from .pickled import foreign_object
 
 WEIGHT_KEYS = ("generator_ema", "generator", "ema_model", "ema", "model_ema", "model", "state_dict")
@@ -58,10 +67,46 @@ def read_stored(
         return _from_shards(path)
     kind = _sniff(path)
     if kind == "safetensors":
-        tensors, metadata = safetensors_file.describe(path)
+        tensors, metadata = _describe(path)
         beside = _beside(path.parent) if path.name in (*_SINGLE_NAMES, *_LORA_NAMES) else {}
         return Stored(tensors, beside | metadata, str(path), "", ())
     return _from_mapping(_load_pickled(path, kind), {}, str(path), keys)
+
+
+def _describe(path: Path) -> tuple[LazyDict, dict[str, str]]:
+    """Tensors and metadata of a safetensors file; only the header is read."""
+    try:
+        with path.open("rb") as file:
+            entries, metadata = read_header(file, CHECKPOINT_LIMITS)
+    except NotSafetensors as error:
+        raise CheckpointError(
+            f"{path} is no checkpoint: it is neither safetensors nor a PyTorch file"
+        ) from error
+    except Truncated as error:
+        raise CheckpointError(f"{path} is truncated: {error}; download it again") from error
+    except UnknownDtype as error:
+        raise CheckpointError(
+            f"{path} stores {error.name} as {error.dtype}, a packed format that only its own "
+            "loader reads; take the bf16, fp16 or fp8 version of the model"
+        ) from error
+    except ValueError as error:
+        raise CheckpointError(
+            f"{path} has a damaged safetensors header ({error}); download it again"
+        ) from error
+    if not entries:
+        raise CheckpointError(f"{path} is a safetensors file without any tensor in it")
+    tensors = {
+        name: LazyTensor(entry.shape, entry.dtype, partial(_load, path, entry))
+        for name, entry in entries.items()
+    }
+    return tensors, metadata
+
+
+def _load(path: Path, entry: Entry) -> Tensor:
+    try:
+        return map_tensor(path, entry)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
 
 
 def _from_folder(folder: Path) -> Stored:
@@ -71,7 +116,7 @@ def _from_folder(folder: Path) -> Stored:
                 return _from_shards(place / name)
         for name in (*_SINGLE_NAMES, *_LORA_NAMES):
             if (place / name).is_file():
-                tensors, metadata = safetensors_file.describe(place / name)
+                tensors, metadata = _describe(place / name)
                 return Stored(tensors, _beside(place) | metadata, str(place / name), "", ())
     raise CheckpointError(
         f"{folder} is a folder without {_SINGLE_NAMES[0]} or its index; expected a diffusers "
@@ -90,7 +135,7 @@ def _from_shards(index: Path) -> Stored:
                 f"{index.parent} is incomplete: {shard} is missing, one of "
                 f"{len(set(weight_map.values()))} parts; download it again"
             )
-        part, notes = safetensors_file.describe(path)
+        part, notes = _describe(path)
         metadata |= notes
         tensors |= part
     absent = sorted(set(weight_map) - set(tensors))

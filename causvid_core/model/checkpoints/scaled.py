@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from ...storage.lazy import LazyDict, LazyTensor
 from .errors import CheckpointError
-from .lazy import LazyDict, LazyTensor
 
 FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _SCALES = (".scale_weight", ".weight_scale")

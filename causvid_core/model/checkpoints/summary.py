@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from pathlib import Path
 
+from ...storage.lazy import LazyDict
 from .checkpoint import Source, open_checkpoint
 from .identify import is_lora
-from .lazy import LazyDict
 from .lora import read_lora
 from .read import LORA_KEYS, read_stored
 

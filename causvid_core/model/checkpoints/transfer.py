@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 from ...hashing import file_sha256
+from ...storage.atomic import replacing
 from .errors import CheckpointError
 
 _NETWORK_LIBRARIES = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "huggingface_hub"}
@@ -65,22 +66,22 @@ def fetch(
     headers = build_hf_headers()
     if urlparse(remote.location).netloc != urlparse(url).netloc:
         headers.pop("authorization", None)
-    with part.open("ab") as stream, _one_sentence(repo, file):
-        http_get(
-            remote.location,
-            _Counted(stream, size, progress),
-            resume_size=done,
-            headers=headers,
-            expected_size=size,
-            displayed_filename=Path(file).name,
-        )
-    if "sha256" in facts and file_sha256(part) != facts["sha256"]:
-        part.unlink()
-        raise CheckpointError(
-            f"{repo}/{file} arrived damaged: its SHA-256 is not the announced "
-            f"{facts['sha256'][:12]}...; download it again"
-        )
-    os.replace(part, target)
+    with replacing(target, resumable=part):
+        with part.open("ab") as stream, _one_sentence(repo, file):
+            http_get(
+                remote.location,
+                _Counted(stream, size, progress),
+                resume_size=done,
+                headers=headers,
+                expected_size=size,
+                displayed_filename=Path(file).name,
+            )
+        if "sha256" in facts and file_sha256(part) != facts["sha256"]:
+            part.unlink()
+            raise CheckpointError(
+                f"{repo}/{file} arrived damaged: its SHA-256 is not the announced "
+                f"{facts['sha256'][:12]}...; download it again"
+            )
     return facts
 
 

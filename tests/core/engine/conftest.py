@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import causvid_core as cv
+from causvid_core.stream import cache, session
 
 from .streams import RECIPES, SIZE, latents, make
 
@@ -113,3 +114,34 @@ def model(wan):
 def whole(model, context, recipe):
     """Eight blocks without interruption."""
     return latents(make(model, cv.start(recipe, model, **SIZE, seed=7), context, 8))
+
+
+@pytest.fixture(autouse=True)
+def checked_caches(monkeypatch):
+    """Every operation on a live cache, and every one that fails, leaves it consistent."""
+
+    def check(owner, name, cache_of):
+        operation = getattr(owner, name)
+
+        def run(self, *args, **options):
+            try:
+                return operation(self, *args, **options)
+            finally:
+                cache_of(self)
+
+        monkeypatch.setattr(owner, name, run)
+
+    def of_session(own):
+        if own._live is not None:
+            own._live.check_integrity(own.segment.policy if own.segment is own._cached else None)
+
+    def claimed(bound, policy, *args, **options):
+        live = cache.claim(bound, policy, *args, **options)
+        live.check_integrity(policy)
+        return live
+
+    monkeypatch.setattr(session, "claim", claimed)
+    for name in ("rewind", "clear", "attention"):
+        check(cache.LiveCache, name, cache.LiveCache.check_integrity)
+    for name in ("catch_up", "close", "_inputs_of", "_finish", "_clean_pass"):
+        check(session.Session, name, of_session)

@@ -1,6 +1,7 @@
 """Streams in files: what is written comes back to the bit, and a failed write changes nothing."""
 
 import contextlib
+import json
 import os
 import signal
 import time
@@ -10,7 +11,7 @@ import torch
 from safetensors import safe_open
 
 import causvid_core as cv
-from causvid_core.storage import container
+from causvid_core.storage import atomic, safetensors_file
 from causvid_core.storage.stream_files import is_stream_file
 from causvid_core.stream import DecoderMemory, snapshot, snapshot_within
 
@@ -123,7 +124,7 @@ def test_a_failed_write_leaves_the_old_file(state, path, monkeypatch, moment):
         raise OSError(28, "No space left on device")
 
     place = {
-        "writing": (container, "raw_bytes"),
+        "writing": (safetensors_file, "raw_bytes"),
         "flushing": (os, "fsync"),
         "moving": (os, "replace"),
     }[moment]
@@ -156,7 +157,7 @@ def test_a_killed_process_leaves_an_old_or_a_new_file(state, path):
 
 
 def test_what_killed_processes_left_is_removed_after_a_day(state, path):
-    left = [path.with_name(f".{name}{container._PARTIAL}") for name in ("old", "new")]
+    left = [path.with_name(f".{name}{atomic.PARTIAL}") for name in ("old", "new")]
     for file in left:
         file.write_bytes(b"half")
     yesterday = time.time() - 25 * 3600
@@ -168,7 +169,7 @@ def test_what_killed_processes_left_is_removed_after_a_day(state, path):
 def test_a_header_that_could_not_be_read_is_not_written(state, path, monkeypatch):
     cv.save_stream(state, path)
     before = path.read_bytes()
-    monkeypatch.setattr(container, "HEADER_LIMIT", 1000)
+    monkeypatch.setattr(safetensors_file, "LIMITS", safetensors_file.Limits(1000, 10**6))
     with pytest.raises(ValueError, match="too many blocks for one file"):
         cv.save_stream(state, path)
     assert path.read_bytes() == before
@@ -187,7 +188,7 @@ def test_an_hour_and_a_half_of_single_frames_fits_the_header(state, path):
     cv.save_stream(state.light()._replace(recipe=recipe, history=history), path)
     header, _ = parts(path)
     scale = 90 * 60 * 16 / 4 / len(history)
-    text = container.json.dumps(header)
-    assert len(text) * scale < container.HEADER_LIMIT
-    assert container._parts(text) * scale < container._PARTS_LIMIT
+    text = json.dumps(header)
+    assert len(text) * scale < safetensors_file.LIMITS.header_bytes
+    assert safetensors_file._values(text) * scale < safetensors_file.LIMITS.values
     assert cv.load_stream(path).frames == len(history)

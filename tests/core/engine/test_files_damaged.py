@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 import causvid_core as cv
-from causvid_core.storage import container
+from causvid_core.storage import safetensors_file
 from causvid_core.stream import DecoderMemory, snapshot
 
 from .stream_files import parts, put, rewrite, same
@@ -53,8 +53,8 @@ def refusal(path, monkeypatch):
             return made
 
         size = path.stat().st_size
-        held = min(size, container.HEADER_LIMIT)
-        monkeypatch.setattr(container.torch, "empty", counting)
+        held = min(size, safetensors_file.LIMITS.header_bytes)
+        monkeypatch.setattr(safetensors_file.torch, "empty", counting)
         started = time.monotonic()
         tracemalloc.start()
         try:

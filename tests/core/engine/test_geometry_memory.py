@@ -5,7 +5,7 @@ import torch
 
 import causvid_core as cv
 from causvid_core.stream import geometry
-from causvid_core.stream.memory import kv_bytes
+from causvid_core.stream.lengths import kv_bytes
 
 
 def test_px_and_latent_frames():

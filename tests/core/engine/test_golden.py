@@ -80,8 +80,7 @@ def check_cache(case, policy, state):
     """The final keys and values, frame by frame: the reference keeps them in order of time."""
     tokens = case.model.config.tokens_per_frame(state.height, state.width)
     with Session(cv.bind(case.model), state, 0) as session, torch.no_grad():
-        session.catch_up()
-        ring = session.live.ring
+        ring = session.catch_up().ring
     for slot in range(policy.filled(state.frames)):
         place = policy.visible(state.frames).index(policy.frame_in(slot, state.frames))
         for kind, tensors in (("k", ring.keys), ("v", ring.values)):

@@ -10,8 +10,10 @@ import causvid_core as cv
 from causvid_core.distill.network import recomputed
 from causvid_core.model.forward import denoise
 from causvid_core.model.pieces import block_causal, teacher_forced
-from causvid_core.stream.prompt_cache import Prompts
-from causvid_core.stream.session import Session
+from causvid_core.model.prompt import encode_prompt
+from causvid_core.model.rope import Rotary
+from causvid_core.stream.cache import LiveCache, claim
+from causvid_core.stream.segment import Segment
 from causvid_core.stream.window import WindowPolicy
 
 FRAMES, SIZE = 12, {"height": 4, "width": 6}
@@ -52,18 +54,20 @@ def test_diffusion_forcing_is_a_cache_of_noisy_blocks(wan, batch, layout):
     """As CausVid trains: a block reads the keys and values of the noisy blocks before it."""
     model, (noisy, _, timesteps, context) = wan(num_layers=3), batch
     bound, recipe = cv.bind(model), cv.Recipe(shift=5.0, **layout)
-    policy, state = WindowPolicy.of(recipe), cv.start(recipe, model, **SIZE, batch=2)
+    policy, grid = WindowPolicy.of(recipe), bound.config.grid(*SIZE.values())
     spans = [policy.span(block) for block in range(len(policy.split(0, FRAMES)))]
-    prompts = Prompts(bound, 2, context)
-    with Session(bound, state, len(spans), prompts) as session, torch.no_grad():
-        session.catch_up()
+    rotary = Rotary(bound.config.head_dim, grid, bound.device)
+    size = (2, grid[0] * grid[1], FRAMES)
+    live = claim(bound, policy, "noisy", LiveCache(), None, (), size)
+    with torch.no_grad():
+        prompt = encode_prompt(bound, context)
         cached = [
             denoise(
                 bound,
                 noisy[:, :, span.first : span.end],
                 timesteps[:, span.first : span.end],
-                session.attend(block),
-                prompts.encode(prompts.context(block)),
+                live.attention(bound.attention, rotary, Segment(policy), "absolute", block),
+                prompt,
             )
             for block, span in enumerate(spans)
         ]

@@ -6,6 +6,7 @@ import torch
 import causvid_core as cv
 from causvid_core.model.attention import torch_attention
 from causvid_core.stream import release, session, snapshot, snapshot_within
+from causvid_core.stream.prompt_cache import Prompts
 
 from .streams import RECIPES, SIZE, Stop, latents, make, raise_stop
 
@@ -148,3 +149,40 @@ def test_only_tensors_in_tuples_hold_memory(model, context):
         return sum(map(count, value)) if isinstance(value, tuple) else 0
 
     assert count(state) >= state.snapshot.nbytes + state.latents.nbytes
+
+
+def test_a_session_refuses_calls_out_of_order(model, context):
+    bound, state = cv.bind(model), cv.start(RECIPES["window"], model, **SIZE)
+    with torch.no_grad(), session.Session(bound, state, 1, Prompts(bound, 1, context)) as run:
+        with run.block() as block:
+            x = torch.zeros(block.shape)
+            with pytest.raises(RuntimeError, match="unfinished"), run.block():
+                pass
+            assert block.flow(x, 1000).shape == x.shape
+            block.finish(x)
+            with pytest.raises(RuntimeError, match="block 0 is finished"):
+                block.flow(x, 1000)
+            with pytest.raises(RuntimeError, match="block 0 is finished"):
+                block.finish(x)
+        with pytest.raises(RuntimeError, match="at its end"), run.block():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("change", "violation"),
+    [
+        (lambda live: live.block_ids.append(live.block_ids[0]), "held twice"),
+        (lambda live: setattr(live, "written", 1), "2 blocks are held, but 1 latent frames"),
+        (lambda live: setattr(live, "signature", ""), "without a signature"),
+        (lambda live: setattr(live, "frame_tokens", 0), "no tokens"),
+        (lambda live: setattr(live, "ring", None), "without a ring"),
+        (lambda live: live.ring.keys.append(torch.zeros(1)), "layers differ"),
+        (lambda live: setattr(live, "frame_tokens", 99), "overflow the ring"),
+    ],
+)
+def test_an_inconsistent_cache_is_named(model, context, change, violation):
+    state = make(model, cv.start(RECIPES["window"], model, **SIZE), context, 3)[-1].state
+    state.live.check_integrity(state.segment.policy)
+    change(state.live)
+    with pytest.raises(RuntimeError, match=violation):
+        state.live.check_integrity(state.segment.policy)

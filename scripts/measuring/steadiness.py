@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..mini.measure import foreground
+from causvid_core.mini.measure import foreground
 
 COLOURS = ("shape_red", "shape_green", "shape_blue", "ground_red", "ground_green", "ground_blue")
 MEASURES = (*COLOURS, "contrast", "sharpness", "size")

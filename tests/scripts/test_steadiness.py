@@ -5,8 +5,7 @@ from dataclasses import replace
 import cv2
 import pytest
 import torch
-
-from causvid_core.distill.steadiness import (
+from measuring.steadiness import (
     COLOURS,
     MEASURES,
     deviation,
@@ -16,6 +15,7 @@ from causvid_core.distill.steadiness import (
     measure,
     tenths,
 )
+
 from causvid_core.mini.world import held_out_specs, render
 
 BLOCK, BLOCKS = 12, 40
