@@ -65,14 +65,21 @@ def placed(
     together = [model, *model.get_nested_additional_models(), *companions]
     margin = management.minimum_inference_memory() + companion_bytes
     management.load_models_gpu(together, memory_required=needed_bytes + margin)
-    context = getattr(management, "cuda_device_context", lambda _: nullcontext())
     model.pre_run()
     try:
-        with context(device), torch.inference_mode():
+        with computing_on(device):
             yield
     finally:
         model.cleanup()
         management.soft_empty_cache()
+
+
+@contextmanager
+def computing_on(device: torch.device) -> Iterator[None]:
+    """The device is the current one, and nothing keeps gradients."""
+    context = getattr(management, "cuda_device_context", lambda _: nullcontext())
+    with context(device), torch.inference_mode():
+        yield
 
 
 def _refuse_too_large(needed_bytes: int, device: torch.device) -> None:

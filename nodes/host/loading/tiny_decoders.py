@@ -1,7 +1,7 @@
 """Tiny decoders for Wan 2.1 in the host's `vae_approx` folder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import comfy.model_management as management
@@ -11,6 +11,7 @@ import torch
 from ....causvid_core.media import TinyDecoder
 from ..files import file_identity
 from ..messages import message
+from .sampling import computing_on
 
 FOLDER = "vae_approx"
 SIGN = "taew2"  # in the names that the files are published under
@@ -53,6 +54,5 @@ def opened(name: str, height: int, width: int, batch: int = 1) -> Iterator[TinyD
     pixels = batch * height * width
     if device.type != "cpu":
         management.free_memory(_VALUES_PER_PX * pixels * dtype.itemsize, device)
-    context = getattr(management, "cuda_device_context", lambda _: nullcontext())
-    with context(device), torch.inference_mode():
+    with computing_on(device):
         yield decoder

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import comfy.model_management as management
@@ -11,6 +11,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ....causvid_core.media import SPACE_SCALE, Z_DIM, WanDecoder, WanEncoder, WanVAE, as_clip
+from ..loading.sampling import computing_on
 from ..messages import message
 
 VALUES_KEPT_PER_PX = 2400
@@ -68,8 +69,7 @@ class StreamVAE:
         A plain `with`, never around a rollout: there `placed` makes room and `on_weights` follows.
         """
         management.load_models_gpu([self.patcher], memory_required=needed_bytes)
-        context = getattr(management, "cuda_device_context", lambda _: nullcontext())
-        with context(self.device), torch.inference_mode():
+        with computing_on(self.device):
             yield self.on_weights()
 
     def on_weights(self) -> WanVAE:

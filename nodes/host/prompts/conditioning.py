@@ -6,27 +6,23 @@ from torch import Tensor
 
 from ..messages import message
 
-# What a conditioning may carry next to its text; and the message that names it.
+# What a conditioning may carry next to its text: the message that names it, and its options.
 NOT_TEXT = {
-    "area": "carries.area",
-    "mask": "carries.mask",
-    "control": "carries.controlnet",
-    "gligen": "carries.gligen",
-    "hooks": "carries.hooks",
-    "start_percent": "carries.timestep_range",
-    "end_percent": "carries.timestep_range",
-    "clip_start_percent": "carries.scheduled_clip",
-    "clip_end_percent": "carries.scheduled_clip",
-    "concat_latent_image": "carries.start_image",
-    "concat_mask": "carries.start_image",
-    "clip_vision_output": "carries.clip_vision",
-    "reference_latents": "carries.reference_images",
-    "reference_latent": "carries.reference_images",
-    "vace_frames": "carries.vace",
-    "camera_conditions": "carries.camera",
-    "time_dim_concat": "carries.phantom",
-    "audio_embed": "carries.audio",
-    "context_latents": "carries.reference_frames",
+    "carries.area": ("area",),
+    "carries.mask": ("mask",),
+    "carries.controlnet": ("control",),
+    "carries.gligen": ("gligen",),
+    "carries.hooks": ("hooks",),
+    "carries.timestep_range": ("start_percent", "end_percent"),
+    "carries.scheduled_clip": ("clip_start_percent", "clip_end_percent"),
+    "carries.start_image": ("concat_latent_image", "concat_mask"),
+    "carries.clip_vision": ("clip_vision_output",),
+    "carries.reference_images": ("reference_latents", "reference_latent"),
+    "carries.vace": ("vace_frames",),
+    "carries.camera": ("camera_conditions",),
+    "carries.phantom": ("time_dim_concat",),
+    "carries.audio": ("audio_embed",),
+    "carries.reference_frames": ("context_latents",),
 }
 
 
@@ -48,8 +44,8 @@ def plain_prompt(conditioning: list[list[Any]]) -> Tensor | None:
     if len(conditioning) != 1:
         raise ValueError(message("prompt.several_entries", entries=len(conditioning)))
     embedding, options = conditioning[0]
-    kind = next((NOT_TEXT[key] for key in NOT_TEXT if options.get(key) is not None), None)
-    found = message(kind) if kind else ""
+    given = {name for name, value in options.items() if value is not None}
+    found = next((message(key) for key, names in NOT_TEXT.items() if given & {*names}), "")
     if options.get("strength", 1.0) != 1.0:
         found = message("carries.strength", strength=options["strength"])
     if found:

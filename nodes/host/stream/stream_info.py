@@ -9,12 +9,12 @@ from PIL import Image
 from torch import Tensor
 
 from ....causvid_core import recipes
-from ....causvid_core.media import evenly, picture_sheet
+from ....causvid_core.media import ColourDecoder, evenly, picture_sheet
 from ....causvid_core.mini import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
 from ....causvid_core.stream import CARRY, StreamBlock, StreamState
 from ....causvid_core.stream.geometry import seconds_from_px
 from ..messages import message
-from .progress import latent_image
+from .progress import enlarged
 
 MOST_CELLS = 60
 MINI_RECIPES = ("causvid-mini", "causvid-mini-endless")
@@ -41,14 +41,17 @@ def contact_sheet(state: StreamState, vae: Any = None) -> Tensor:
 
 
 def _picture(block: StreamBlock, vae: Any, of_mini: bool) -> Image.Image:
-    wan = comfy.latent_formats.Wan21()
-    if vae is None and of_mini:
-        return latent_image(block.latents, LATENT_RGB_FACTORS, LATENT_RGB_BIAS)
+    wan, latents = comfy.latent_formats.Wan21(), block.latents[:1]
     if vae is None:
-        return latent_image(block.latents, wan.latent_rgb_factors, wan.latent_rgb_factors_bias)
-    frames = vae.decode(wan.process_out(block.latents[:1]))
+        colours = (wan.latent_rgb_factors, wan.latent_rgb_factors_bias)
+        if of_mini:
+            colours = (LATENT_RGB_FACTORS, LATENT_RGB_BIAS)
+        frames = ColourDecoder(*colours, scale=1).decode(latents[:, :, -1:]).permute(0, 2, 3, 4, 1)
+    else:
+        frames = vae.decode(wan.process_out(latents))
     last = frames.reshape(-1, *frames.shape[-3:])[-1]
-    return Image.fromarray((last[..., :3].float().cpu() * 255).round().clamp(0, 255).byte().numpy())
+    pixels = (last[..., :3].float().cpu() * 255).round().clamp(0, 255).byte().numpy()
+    return Image.fromarray(pixels) if vae is not None else enlarged(Image.fromarray(pixels))
 
 
 def _label(state: StreamState, index: int) -> str:
