@@ -38,6 +38,7 @@ __getattr__, __dir__, __all__ = attach(
         "describe_recipe": "description",
         "headline": "description",
         "latent_frames_for": "lengths",
+        "preset_of": "recognise",
         "px_ahead": "lengths",
         "px_of": "lengths",
         "rebase": "rebasing",
