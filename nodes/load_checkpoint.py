@@ -3,8 +3,9 @@
 from comfy_api.latest import io
 
 from ..causvid_core import recipes
+from .host.files import file_identity
 from .host.loading.checkpoints import load_checkpoint
-from .host.loading.folders import checkpoint_names, checkpoint_path, file_identity
+from .host.loading.folders import checkpoint_names, checkpoint_path
 from .host.loading.models import WEIGHT_DTYPES
 from .host.schema import advanced, schema
 
@@ -17,45 +18,14 @@ class LoadCheckpoint(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            node_id="CausVid_LoadCheckpoint",
-            display_name="Load CausVid Checkpoint",
-            description=(
-                "Loads a causal Wan 2.1 checkpoint in any published layout (CausVid, "
-                "Self-Forcing, Causal Forcing, LongLive, Krea ...), .pt or .safetensors, from "
-                "models/diffusion_models or models/causvid."
-            ),
+            "CausVid_LoadCheckpoint",
             search_aliases=["causvid loader", "self forcing", "wan causal", "load pt"],
             inputs=[
-                io.Combo.Input(
-                    "checkpoint",
-                    options=checkpoint_names(),
-                    tooltip=("A file in models/diffusion_models or models/causvid."),
-                ),
-                io.Combo.Input(
-                    "weight_dtype",
-                    options=list(WEIGHT_DTYPES),
-                    tooltip=(
-                        "How the weights are stored. fp8 halves their memory and costs some quality."
-                    ),
-                ),
-                advanced(
-                    io.Combo.Input(
-                        "sampled_by",
-                        options=[AUTO, *recipes],
-                        tooltip=(
-                            "The recipe that CausVid Text to Video uses unless one is connected to it. "
-                            "auto recognises the published checkpoints."
-                        ),
-                    )
-                ),
+                io.Combo.Input("checkpoint", options=checkpoint_names()),
+                io.Combo.Input("weight_dtype", options=list(WEIGHT_DTYPES)),
+                advanced(io.Combo.Input("sampled_by", options=[AUTO, *recipes])),
             ],
-            outputs=[
-                io.Model.Output(
-                    "model",
-                    display_name="MODEL",
-                    tooltip="For CausVid Text to Video or LoRA nodes.",
-                )
-            ],
+            outputs=[io.Model.Output("model")],
         )
 
     @classmethod

@@ -1,11 +1,12 @@
-"""A stream into a file, to go on with it another day."""
+"""A stream into a file, to be continued another day."""
 
 from comfy_api.latest import io
 
-from ..causvid_core.stream.state import StreamState
+from ..causvid_core.stream import StreamState
+from .host.files import check_prefix
 from .host.notice import show
-from .host.schema import CausVidStream, schema
-from .host.stream.stream_files import CONTENTS, LIGHT, check_prefix, save
+from .host.schema import CausVidStream, schema, verdict
+from .host.stream.stream_files import CONTENTS, LIGHT, save
 
 
 class SaveStream(io.ComfyNode):
@@ -14,55 +15,25 @@ class SaveStream(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            node_id="CausVid_SaveStream",
-            display_name="Save CausVid Stream",
-            description=(
-                "Writes a stream to a file in the output folder. Load CausVid Stream goes on with "
-                "it another day, with the same result as if it had never been put down."
-            ),
+            "CausVid_SaveStream",
             search_aliases=["causvid save", "save state", "checkpoint", "resume"],
             is_output_node=True,
             inputs=[
-                CausVidStream.Input("stream", tooltip="The stream to write."),
-                io.String.Input(
-                    "filename_prefix",
-                    default="streams/CausVid",
-                    tooltip=(
-                        "Where in the output folder, and the beginning of the name; a number follows. "
-                        "%year%, %month%, %day%, %width% and the like are replaced."
-                    ),
-                ),
-                io.Combo.Input(
-                    "contents",
-                    options=list(CONTENTS),
-                    default=LIGHT,
-                    tooltip=(
-                        "light: latents and prompts; what the model remembers is computed again when "
-                        "the stream goes on, with the same result. exact: the model's keys and values "
-                        "too, which goes on at once and takes a thousand times the room."
-                    ),
-                ),
+                CausVidStream.Input("stream"),
+                io.String.Input("filename_prefix", default="streams/CausVid"),
+                io.Combo.Input("contents", options=list(CONTENTS), default=LIGHT),
             ],
-            outputs=[
-                CausVidStream.Output(
-                    "stream_out", display_name="STREAM", tooltip="The same stream, to go on with."
-                )
-            ],
+            outputs=[CausVidStream.Output("stream_out")],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
     def validate_inputs(cls, filename_prefix: str | None) -> bool | str:
         """A prefix that is not linked, before anything is queued."""
-        try:
-            check_prefix("linked" if filename_prefix is None else filename_prefix)
-        except ValueError as error:
-            return str(error)
-        return True
+        return filename_prefix is None or verdict(check_prefix, filename_prefix)
 
     @classmethod
     def execute(cls, stream: StreamState, filename_prefix: str, contents: str) -> io.NodeOutput:
-        hidden = cls.hidden
-        saved = save(stream, filename_prefix, contents, hidden.prompt, hidden.extra_pnginfo)
-        show(saved.text)
-        return io.NodeOutput(stream, ui={"text": [saved.text], "streams": [saved.entry]})
+        entry, text = save(stream, filename_prefix, contents, cls.hidden)
+        show(text)
+        return io.NodeOutput(stream, ui={"text": [text], "streams": [entry]})

@@ -4,10 +4,10 @@ from typing import Any
 
 from comfy_api.latest import io, ui
 
-from ..causvid_core.stream.state import StreamState
+from ..causvid_core.stream import StreamState, describe
 from .host.notice import show
 from .host.schema import CausVidStream, schema
-from .host.stream.stream_info import contact_sheet, describe
+from .host.stream.stream_info import contact_sheet
 
 
 class StreamInfo(io.ComfyNode):
@@ -16,30 +16,11 @@ class StreamInfo(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            node_id="CausVid_StreamInfo",
-            display_name="CausVid Stream Info",
-            description=(
-                "Tells what a stream holds: size, length, seed, recipe, which prompt rules which "
-                "blocks, and whether its keys and values travel along. Shows the last frame of "
-                "every block."
-            ),
+            "CausVid_StreamInfo",
             search_aliases=["causvid inspect", "contact sheet", "stream text"],
             is_output_node=True,
-            inputs=[
-                CausVidStream.Input("stream", tooltip="The stream to look at."),
-                io.Vae.Input(
-                    "vae",
-                    optional=True,
-                    tooltip=(
-                        "Decodes the frames of the sheet, which takes a moment. Without it: quick "
-                        "pictures of the latents."
-                    ),
-                ),
-            ],
-            outputs=[
-                io.String.Output("info", display_name="INFO", tooltip="The text."),
-                io.Image.Output("sheet", display_name="SHEET", tooltip="The contact sheet."),
-            ],
+            inputs=[CausVidStream.Input("stream"), io.Vae.Input("vae", optional=True)],
+            outputs=[io.String.Output("info"), io.Image.Output("sheet")],
         )
 
     @classmethod

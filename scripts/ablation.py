@@ -96,19 +96,19 @@ def write_report(arguments: argparse.Namespace, names: Sequence[str]) -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train and measure the ablation of CausVid.")
-    parser.add_argument("--teacher", type=Path, required=True, help="the bidirectional one")
+    parser.add_argument("--teacher", type=Path, required=True, help="bidirectional weights")
     parser.add_argument("--guidance", type=float, default=2.5, help="guidance scale in 50 steps")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", action="append", help="a network by name; may be repeated")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--prompts", type=int, default=64)
-    parser.add_argument("--long-prompts", type=int, default=8)
+    parser.add_argument("--prompts", type=int, default=64, help="videos of the trained length")
+    parser.add_argument("--long-prompts", type=int, default=8, help="videos ten times as long")
     parser.add_argument(
         "--processes", type=int, default=os.cpu_count(), help="seeds side by side, one core each"
     )
     parser.add_argument("--folder", type=Path, default=ROOT / "runs/ablation")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
-    parser.add_argument("--report", action="store_true", help="write what is measured already")
+    parser.add_argument("--report", action="store_true", help="only write the report")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     return arguments

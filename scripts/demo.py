@@ -21,7 +21,7 @@ def main() -> int:
     environment.ensure([arguments.comfyui])
     if not command.runs_in(environment):
         return command.run_again(environment, "--started", str(arguments.started))
-    from hosting import demo  # what it imports is in the environment alone
+    from hosting import demo  # needs packages that only the environment has
     from hosting.client import PromptRejected
     from hosting.graph import GraphError
     from hosting.server import ServerError

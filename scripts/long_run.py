@@ -26,7 +26,7 @@ REPORT_SECONDS = 20
 def main() -> int:
     arguments = parse_arguments()
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        return run_in_environment()
+        return run_in_environment(figures=not arguments.switch)
     os.environ.update(command.thread_variables(arguments.threads))
     command.import_core()
     if not arguments.switch:
@@ -57,7 +57,6 @@ def long_streams(arguments: argparse.Namespace) -> None:
     runs = dict(zip(POLICIES, done, strict=True))
     specs = held_out_specs(arguments.prompts)
     text = report.tables(runs)
-    arguments.out.mkdir(parents=True, exist_ok=True)
     report.write_between(arguments.out / "long_run.md", text)
     save(report.figure(runs), arguments.out / "long_run.png")
     result = {
@@ -97,22 +96,22 @@ def prepare(threads: int) -> object:
 
 def progress(name: str) -> Callable[[int, int], None]:
     """A callback that prints a line every REPORT_SECONDS and at the end."""
-    begun = last = time.monotonic()
+    started = last = time.monotonic()
 
     def report(block: int, blocks: int) -> None:
         nonlocal last
         now = time.monotonic()
         if block == blocks or now - last > REPORT_SECONDS:
             last = now
-            print(f"{name}: block {block}/{blocks}, {now - begun:.0f} s", flush=True)
+            print(f"{name}: block {block}/{blocks}, {now - started:.0f} s", flush=True)
 
     return report
 
 
-def run_in_environment() -> int:
+def run_in_environment(figures: bool) -> int:
     """Run this command again, with an interpreter that has what it needs. Raises SetupError."""
     environment = Environment()
-    environment.ensure([])
+    environment.ensure([], figures=figures)
     if command.runs_in(environment):
         raise SetupError(f"{environment.python} lacks one of {', '.join(NEEDED)}.")
     return command.run_again(environment)

@@ -2,9 +2,9 @@
 
     .causvid/venv/bin/python scripts/make_locales.py
 
-Run it after changing a text of a node, of web/shared/texts.js or of
-causvid_core/prompts/schedule_errors.json, or a translation in
-scripts/translations. It lists the missing translations; those texts stay English.
+Run it after changing a text of nodes/texts.json, nodes/messages.json, web/shared/texts.js or
+causvid_core/prompts/schedule_errors.json, or a translation in scripts/translations. It lists the
+missing translations; those texts stay English.
 `python scripts/test.py` makes the environment that it needs (CAUSVID_HOME, if it is not .causvid).
 """
 
@@ -27,6 +27,9 @@ def main() -> int:
             locales.translated_nodes(nodes, known, missing.setdefault),
             locales.translated_widgets(widgets, known, missing.setdefault),
         )
+        messages = locales.translated_messages(known, missing.setdefault)
+        file = locales.LOCALES / language / "messages.json"
+        file.write_text(locales.as_json(messages), "utf-8")
         for text in missing:
             print(f"{language}: no translation of: {text}")
         complete = complete and not missing

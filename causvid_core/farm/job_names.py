@@ -16,10 +16,10 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  
 
 
 class Pattern:
-    """A name with {index}, {prompt_slug}, {seed} and {name} in it; {index:03} pads with zeros.
+    """A file name with {index}, {prompt_slug}, {seed} and {name} in it; {index:03} pads with zeros.
 
-    Nothing else is evaluated. Raises ValueError, in the artist's words, for other fields and for
-    names that no file may have or that lead out of their folder.
+    Nothing else is evaluated. Raises ValueError, in the artist's words, for other fields, and for
+    names that are not allowed for files or lead out of their folder.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -45,7 +45,7 @@ class Pattern:
         self.fill(index=1, prompt="a", seed=0, name=None)
 
     def fill(self, *, index: int, prompt: str, seed: int, name: str | None) -> str:
-        """The name of one job; without a `name` of its own it takes the prompt's."""
+        """The file name of one job; without a `name` of its own it uses the slug of the prompt."""
         short = slug(prompt)
         values: dict[str, int | str] = {
             "index": index,
@@ -61,7 +61,7 @@ class Pattern:
 
 
 def slug(text: str, longest: int = _LONGEST_SLUG, lower: bool = True) -> str:
-    """Letters and digits of any script, of every run of others one underscore; never empty."""
+    """Letters and digits of any script, every run of others as one underscore; never empty."""
     text = unicodedata.normalize("NFKC", text)
     words = re.findall(r"[\w-]+", text.lower() if lower else text)
     short = "_".join(words)[:longest].encode()[: 3 * _LONGEST_SLUG].decode(errors="ignore")
@@ -74,9 +74,9 @@ def _checked(name: str) -> str:
         bare = piece.strip()
         if bare in ("", ".", "..") or "\\" in piece or _FORBIDDEN.search(piece):
             raise ValueError(
-                f"the pattern makes the name {name!r:.80}, which is no file below the output "
+                f"the pattern gives the name {name!r:.80}, which cannot be a file in the output "
                 "folder; use letters, digits, - and _, and / for folders"
             )
         if bare.endswith(".") or _RESERVED.fullmatch(bare) or len(piece.encode()) > _LONGEST_NAME:
-            raise ValueError(f"the pattern makes {piece!r:.80}, which is no name for a file")
+            raise ValueError(f"the pattern gives {piece!r:.80}, which is not a valid file name")
     return name

@@ -1,6 +1,6 @@
-"""Lists of videos to make, from text, CSV or JSON lines, read whole and checked before the first.
+"""Lists of videos to make, from text, CSV or JSON lines, read and checked whole before the first.
 
-A job is a prompt and what may go with it: a seed, a length, a name for its file.
+A job is a prompt and, if given, a seed, a length and a name for its file.
 """
 
 from __future__ import annotations
@@ -10,31 +10,32 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .job_names import Pattern
 
 SUFFIXES = {".txt", ".csv", ".tsv", ".jsonl"}
-FIELDS = ("prompt", "seed", "seconds", "name")
 MOST_JOBS = 1000
 
 _LARGEST_FILE = 16 * 2**20
 _LONGEST_PROMPT = 20_000
+_LONGEST_NAME = 200
 _MOST_PROBLEMS = 5
 _LARGEST_SEED = 2**64 - 1
 _LONGEST_SECONDS = 3600.0
 
 
 class JobListError(ValueError):
-    """What is wrong with a list: one sentence for every line in question, for the first few."""
+    """What is wrong with a list: one sentence for each of the first few lines in question."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A video to make, as `line` of the list says; None is what it leaves open."""
+    """A video to make, as line `line` of the list says; None where it leaves a field open."""
 
     line: int
     prompt: str
@@ -45,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class ReadyJob:
-    """A job with everything settled. `filename_prefix` may name folders, never ones outside."""
+    """A job with every field filled in. filename_prefix may name folders, but none outside."""
 
     prompt: str
     seed: int
@@ -54,9 +55,9 @@ class ReadyJob:
 
 
 def read_jobs(path: Path) -> list[Job]:
-    """The jobs of a .txt, .csv, .tsv or .jsonl file. JobListError names lines and fields."""
+    """The jobs of a .txt, .csv, .tsv or .jsonl file. Raises JobListError, naming lines."""
     if path.suffix.lower() not in SUFFIXES:
-        raise JobListError(f"{path.name} is no job list; those end with .txt, .csv, .tsv or .jsonl")
+        raise JobListError(f"{path.name} is not a job list; use a .txt, .csv, .tsv or .jsonl file")
     if path.stat().st_size > _LARGEST_FILE:
         raise JobListError(f"{path.name} is larger than {_LARGEST_FILE >> 20} MB")
     raw = path.read_bytes()
@@ -67,7 +68,7 @@ def read_jobs(path: Path) -> list[Job]:
 
 
 def parse_jobs(text: str, suffix: str) -> list[Job]:
-    """The jobs of a text in the format that files with `suffix` have. Raises JobListError."""
+    """The jobs of a text in the format of files with `suffix`. Raises JobListError."""
     parse = {".txt": _parse_text, ".jsonl": _parse_json}.get(suffix, _parse_table)
     jobs, problems = [], []
     for line, fields in parse(text.removeprefix("\ufeff")):
@@ -93,10 +94,10 @@ def parse_jobs(text: str, suffix: str) -> list[Job]:
 def settle(
     jobs: Sequence[Job], pattern: str, *, seed: int = 0, seed_step: int = 1, seconds: float = 5.0
 ) -> list[ReadyJob]:
-    """Jobs with what they leave open filled in.
+    """The jobs with the fields that they leave open filled in.
 
     Job n, from 0, gets the seed `seed + n * seed_step` unless it names one. pattern: see
-    `job_names.Pattern`. Raises ValueError for a pattern that makes no file name.
+    `job_names.Pattern`. Raises ValueError for a pattern that gives no file name.
     """
     names = Pattern(pattern)
     ready = []
@@ -118,7 +119,7 @@ def _decoded(raw: bytes) -> str:
         line = raw.count(b"\n", 0, error.start) + 1
         raise JobListError(f"line {line} is not UTF-8; save the file as UTF-8") from None
     if "\0" in text:
-        raise JobListError("it is no text; save it as UTF-8")
+        raise JobListError("it is not text; save it as UTF-8")
     return text
 
 
@@ -131,30 +132,33 @@ _Rows = Iterator[tuple[int, dict[str, Any] | str]]  # line, and its fields or wh
 
 
 def _parse_text(text: str) -> _Rows:
-    """A prompt a line; blank lines and lines that begin with # are passed over."""
+    """One prompt per line; blank lines and lines that begin with # are skipped."""
     for number, line in enumerate(_lines(text), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield number, {"prompt": line.strip()}
 
 
 def _parse_json(text: str) -> _Rows:
-    """An object a line."""
+    """One object per line."""
     for number, line in enumerate(_lines(text), 1):
-        if not line.strip():
-            continue
-        try:
-            fields = json.loads(line, object_pairs_hook=_unique)
-        except json.JSONDecodeError as error:
-            yield number, f"column {error.colno}: {error.msg}, so it is no JSON object"
-            continue
-        except (ValueError, RecursionError) as error:
-            yield number, str(error) if isinstance(error, JobListError) else "it is no JSON object"
-            continue
-        if not isinstance(fields, dict):
-            yield number, f'it is no JSON object such as {{"prompt": "...", "seed": 1}}: {line:.40}'
-            continue
-        unknown = next((name for name in fields if name not in FIELDS), None)
-        yield number, fields if unknown is None else _unknown(unknown)
+        if line.strip():
+            yield number, _object(line)
+
+
+def _object(line: str) -> dict[str, Any] | str:
+    """The fields of a line, or what is wrong with it."""
+    try:
+        fields = json.loads(line, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        return f"column {error.colno}: {error.msg}, so it is not a JSON object"
+    except JobListError as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        return "it is not a JSON object"
+    if not isinstance(fields, dict):
+        return f'it is not a JSON object such as {{"prompt": "...", "seed": 1}}: {line:.40}'
+    unknown = next((name for name in fields if name not in FIELDS), None)
+    return fields if unknown is None else _unknown(unknown)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -182,17 +186,12 @@ def _parse_table(text: str) -> _Rows:
                     yield begun, wrong
                     return
             elif any(cells[len(header) :]):
-                yield (
-                    begun,
-                    (
-                        f"{len(cells)} cells, but the header has {len(header)}; put a prompt with "
-                        'commas in "quotes"'
-                    ),
-                )
+                wrong = f"{len(cells)} cells, but the header has {len(header)}"
+                yield begun, f'{wrong}; put a prompt with commas in "quotes"'
             else:
                 yield begun, {n: cell for n, cell in zip(header, cells, strict=False) if cell}
     except csv.Error as error:
-        yield line, f"{error}; a quote within quotes is written twice"
+        yield line, f"{error}; write a quote inside quotes twice"
 
 
 def _delimiter(text: str) -> str:
@@ -203,32 +202,33 @@ def _delimiter(text: str) -> str:
 def _wrong_header(header: list[str]) -> str:
     unknown = next((name for name in header if name not in FIELDS), None)
     if "prompt" not in header:
-        return f"the first row has to name the columns, with prompt among them: {', '.join(FIELDS)}"
+        return f"the first row must name the columns, with prompt among them: {', '.join(FIELDS)}"
     if unknown is not None:
         return _unknown(unknown)
     return "a column is named twice" if len(set(header)) < len(header) else ""
 
 
 def _unknown(name: str) -> str:
-    return f"{name[:40]!r} is no field; the fields are {', '.join(FIELDS)}"
+    return f"{name[:40]!r} is not a field; the fields are {', '.join(FIELDS)}"
 
 
 def _job(line: int, fields: dict[str, Any]) -> tuple[Job, list[str]]:
     """A job, and what is wrong with its fields."""
-    job, problems = Job(line, ""), []
-    for name, check in _CHECKS.items():
+    checked: dict[str, Any] = {"prompt": ""}
+    problems = []
+    for name, (check, expected) in _FIELDS.items():
         value = fields.get(name)
         if value is None and name != "prompt":
             continue
         try:
-            job = replace(job, **{name: check(value)})
+            checked[name] = check(value)
         except (ValueError, OverflowError):
-            problems.append(f"{name}: found {str(value)[:40]!r}, expected {_EXPECTED[name]}")
-    return job, problems
+            problems.append(f"{name}: found {str(value)[:40]!r}, expected {expected}")
+    return Job(line, **checked), problems
 
 
-def _prompt(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST_PROMPT:
+def _text(value: Any, longest: int) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > longest:
         raise ValueError
     return value.strip()
 
@@ -248,16 +248,17 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > 200:
-        raise ValueError
-    return value.strip()
-
-
-_CHECKS = {"prompt": _prompt, "seed": _seed, "seconds": _seconds, "name": _name}
-_EXPECTED = {
-    "prompt": f"a text of at most {_LONGEST_PROMPT:,} characters",
-    "seed": "a whole number from 0 to 18446744073709551615",
-    "seconds": f"a number above 0 and up to {_LONGEST_SECONDS:g}",
-    "name": "a text of at most 200 characters",
+# How the value of each field is checked, and what was expected when that fails.
+_FIELDS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "prompt": (
+        partial(_text, longest=_LONGEST_PROMPT),
+        f"a text of at most {_LONGEST_PROMPT:,} characters",
+    ),
+    "seed": (_seed, f"a whole number from 0 to {_LARGEST_SEED}"),
+    "seconds": (_seconds, f"a number above 0 and up to {_LONGEST_SECONDS:g}"),
+    "name": (
+        partial(_text, longest=_LONGEST_NAME),
+        f"a text of at most {_LONGEST_NAME} characters",
+    ),
 }
+FIELDS = tuple(_FIELDS)

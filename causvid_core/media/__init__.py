@@ -1,14 +1,17 @@
 """Pixels on either side of the latents: VAE and tiny decoders as streams, footage, video files.
 
-Others use the names below; training and the Mini also import the modules that they train or build
-on (`vae`, `vae_layers`, `sketch`, `reading`, `video`). The rest is private. The way of a video:
+The way of a video through the modules, around a stream:
 
-    footage -> fitting -> encoding -> (stream) -> decoding -> film -> writer
+    reading -> footage -> fitting -> encoding -> (stream) -> decoding -> film -> writer
+
+The nodes use the names below. Training and the Mini also import the modules that they train or
+build on (`vae`, `vae_layers`, `sketch`, `reading`). The rest is private.
 """
 
 from .._lazy import attach
 
 _HOMES = {
+    "background_writer": ("VideoWriter",),
     "decoded": ("decode_blocks", "decoder_memory", "latents_to_redecode", "resume_decoder"),
     "decoding": ("StreamDecoder",),
     "encoding": ("as_clip", "encoded_blocks", "fitted"),
@@ -18,6 +21,7 @@ _HOMES = {
     "latent_rgb": ("ColourDecoder",),
     "loading": ("load_vae",),
     "motion": ("MotionStrength",),
+    "pixels": ("as_pixels",),
     "reading": ("nearest_frames",),
     "sheet": ("evenly", "picture_sheet"),
     "sketch": ("SketchDecoder", "SketchNet"),
@@ -25,7 +29,7 @@ _HOMES = {
     "vae": ("LATENT_MEAN", "LATENT_STD", "SPACE_SCALE", "TIME_SCALE", "Z_DIM", "WanVAE"),
     "video": ("contact_sheet", "read_frames", "write_mp4"),
     "wan_stream": ("WanDecoder", "WanEncoder"),
-    "writer": ("VideoFile", "VideoWriter", "as_pixels"),
+    "writer": ("VideoFile",),
     "writer_codecs": (
         "AUTO",
         "CODECS",

@@ -1,30 +1,31 @@
-"""Blocks of a stream on their way to px frames."""
+"""Blocks of a stream decoded to px frames while the stream is made."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..stream.rollout import Block
 from ..stream.segment import starts_afresh
 from ..stream.state import DecoderMemory, StreamState
+from .background_decoder import BackgroundDecoder
 from .decoded import decoder_memory, resume_decoder
 from .decoding import StreamDecoder
-from .overlap import BackgroundDecoder
-from .writer import as_levels
+from .pixels import as_levels
 
-BEHIND = 2  # blocks that may be on their way before the device is waited for
+IN_FLIGHT = 2  # blocks that may be in flight before the film waits for the device
 
 
 class Film:
-    """Decodes the blocks of a stream as they are made and gives their px frames away, in order.
+    """Decodes the blocks of a stream as they are made and delivers their px frames in order.
 
-    A context manager: `begin` with the stream as it is, then `add` every finished block. On every
-    way out what was added is given. On a GPU a block is decoded while the next one is made.
-    give: is told px frames `[T, H, W, 3]` on the CPU: uint8, or int32 up to 65535 where `deep`.
+    A context manager: `begin` with the stream so far, then `add` every finished block. However the
+    context is left, everything that was added is delivered. On a GPU a block is decoded while the
+    next one is made. give: called with px frames `[T, H, W, 3]` on the CPU, uint8, or int32 up to
+    65535 if `deep`.
     """
 
     def __init__(
@@ -36,31 +37,28 @@ class Film:
         deep: bool = False,
     ) -> None:
         self._decoder, self._give = decoder, give
-        self._beside = BackgroundDecoder(decoder, device, lambda px: as_levels(px, deep))
-        self._blocks = self._on_their_way = 0
+        self._background = BackgroundDecoder(decoder, device, lambda px: as_levels(px, deep))
+        self._blocks = self._in_flight = 0
         self.px_frames = 0
 
     def __enter__(self) -> Film:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._deliver_rest()
 
-    def begin(self, state: StreamState, first: int, heed: Callable[[], object] = int) -> None:
-        """Give the frames of the blocks from `first` on that `state` has already.
+    def begin(
+        self, state: StreamState, first: int, before_block: Callable[[], object] = lambda: None
+    ) -> None:
+        """Deliver the frames of the blocks from `first` on that `state` already has.
 
-        The decoder goes on from what `state` keeps of an earlier decoding, or decodes once more
-        what bears on those frames. heed: called before each block; what it raises passes through.
+        The decoder continues from the memory that `state` carries, or first decodes once more what
+        those frames depend on. before_block: called for each; what it raises passes through.
         """
         resume_decoder(self._decoder, state.decoder, state.history, first)
         self._blocks = first
         for index in range(first, state.blocks):
-            heed()
+            before_block()
             self._push(index, state.history[index].latents, state.history[index].switch)
 
     def add(self, block: Block) -> None:
@@ -68,27 +66,27 @@ class Film:
         self._push(block.index, block.latents, block.switch)
 
     def memory(self) -> DecoderMemory | None:
-        """How far the stream is decoded, for another decoder to go on; None before any block."""
+        """How far the stream is decoded, for another decoder to continue; None before any block."""
         return decoder_memory(self._decoder, self._blocks, 0) if self._blocks else None
 
     def _push(self, index: int, latents: Tensor, switch: str) -> None:
         if index and starts_afresh(switch):
-            self._beside.reset()
-        self._beside.push(latents)
+            self._background.reset()
+        self._background.push(latents)
         self._blocks = index + 1
-        self._on_their_way += latents.shape[2]
-        while (px := self._beside.pop()) is not None:
+        self._in_flight += latents.shape[2]
+        while (px := self._background.pop()) is not None:
             self._deliver(px)
-        if self._on_their_way > BEHIND * latents.shape[2]:
+        if self._in_flight > IN_FLIGHT * latents.shape[2]:
             self._deliver_rest()
 
     def _deliver_rest(self) -> None:
-        for px in self._beside.flush():
+        for px in self._background.flush():
             self._deliver(px)
 
     def _deliver(self, px: Tensor) -> None:
-        """px: [1, 3, T, H, W], those of a latent frame."""
-        frames = px[0].permute(1, 2, 3, 0)
-        self._on_their_way -= 1
+        """px: [1, 3, T, H, W], those of one latent frame."""
+        frames = rearrange(px, "1 c t h w -> t h w c")
+        self._in_flight -= 1
         self.px_frames += len(frames)
         self._give(frames)

@@ -1,24 +1,25 @@
-"""Pictures of any size, made to fit."""
+"""Pictures of any size, fitted to another."""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 FITS = ("crop", "pad", "stretch")
 
 
 def fit(images: Tensor, width: int, height: int, how: str = FITS[0]) -> Tensor:
-    """`[T, H, W, C]` in 0..1 as `[T, height, width, C]`; what has the size is returned as it is.
+    """`[T, H, W, C]` in 0..1 as `[T, height, width, C]`; returned as it is if it has that size.
 
-    crop fills the frame and cuts off what stands out, pad shows everything between black bars,
-    stretch changes the proportions. Shrinking is antialiased. Raises ValueError for another `how`.
+    crop fills the frame and cuts off the rest, pad shows everything between black bars, stretch
+    changes the proportions. Shrinking is antialiased. Raises ValueError for any other `how`.
     """
     if how not in FITS:
         raise ValueError(f"fit is {how!r}; choose one of {', '.join(FITS)}")
     if images.shape[1:3] == (height, width):
         return images
-    images = images.movedim(-1, 1).float()
+    images = rearrange(images, "t h w c -> t c h w").float()
     rows, columns = images.shape[2:]
     if how == "crop":
         kept = (
@@ -36,13 +37,13 @@ def fit(images: Tensor, width: int, height: int, how: str = FITS[0]) -> Tensor:
     images = F.interpolate(images, shown, mode="bicubic", antialias=True, align_corners=False)
     top, left = (height - shown[0]) // 2, (width - shown[1]) // 2
     bars = (left, width - shown[1] - left, top, height - shown[0] - top)
-    return F.pad(images.clamp(0, 1), bars).movedim(1, -1)
+    return rearrange(F.pad(images.clamp(0, 1), bars), "t c h w -> t h w c")
 
 
 def as_rgb(images: Tensor) -> Tensor:
-    """`[T, H, W, C]` with three channels: grey is repeated, further channels are left out.
+    """`[T, H, W, C]` with three channels: grey is repeated, further channels are dropped.
 
-    Raises ValueError for what is no picture.
+    Raises ValueError for any other shape.
     """
     if images.ndim != 4 or not images.shape[-1] or not len(images):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Footage in video files, read frame by frame at another rate; a file is never held whole."""
+"""Footage in video files, read frame by frame at another rate; a file is never in memory whole."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ Source = str | os.PathLike[str] | BinaryIO
 
 @dataclass(frozen=True)
 class Footage:
-    """px_frames: how many there are at the rate asked for. text: what came in, for a notice. name:
-    tells contents apart. read(skip): px frames `[H, W, 3]` in 0..1 from number `skip` on."""
+    """px_frames: how many there are at the wanted rate. text: a notice about what was read. name:
+    identifies the contents. read(skip): px frames `[H, W, 3]` in 0..1 from number `skip` on.
+    """
 
     px_frames: int
     text: str
@@ -29,10 +30,10 @@ class Footage:
 
 
 def footage_file(source: Source, fps: float, start: float = 0.0, duration: float = 0.0) -> Footage:
-    """The footage of a video file, as `fps` px frames a second.
+    """The footage of a video file, at `fps` px frames per second.
 
-    source: a path, or the file's contents (BytesIO). start, duration: of the part to take, in
-    seconds; 0 for all. Raises ValueError when there is nothing to see, OSError when there is no
+    source: a path, or the file's contents (BytesIO). start, duration: of the part to use, in
+    seconds; 0 for all of it. Raises ValueError when there are no frames, OSError when there is no
     such file.
     """
     opened = source if hasattr(source, "read") else os.fspath(source)

@@ -1,6 +1,6 @@
 """Latents as rough colours, when there is no decoder: a linear map of their channels.
 
-Used by the host for its previews; the factors of Wan 2.1 are the ones that it shows too.
+ComfyUI draws its previews like this; the factors for Wan 2.1 are those that it uses.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ WAN21_BIAS = (-0.1835, -0.0868, -0.3360)
 
 
 class ColourDecoder(StreamDecoder):
-    """Every latent frame as one picture for its px frames, each blended into the next.
+    """Every latent frame as one picture, blended from one to the next over its px frames.
 
-    factors `[C][3]` and bias `[3]` map a latent pixel to colours in -1..1. scale: px of a latent
+    factors `[C][3]` and bias `[3]` map a latent pixel to colours in -1..1. scale: px per latent
     pixel; with 1 the pictures are as small as the latents.
     """
 

@@ -1,33 +1,37 @@
-"""How much a video moves, by optical flow, and how strongly it may be replaced then.
+"""How much a video moves, by optical flow, and how strongly it may be replaced there.
 
-StreamDiffusionV2 takes less noise where the input moves fast: what moves is held in place by the
-input alone, and replacing more of it tears it off its path and leaves ghosts; where the picture
-is still, more noise gives the prompt more room. We measure motion with Farneback's flow instead
-of differences of frames, so that a change of light is no motion.
+StreamDiffusionV2 adds less noise where the input moves fast: only the input holds a moving thing on
+its path, and replacing more of it leaves ghosts. Where the picture is still, more noise gives the
+prompt more room. Motion is measured with Farneback's optical flow instead of differences of frames,
+so that a change of light does not count.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from torch import Tensor
 
-LONGEST_SIDE_PX = 64  # frames are shrunk to it: flow finds long ways more surely in small ones
+from .pixels import Array, as_pixels
+
+LONGEST_SIDE_PX = 64  # frames are shrunk to this: flow finds long paths better in small ones
 FASTEST = 0.02
-"""Mean flow a px frame, in sides of the picture, that counts as full motion: at 16 px frames a
+"""Mean flow per px frame, in sides of the picture, that counts as full motion: at 16 px frames per
 second the picture passes by in three seconds."""
-SOFTENING = 0.1  # share of the strength before, as StreamDiffusionV2 has it
+SOFTENING = 0.1  # share of the previous strength, as in StreamDiffusionV2
 
 
 class MotionMeter:
     """Measures the motion of a video that comes in pieces; keeps one small frame."""
 
     def __init__(self) -> None:
-        self._last: np.ndarray | None = None
+        self._last: Array | None = None
 
     def push(self, frames: Tensor) -> float:
-        """Mean flow a px frame of `[T, H, W, 3]` in 0..1, in sides of the picture.
+        """Mean flow per px frame of `[T, H, W, 3]` in 0..1, in sides of the picture.
 
-        The step from the piece before is counted; a single first frame has no motion.
+        The step from the previous piece counts; a single first frame has no motion.
         """
         flows = []
         for frame in frames:
@@ -39,10 +43,10 @@ class MotionMeter:
 
 
 class MotionStrength:
-    """`strength(block_index)` that falls where the input moves.
+    """A `strength(block_index)` that falls where the input moves.
 
-    follow: 0 leaves `strength` alone; at 1 full motion halves it. Tell it the frames of every
-    block before it is asked.
+    follow: at 0 `strength` stays as it is, at 1 full motion halves it. `push` the frames of every
+    block before its strength is asked for. used: the strengths that were asked for.
     """
 
     def __init__(self, strength: float, follow: float) -> None:
@@ -69,19 +73,18 @@ class MotionStrength:
         return value
 
 
-def _mean_flow(before: np.ndarray, after: np.ndarray) -> float:
+def _mean_flow(before: Array, after: Array) -> float:
     import cv2
 
-    flow = cv2.calcOpticalFlowFarneback(before, after, None, 0.5, 4, 21, 3, 7, 1.5, 0)
-    side = (before.shape[0] * before.shape[1]) ** 0.5
-    return float(np.hypot(flow[..., 0], flow[..., 1]).mean()) / side
+    flow = np.zeros((*before.shape, 2), np.float32)
+    flow = cv2.calcOpticalFlowFarneback(before, after, flow, 0.5, 4, 21, 3, 7, 1.5, 0)
+    return float(np.hypot(flow[..., 0], flow[..., 1]).mean()) / math.sqrt(before.size)
 
 
-def _small_grey(frame: Tensor) -> np.ndarray:
+def _small_grey(frame: Tensor) -> Array:
     import cv2
 
-    pixels = (frame.detach().float().cpu().clamp(0, 1) * 255).round().byte().numpy()
-    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    grey = cv2.cvtColor(as_pixels(frame), cv2.COLOR_RGB2GRAY)
     scale = LONGEST_SIDE_PX / max(grey.shape)
     if scale >= 1:
         return grey

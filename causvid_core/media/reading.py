@@ -19,7 +19,7 @@ USUAL_FPS = 16.0
 
 
 class Clock(NamedTuple):
-    """When every frame of a file is shown, in seconds; `exact` if the file says so itself."""
+    """When every frame of a file is shown, in seconds. exact: the file itself says so."""
 
     times: list[float]
     fps: float
@@ -27,9 +27,9 @@ class Clock(NamedTuple):
 
 
 def read_clock(source: Any, usual_fps: float = USUAL_FPS) -> Clock:
-    """The times of all frames; nothing is decoded. usual_fps: of a file that does not say.
+    """The times of all frames; nothing is decoded. usual_fps: for a file that names no rate.
 
-    Raises ValueError for a file without a video.
+    Raises ValueError for a file without video.
     """
     with _open(source) as container:
         stream = _stream(container)
@@ -42,8 +42,8 @@ def read_clock(source: Any, usual_fps: float = USUAL_FPS) -> Clock:
 
 
 def frames_from(source: Any, clock: Clock, first: int) -> Iterator[tuple[int, Tensor]]:
-    """Number and picture `[H, W, 3]` in 0..1 of every frame, upright, from the last key frame
-    before frame `first` on.
+    """Number and picture `[H, W, 3]` in 0..1 of every frame, upright, beginning with the last key
+    frame at or before frame `first`.
     """
     with _open(source) as container:
         stream = _stream(container)
@@ -61,10 +61,10 @@ def frames_from(source: Any, clock: Clock, first: int) -> Iterator[tuple[int, Te
 
 
 def nearest_frames(times: Sequence[float], fps: float) -> list[int]:
-    """Index of the frame nearest to every tick of a clock that beats `fps` times a second.
+    """Index of the frame nearest to every tick of a clock with `fps` ticks per second.
 
-    times: rising, in seconds; the clock starts with the first. The last frame lasts as long as
-    the one before. Empty for no frames.
+    times: rising, in seconds; the clock starts at the first. The last frame lasts as long as the
+    one before it. Empty for no frames.
     """
     if not times:
         return []
@@ -78,9 +78,9 @@ def nearest_frames(times: Sequence[float], fps: float) -> list[int]:
 
 
 def picked(frames: Iterable[tuple[int, Tensor]], chosen: Sequence[int]) -> Iterator[Tensor]:
-    """Of (index, frame) in rising order, the frames of the rising indices `chosen`.
+    """From (index, frame) in rising order, the frames of the rising indices `chosen`.
 
-    A frame that is missing is replaced by the next one there is.
+    A missing frame is replaced by the next one.
     """
     done = 0
     for index, frame in frames:
@@ -99,5 +99,5 @@ def _open(source: Any) -> Any:
 
 def _stream(container: Any) -> Any:
     if not container.streams.video:
-        raise ValueError("The file has no video in it; load another one.")
+        raise ValueError("The file contains no video; load another one.")
     return container.streams.video[0]

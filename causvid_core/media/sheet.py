@@ -1,4 +1,4 @@
-"""Pictures side by side, with or without a line of text below each."""
+"""Pictures side by side, with an optional line of text below each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def picture_sheet(
     cell_px: int = 192,
     gap_px: int = 6,
 ) -> Image.Image:
-    """A picture of all images, `cell_px` wide each, in reading order on a dark ground.
+    """All images in one picture, each `cell_px` wide, in reading order on a dark ground.
 
-    Small images are enlarged without smoothing, to show their pixels. Raises ValueError when there
-    are none, or not one label for each.
+    Small images are enlarged without smoothing, to show their pixels. Raises ValueError without
+    images, or unless there is one label for each.
     """
     count = len(images) if labels is None else len(labels)
     if not images or len(images) != count:
@@ -45,7 +45,7 @@ def picture_sheet(
 
 
 def evenly(count: int, most: int) -> list[int]:
-    """At most `most` of the first `count` whole numbers, the first and the last among them."""
+    """At most `most` of the numbers 0 to `count - 1`, evenly spread, with both ends."""
     if count <= most:
         return list(range(count))
     return [round(number * (count - 1) / max(1, most - 1)) for number in range(most)]

@@ -1,7 +1,7 @@
-"""A decoder so small that it is no burden beside a small model: sketches for the live view.
+"""A decoder small enough to run next to a small model: sketches for the live view.
 
-Three convolutions at the size of the latents, the last of which draws the px under each latent
-pixel, in all four frames at once.
+Three convolutions at the size of the latents; the last one draws the px of each latent pixel, in
+all four px frames at once.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from .decoding import Past, StreamDecoder, digest
@@ -16,7 +17,7 @@ from .vae import SPACE_SCALE, TIME_SCALE, Z_DIM
 
 
 class SketchNet(nn.Module):
-    """`width` channels in between."""
+    """The network; `width` is that of its hidden layers."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -29,24 +30,25 @@ class SketchNet(nn.Module):
             nn.Conv2d(width, drawn, 1),
             nn.PixelShuffle(SPACE_SCALE),
         )
-        nn.init.constant_(self.layers[4].bias, 0.5)
+        nn.init.constant_(self.layers[4].get_parameter("bias"), 0.5)
 
     @classmethod
     def from_state_dict(cls, weights: Mapping[str, Tensor]) -> SketchNet:
-        """The net that the weights are for, in float32, ready to run."""
+        """The network of these weights, in float32, ready to run."""
         net = cls(weights["layers.0.weight"].shape[0])
         net.load_state_dict({name: weight.float() for name, weight in weights.items()})
         return net.eval().requires_grad_(False)
 
     def forward(self, latents: Tensor, before: Tensor) -> Tensor:
-        """Latent frames [B, 16, h, w] and the ones before, zeros at the start of a video, to px
-        frames [B, 3, 4, 8 h, 8 w]; at the start the last of the four is meant.
+        """Latent frames [B, 16, h, w] and the previous ones, zeros at the start of a video, to px
+        frames [B, 3, 4, 8 h, 8 w]. At the start only the last of the four counts.
         """
-        return self.layers(torch.cat([latents, before], dim=1)).unflatten(1, (3, TIME_SCALE))
+        drawn: Tensor = self.layers(torch.cat([latents, before], dim=1))
+        return rearrange(drawn, "b (c t) h w -> b c t h w", t=TIME_SCALE)
 
 
 class SketchDecoder(StreamDecoder):
-    """Sketches of the px frames of one VAE's latents, where the net is."""
+    """Sketches of the px frames of one VAE's latents, on the device of the network."""
 
     reach = 1
 
@@ -56,7 +58,7 @@ class SketchDecoder(StreamDecoder):
         self.name = f"sketch {digest(net.parameters())}"
 
     def step(self, frames: Tensor, past: Past) -> tuple[Tensor, Past]:
-        weight = self._net.layers[0].weight
+        weight = self._net.layers[0].get_parameter("weight")
         latents = frames[:, :, 0].to(weight.device, torch.float32)
         before = past[0].to(weight.device) if past else torch.zeros_like(latents)
         px = self._net(latents, before).clamp(0, 1)

@@ -1,18 +1,18 @@
-"""Tiny decoders: files in the format of TAEHV (github.com/madebyollin/taehv), as a stream.
+"""Tiny decoders in the format of TAEHV (github.com/madebyollin/taehv), as a stream.
 
-A column of 2D convolutions in which a memory block sees its own input one frame back. Known for
-Wan 2.1 are taew2_1, which reads latents as the transformer has them, and lighttaew2_1, which
-reads them in the VAE's own scale; nothing but the name tells the files apart.
+A column of 2D convolutions, in which a memory block also sees its own input one frame back. For
+Wan 2.1 there are taew2_1, which reads latents as the transformer has them, and lighttaew2_1, which
+reads them in the VAE's own scale; only their names tell the files apart.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from ..model.checkpoints.read import read_stored
@@ -20,13 +20,13 @@ from .decoding import Past, StreamDecoder, digest
 from .vae import LATENT_MEAN, LATENT_STD, TIME_SCALE, Z_DIM
 
 OWN_SCALE = "lighttae"
-"""In the names of files that read latents in the VAE's own scale."""
+"""In the names of files whose latents are in the VAE's own scale."""
 
-_STAGES = 3  # each: three memory blocks, twice the size, more frames, another width
+_STAGES = 3  # each: three memory blocks, twice the size, more frames, a new width
 
 
 class MemoryBlock(nn.Module):
-    """Three convolutions over a frame and the one before it, and a way around them."""
+    """Three convolutions over a frame and the one before it, with a skip connection."""
 
     def __init__(self, in_dim: int, out_dim: int) -> None:
         super().__init__()
@@ -37,17 +37,16 @@ class MemoryBlock(nn.Module):
             nn.ReLU(),
             _conv(out_dim, out_dim),
         )
-        self.skip = nn.Identity()
-        if in_dim != out_dim:
-            self.skip = nn.Conv2d(in_dim, out_dim, 1, bias=False)
+        same = in_dim == out_dim
+        self.skip = nn.Identity() if same else nn.Conv2d(in_dim, out_dim, 1, bias=False)
 
     def forward(self, x: Tensor, before: Tensor) -> Tensor:
-        """Frames [N, C, h, w] and the one before each of them."""
+        """Frames [N, C, h, w], and the frame before each of them."""
         return F.relu(self.conv(torch.cat([x, before], dim=1)) + self.skip(x))
 
 
 class Grow(nn.Module):
-    """`stride` frames for each."""
+    """`stride` frames from each."""
 
     def __init__(self, dim: int, stride: int) -> None:
         super().__init__()
@@ -56,19 +55,22 @@ class Grow(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, h, w] to [N * stride, C, h, w]."""
-        return self.conv(x).unflatten(1, (self.stride, -1)).flatten(0, 1)
+        grown: Tensor = self.conv(x)
+        return rearrange(grown, "n (s c) h w -> (n s) c h w", s=self.stride)
 
 
 class SoftClamp(nn.Module):
-    """Keeps latents within -3..3."""
+    """Squeezes latents into -3..3."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.tanh(x / 3) * 3
 
 
 class TinyVAE(nn.Module):
-    """The decoder of a file: latents of `channels` channels, `widths` of the stages and the last
-    layer, and how many frames each stage makes of one.
+    """The decoder of a file.
+
+    widths: channels of the stages and of the last layer. strides: frames that each stage makes of
+    one. channels: of the latents.
     """
 
     def __init__(
@@ -88,10 +90,10 @@ class TinyVAE(nn.Module):
 
     @classmethod
     def from_state_dict(cls, weights: Mapping[str, Tensor]) -> TinyVAE:
-        """The decoder that these weights are for, which it takes over.
+        """The decoder that these weights belong to; they are not copied.
 
-        Weights of an encoder beside it are left out. Raises ValueError for those of another
-        architecture, or of other latents.
+        Weights of an encoder among them are ignored. Raises ValueError for those of another
+        architecture, or for other latents.
         """
         weights = {name: tensor for name, tensor in weights.items() if name.startswith("decoder.")}
         try:
@@ -100,21 +102,22 @@ class TinyVAE(nn.Module):
         except KeyError as error:
             raise ValueError(f"it has no {error.args[0]}") from None
         if any(len(shape) != 4 or not min(shape) for shape in (*convs, *grown)):
-            raise ValueError("its layers are no convolutions over pictures")
+            raise ValueError("its layers are not 2D convolutions")
         channels, last = convs[0][1], convs[-1][0]
-        strides = tuple(shape[0] // shape[1] for shape in grown)
+        widths = (convs[0][0], convs[1][0], convs[2][0], convs[3][0])
+        first, second, third = (shape[0] // shape[1] for shape in grown)
         if channels != Z_DIM or last != 3:
             raise ValueError(
-                f"it decodes latents of {channels} channels to {last} values a px; Wan 2.1's "
-                f"have {Z_DIM}, and px 3"
+                f"it decodes latents of {channels} channels to {last} values per px; Wan 2.1's "
+                f"latents have {Z_DIM}, and px 3"
             )
-        if math.prod(strides) != TIME_SCALE:
+        if first * second * third != TIME_SCALE:
             raise ValueError(
-                f"it makes {math.prod(strides)} px frames of a latent frame; Wan 2.1 takes "
+                f"it makes {first * second * third} px frames of a latent frame; Wan 2.1 makes "
                 f"{TIME_SCALE}"
             )
         with torch.device("meta"):
-            vae = cls(tuple(shape[0] for shape in convs[:4]), strides)
+            vae = cls(widths, (first, second, third))
         try:
             vae.load_state_dict(weights, assign=True)
         except RuntimeError as error:
@@ -126,21 +129,21 @@ class TinyVAE(nn.Module):
         and the past of the next ones: the last input of every memory block, [B, C, h, w].
         """
         batch, kept, before = len(latents), [], iter(past)
-        x = latents.transpose(1, 2).flatten(0, 1)
+        x = rearrange(latents, "b c t h w -> (b t) c h w")
         for layer in self.decoder:
             if not isinstance(layer, MemoryBlock):
                 x = layer(x)
                 continue
-            frames = x.unflatten(0, (batch, -1))
+            frames = rearrange(x, "(b t) c h w -> b t c h w", b=batch)
             first = next(before)[:, None] if past else torch.zeros_like(frames[:, :1])
             earlier = torch.cat([first, frames[:, :-1]], dim=1).flatten(0, 1)
             kept.append(frames[:, -1].clone())
             x = layer(x, earlier)
-        return x.unflatten(0, (batch, -1)).transpose(1, 2), tuple(kept)
+        return rearrange(x, "(b t) c h w -> b c t h w", b=batch), tuple(kept)
 
     @property
     def reach(self) -> int:
-        """Latent frames that bear on what the memory blocks keep."""
+        """Latent frames that the inputs kept by the memory blocks depend on."""
         back, counted = 0, False
         for layer in reversed(self.decoder):
             if isinstance(layer, MemoryBlock):
@@ -151,15 +154,15 @@ class TinyVAE(nn.Module):
 
 
 class TinyDecoder(StreamDecoder):
-    """Decodes with a TAEHV file, in the dtype of its weights and where they are.
+    """Decodes with a TAEHV file, in the dtype and on the device of its weights.
 
-    own_scale: its latents are in the VAE's scale instead of the transformer's.
+    own_scale: the decoder reads latents in the VAE's scale instead of the transformer's.
     """
 
     def __init__(self, vae: TinyVAE, own_scale: bool = False) -> None:
         super().__init__()
         self.vae, self.reach = vae, vae.reach
-        weight = vae.decoder[-1].weight
+        weight = self._weight
         self.name = f"tiny {digest([weight])} {own_scale:d}"
         scale = [torch.ones(Z_DIM), torch.zeros(Z_DIM)]
         if own_scale:
@@ -182,18 +185,23 @@ class TinyDecoder(StreamDecoder):
             )
         except ValueError as error:
             raise ValueError(
-                f"{path.name} is no tiny decoder for Wan 2.1 ({error}); take taew2_1 or "
+                f"{path.name} is not a tiny decoder for Wan 2.1 ({error}); use taew2_1 or "
                 "lighttaew2_1"
             ) from error
         return cls(vae, OWN_SCALE in path.name.lower())
 
     def step(self, frames: Tensor, past: Past) -> tuple[Tensor, Past]:
-        weight = self.vae.decoder[-1].weight
+        weight = self._weight
         latents = frames.to(weight.device, torch.float32) * self._scale + self._shift
         before = tuple(tensor.to(weight.device, weight.dtype) for tensor in past)
         px, kept = self.vae(latents.to(weight.dtype), before)
         px = px.float().clamp(0, 1)
         return (px if past else px[:, :, -1:]), kept
+
+    @property
+    def _weight(self) -> Tensor:
+        """A weight with the device and dtype of all."""
+        return self.vae.decoder[-1].get_parameter("weight")
 
 
 def _conv(in_dim: int, out_dim: int, bias: bool = True) -> nn.Conv2d:

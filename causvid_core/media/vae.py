@@ -1,7 +1,7 @@
 """Wan 2.1's causal video VAE, for whole clips and as a stream.
 
-Parameter names and shapes are Wan's, for any width: one latent frame stands for 4 px frames, the
-very first for 1, and 8x8 px.
+Parameter names and shapes are Wan's, for any width. A latent pixel stands for 8x8 px, a latent
+frame for 4 px frames, the very first one for 1.
 """
 
 from __future__ import annotations
@@ -24,48 +24,32 @@ from .vae_layers import (
 )
 
 Z_DIM = 16
-TIME_SCALE, SPACE_SCALE = 4, 8  # px frames and px of a latent frame
+TIME_SCALE, SPACE_SCALE = 4, 8  # px frames per latent frame, px per latent pixel
 DIM_MULT = (1, 2, 4, 4)
 RES_BLOCKS = 2
 DOWN_IN_TIME = (False, True, True)
 
-# The statistics by which Wan 2.1 normalises its latents before the transformer sees them.
-LATENT_MEAN = (
-    -0.7571,
-    -0.7089,
-    -0.9113,
-    0.1075,
-    -0.1745,
-    0.9653,
-    -0.1517,
-    1.5508,
-    0.4134,
-    -0.0715,
-    0.5517,
-    -0.3632,
-    -0.1922,
-    -0.9497,
-    0.2503,
-    -0.2921,
+# Mean and standard deviation of each latent channel, by which Wan 2.1 normalises its latents before
+# the transformer sees them.
+_STATISTICS = (
+    (-0.7571, 2.8184),
+    (-0.7089, 1.4541),
+    (-0.9113, 2.3275),
+    (0.1075, 2.6558),
+    (-0.1745, 1.2196),
+    (0.9653, 1.7708),
+    (-0.1517, 2.6052),
+    (1.5508, 2.0743),
+    (0.4134, 3.2687),
+    (-0.0715, 2.1526),
+    (0.5517, 2.8652),
+    (-0.3632, 1.5579),
+    (-0.1922, 1.6382),
+    (-0.9497, 1.1253),
+    (0.2503, 2.8251),
+    (-0.2921, 1.916),
 )
-LATENT_STD = (
-    2.8184,
-    1.4541,
-    2.3275,
-    2.6558,
-    1.2196,
-    1.7708,
-    2.6052,
-    2.0743,
-    3.2687,
-    2.1526,
-    2.8652,
-    1.5579,
-    1.6382,
-    1.1253,
-    2.8251,
-    1.9160,
-)
+LATENT_MEAN, LATENT_STD = zip(*_STATISTICS, strict=True)
 
 
 class Encoder(nn.Module):
@@ -121,14 +105,17 @@ class WanVAE(nn.Module):
 
     @classmethod
     def from_state_dict(cls, state_dict: Mapping[str, Tensor]) -> WanVAE:
-        """A VAE of the width that the weights have, in float32, ready to run."""
+        """A VAE of the width of the weights, in float32 on the CPU, ready to run.
+
+        Raises ValueError when they are not those of a Wan 2.1 VAE.
+        """
         vae = cls._on({name: weight.float().clone() for name, weight in state_dict.items()})
         channels_last(vae)
         return vae.requires_grad_(False)
 
     @classmethod
     def sharing(cls, weights: Mapping[str, Tensor]) -> WanVAE:
-        """A VAE that runs on these very parameters, in their dtype and wherever they are.
+        """A VAE that runs on these very parameters, in their dtype and on their device.
 
         Nothing is copied. Raises ValueError when they are not those of a Wan 2.1 VAE.
         """
@@ -152,22 +139,22 @@ class WanVAE(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the VAE computes in; px and latents are float32 on either side."""
+        """The dtype it computes in; px and latents are float32 on either side."""
         return self.conv1.weight.dtype
 
     @property
     def device(self) -> torch.device:
-        """Where the VAE computes, and what it gives lies."""
+        """Where it computes, and where its results are."""
         return self.conv1.weight.device
 
     def encode(self, px: Tensor) -> Tensor:
-        """Px frames `[B, 3, 1 + 4 n, H, W]` in 0..1 to normalised latents, 1 + n frames of them."""
+        """Px frames [B, 3, 1 + 4 n, H, W] in 0..1 to normalised latents [B, 16, 1 + n, h, w]."""
         return self._encode(px, None)
 
     def decode(self, latents: Tensor, *, clamped: bool = True) -> Tensor:
         """Normalised latents `[B, 16, T, h, w]` to px frames in 0..1, the inverse of `encode`.
 
-        Without the clamp, which stops gradients, they may leave that range.
+        clamped=False leaves out the clamp, which stops gradients; values may then leave 0..1.
         """
         px = self._decode(latents, None)
         return px.clamp(0, 1) if clamped else px
@@ -175,7 +162,7 @@ class WanVAE(nn.Module):
     def encode_after(self, px: Tensor, past: Past) -> tuple[Tensor, Past]:
         """`encode` of the px frames that follow, `4 n` of them unless `past` is empty.
 
-        Returns the past of the next ones, too; `past` is not changed.
+        Also returns the past of the next ones; `past` is not changed.
         """
         cache = FeatureCache(past)
         return self._encode(px, cache), tuple(cache.kept)
@@ -187,18 +174,19 @@ class WanVAE(nn.Module):
 
     def _encode(self, px: Tensor, cache: FeatureCache | None) -> Tensor:
         px = (px.float() * 2 - 1).to(self.dtype, memory_format=torch.channels_last_3d)
-        mean = self.conv1(self.encoder(px, cache)).chunk(2, dim=1)[0].float()
+        mean: Tensor = self.conv1(self.encoder(px, cache)).chunk(2, dim=1)[0].float()
         return (mean - _channels(LATENT_MEAN, mean)) / _channels(LATENT_STD, mean)
 
     def _decode(self, latents: Tensor, cache: FeatureCache | None) -> Tensor:
         raw = latents.float()
         raw = raw * _channels(LATENT_STD, raw) + _channels(LATENT_MEAN, raw)
         raw = raw.to(self.dtype, memory_format=torch.channels_last_3d)
-        return self.decoder(self.conv2(raw), cache).float() / 2 + 0.5
+        px: Tensor = self.decoder(self.conv2(raw), cache).float()
+        return px / 2 + 0.5
 
 
 def channels_last(vae: nn.Module) -> None:
-    """Lay out the weights of convolutions as CPUs like them: up to twice as fast. Mutates it."""
+    """Lay out the weights of convolutions so that CPUs are up to twice as fast. Mutates `vae`."""
     layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
     for parameter in vae.parameters():
         if parameter.dim() in layouts:

@@ -1,7 +1,7 @@
 """Layers of Wan 2.1's video VAE, under Wan's parameter names.
 
-Every temporal convolution looks back only, so a stream that keeps the last inputs of each of them
-gives the same frames as the whole clip at once.
+Every temporal convolution only looks back, so a stream that caches the last inputs of each gives
+the same frames as the whole clip at once.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
 
 from .decoding import Past
 
 
 class FeatureCache:
-    """One piece of a stream on its way through the layers.
+    """The feature cache during one piece of a stream.
 
-    Hands every temporal convolution what it kept of the piece before, in the order in which they
-    are called, and gathers what they keep of this one in `kept`. `past` is not changed.
+    Hands every temporal convolution what it cached of the previous piece, in the order in which
+    they are called, and collects what they cache of this one in `kept`. `past` is not changed.
     """
 
     def __init__(self, past: Past = ()) -> None:
@@ -28,22 +29,22 @@ class FeatureCache:
         self._past = iter(past)
 
     def take(self) -> Tensor | None:
-        """The frames before this piece, None in the first one."""
+        """The frames before this piece; None in the first one."""
         if self.first:
             return None
-        # The layout decides which kernel runs; a memory that was in a file has lost it.
+        # The layout decides which kernel runs; a cache that was in a file has lost it.
         return next(self._past).contiguous(memory_format=torch.channels_last_3d)
 
     def keep(self, frames: Tensor) -> None:
-        """Let the next piece have these."""
+        """Cache frames for the next piece."""
         self.kept.append(frames.clone(memory_format=torch.channels_last_3d))
 
 
 class CausalConv3d(nn.Conv3d):
     """A convolution that pads time on the left only.
 
-    `spatial` says that all but the last temporal tap are zero; it is then computed frame by frame,
-    at a third of the cost.
+    spatial: all temporal taps but the last are zero, so it can be computed frame by frame, at a
+    third of the cost.
     """
 
     def __init__(self, in_dim: int, out_dim: int, kernel: int) -> None:
@@ -51,7 +52,7 @@ class CausalConv3d(nn.Conv3d):
         self.spatial = kernel == 1
 
     def forward(self, x: Tensor, cache: FeatureCache | None = None) -> Tensor:
-        """`[B, C, T, H, W]`; within a cache, after the two frames before."""
+        """`[B, C, T, H, W]`; with a cache, after the two frames before."""
         pad = self.kernel_size[1] // 2
         if self.spatial:
             return _per_frame(x, lambda y: F.conv2d(y, self.weight[:, :, -1], self.bias, 1, pad))
@@ -60,7 +61,7 @@ class CausalConv3d(nn.Conv3d):
 
 
 class TimeConv(nn.Conv3d):
-    """Three taps in time, one in space: the heart of both changes of the frame rate."""
+    """Three taps in time, one in space: what changes the frame rate, in both directions."""
 
     def __init__(self, in_dim: int, out_dim: int, stride: int) -> None:
         super().__init__(in_dim, out_dim, (3, 1, 1), stride=(stride, 1, 1))
@@ -75,7 +76,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         scale = torch.rsqrt(x.float().square().sum(1, keepdim=True).clamp(min=1e-24))
-        return x * scale.to(x.dtype) * (self.gamma * self.gamma.shape[0] ** 0.5).to(x.dtype)
+        gain: Tensor = self.gamma * self.gamma.shape[0] ** 0.5
+        return x * scale.to(x.dtype) * gain.to(x.dtype)
 
 
 class ResidualBlock(nn.Module):
@@ -93,7 +95,8 @@ class ResidualBlock(nn.Module):
         self.shortcut = CausalConv3d(in_dim, out_dim, 1) if in_dim != out_dim else nn.Identity()
 
     def forward(self, x: Tensor, cache: FeatureCache | None = None) -> Tensor:
-        return self.shortcut(x) + run(self.residual, x, cache)
+        shortcut: Tensor = self.shortcut(x)
+        return shortcut + run(self.residual, x, cache)
 
 
 class AttentionBlock(nn.Module):
@@ -109,9 +112,11 @@ class AttentionBlock(nn.Module):
         return x + _per_frame(x, self._attend)
 
     def _attend(self, x: Tensor) -> Tensor:
-        qkv = self.to_qkv(self.norm(x)).flatten(2).transpose(1, 2)  # [B T, H W, 3 C]
-        out = F.scaled_dot_product_attention(*qkv.unsqueeze(1).chunk(3, dim=-1))
-        return self.proj(out.squeeze(1).transpose(1, 2).unflatten(2, x.shape[2:]))
+        qkv = self.to_qkv(self.norm(x))
+        q, k, v = rearrange(qkv, "bt (qkv c) h w -> qkv bt 1 (h w) c", qkv=3)
+        out = F.scaled_dot_product_attention(q, k, v)
+        mixed: Tensor = self.proj(rearrange(out, "bt 1 (h w) c -> bt c h w", h=x.shape[2]))
+        return mixed
 
 
 class Downsample(nn.Module):
@@ -130,11 +135,10 @@ class Downsample(nn.Module):
         past = cache.take() if cache is not None else None
         if cache is not None:
             cache.keep(x[:, :, -1:])
-        if past is not None:
-            return self.time_conv(torch.cat([past, x], dim=2))
-        if x.shape[2] == 1:
-            return x
-        return torch.cat([x[:, :, :1], self.time_conv(x)], dim=2)
+        if past is None:
+            return x if x.shape[2] == 1 else torch.cat([x[:, :, :1], self.time_conv(x)], dim=2)
+        halved: Tensor = self.time_conv(torch.cat([past, x], dim=2))
+        return halved
 
 
 class Upsample(nn.Module):
@@ -161,26 +165,26 @@ class Upsample(nn.Module):
         seen = _with_past(rest, cache)
         if rest.shape[2] == 0:
             return first
-        doubled = self.time_conv(seen).unflatten(1, (2, -1)).movedim(1, 3).flatten(2, 3)
+        doubled = rearrange(self.time_conv(seen), "b (two c) t h w -> b c (t two) h w", two=2)
         return torch.cat([first, doubled], dim=2)
 
 
 def run(layers: Iterable[nn.Module], x: Tensor, cache: FeatureCache | None) -> Tensor:
-    remembering = (CausalConv3d, ResidualBlock, AttentionBlock, Downsample, Upsample)
+    """`x` through the layers, in order, with the cache for those that look back."""
+    caching = (CausalConv3d, ResidualBlock, AttentionBlock, Downsample, Upsample)
     for layer in layers:
-        x = layer(x, cache) if isinstance(layer, remembering) else layer(x)
+        x = layer(x, cache) if isinstance(layer, caching) else layer(x)
     return x
 
 
 def _per_frame(x: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply a function of `[B T, C, H, W]` to `[B, C, T, H, W]`."""
-    frames = x.shape[2]
-    y = function(x.transpose(1, 2).flatten(0, 1))
-    return y.unflatten(0, (-1, frames)).transpose(1, 2)
+    y = function(rearrange(x, "b c t h w -> (b t) c h w"))
+    return rearrange(y, "(b t) c h w -> b c t h w", t=x.shape[2])
 
 
 def _with_past(x: Tensor, cache: FeatureCache | None) -> Tensor:
-    """Put the two frames before x in front of it, zeros where there are none."""
+    """x after the two frames before it, zeros where there are none."""
     past = cache.take() if cache is not None else None
     x = F.pad(x, (0, 0, 0, 0, 2, 0)) if past is None else torch.cat([past, x], dim=2)
     if cache is not None:

@@ -1,8 +1,7 @@
-"""What video files can be written: codecs, qualities and pixel formats, as far as the build has
-them.
+"""Codecs, qualities and pixel formats of video files, as far as this build of FFmpeg has them.
 
-Every encoder is set so that it holds no frame back (no lookahead, no B-frames): a frame is in the
-file as soon as the next one comes, however the program ends.
+Every encoder is set up to hold no frame back (no lookahead, no B-frames): a frame is in the file as
+soon as the next one comes, however the program ends.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ PIXEL_FORMATS = (AUTO, "yuv420p", "yuv420p10le", "yuv422p10le", "yuv444p", "yuv4
 MOST_QUALITY = 100
 QUALITY = 75
 KEY_FRAME_SECONDS = 2.0
-"""How far apart a player can find its place at most."""
+"""How far apart the places are, at most, to which a player can jump."""
 
 
 class VideoSettings(NamedTuple):
     """How a file is encoded.
 
-    codec: a key of `CODECS`. quality: 0 to 100, of the same meaning for every codec; 75 looks
-    like the original. fps: px frames a second at which it plays. pixel_format: one of
-    `PIXEL_FORMATS`; auto is what every player of the codec opens.
+    codec: a key of `CODECS`. quality: 0 to 100, on the same scale for every codec; 75 looks like
+    the original. fps: px frames per second at which it plays. pixel_format: one of
+    `PIXEL_FORMATS`; auto is the one that every player of the codec opens.
     """
 
     codec: str = "h264"
@@ -41,7 +40,7 @@ DEFAULT = VideoSettings()
 
 class Codec(NamedTuple):
     """encoder: FFmpeg's name. suffix: of its files. crf: the quantiser at quality 0 and at 100.
-    pixel_formats: those of `PIXEL_FORMATS` to offer, the first for auto; a build may lack some.
+    pixel_formats: the choice among `PIXEL_FORMATS`, the first for auto; a build may lack some.
     """
 
     encoder: str
@@ -63,7 +62,7 @@ CODECS: MappingProxyType[str, Codec] = MappingProxyType(
             (46, 13),
             _ALL,
             {"tune": "zerolatency", "x265-params": "log-level=error"},
-            "hvc1",  # by which Apple's players know it
+            "hvc1",  # the tag that Apple's players expect
         ),
         "vp9": Codec(
             "libvpx-vp9",
@@ -78,7 +77,7 @@ CODECS: MappingProxyType[str, Codec] = MappingProxyType(
 
 _PRORES_PROFILES = (0, 1, 2, 3)  # proxy, LT, standard, HQ
 _PRORES_4444 = 4
-# Plays up to its last frame after a crash; becomes an ordinary mp4 when it is closed.
+# The file plays up to its last frame after a crash, and becomes an ordinary mp4 when closed.
 _MP4 = "hybrid_fragmented+frag_every_frame+empty_moov+default_base_moof+use_metadata_tags"
 
 
@@ -89,9 +88,9 @@ def codecs() -> tuple[str, ...]:
 
 
 def pixel_formats(codec: str) -> tuple[str, ...]:
-    """Those that this build can write with a codec; the first is what auto means.
+    """Those that this build can write with a codec; the first is what auto stands for.
 
-    Raises ValueError for a codec that is not known or not in the build.
+    Raises ValueError for a codec that is unknown or not in the build.
     """
     if codec not in CODECS:
         raise ValueError(f"codec is {codec!r}; choose {' or '.join(codecs())}")
@@ -104,7 +103,7 @@ def pixel_formats(codec: str) -> tuple[str, ...]:
 
 
 def checked_settings(settings: VideoSettings) -> VideoSettings:
-    """The settings with auto replaced. Raises ValueError where they make no file."""
+    """The settings with auto resolved. Raises ValueError when they make no file."""
     offered = pixel_formats(settings.codec)
     chosen = offered[0] if settings.pixel_format == AUTO else settings.pixel_format
     if chosen not in offered:
@@ -120,7 +119,7 @@ def checked_settings(settings: VideoSettings) -> VideoSettings:
 
 
 def encoder_options(settings: VideoSettings) -> dict[str, str]:
-    """Options of the encoder for checked settings."""
+    """The encoder's options for checked settings."""
     codec = CODECS[settings.codec]
     share = settings.quality / MOST_QUALITY
     if codec.crf is None:
@@ -132,14 +131,14 @@ def encoder_options(settings: VideoSettings) -> dict[str, str]:
 
 
 def container_options(suffix: str) -> dict[str, str]:
-    """Options of the container by which a frame reaches the disk when the next one comes."""
+    """The container's options, with which a frame is on disk as soon as the next one comes."""
     if suffix in (".mp4", ".mov"):
         return {"movflags": _MP4, "flush_packets": "1"}
     return {"cluster_time_limit": "1", "flush_packets": "1"}
 
 
 def is_deep(pixel_format: str) -> bool:
-    """Whether a pixel format holds more than 8 bits a channel."""
+    """Whether a pixel format holds more than 8 bits per channel."""
     return pixel_format.endswith("10le")
 
 

@@ -1,8 +1,8 @@
 """Self-attention without a cache: who sees whom, as values that the forward calls.
 
 An attention function takes q, k, v [B, N, h, d] and an optional additive bias that broadcasts to
-[B, h, Nq, Nk], and returns [B, Nq, h, d]. A self-attention takes the layer's index and its
-normalised, unturned q and k and its v, and returns what the layer's output projection reads.
+[B, h, Nq, Nk], and returns [B, Nq, h, d]. A self-attention takes the layer's index, its normalised
+q and k, not rotated yet, and its v, and returns what the layer's output projection reads.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class BlockCausalAttention:
     def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See `SelfAttend`."""
         q, k = rotate(q, self._rope), rotate(k, self._rope)
-        queries = q.split([piece.queries for piece in self._pieces], dim=1)
+        queries = torch.split(q, [piece.queries for piece in self._pieces], dim=1)
         return torch.cat(
             [
                 self._attention(own, _rows(k, piece.keys), _rows(v, piece.keys))

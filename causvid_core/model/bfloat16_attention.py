@@ -45,7 +45,7 @@ def tiled_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         sample = torch.mm(queries, keys[::_SAMPLE_EVERY].t())
         shifts = sample.amax(dim=-1, keepdim=True).mul_(-scale)
         for rows, shift, target in zip(
-            *(x.split(_TILE_ROWS) for x in (queries, shifts, result)), strict=True
+            *(torch.split(x, _TILE_ROWS) for x in (queries, shifts, result)), strict=True
         ):
             logits = memory[: len(rows)]
             torch.addmm(shift, rows, keys.t(), alpha=scale, out=logits)

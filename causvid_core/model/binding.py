@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +13,17 @@ from torch import Tensor, nn
 from .attention import Attention, torch_attention
 from .config import WanConfig
 
+if TYPE_CHECKING:
+    from .transformer import Block, CausalWan
+
 T = TypeVar("T")
 
 
 class Within(Protocol):
-    """Gives `function(*arguments)`, which reads the weights of `module`, a part of the tree.
+    """Calls `function(*arguments)`, which reads the weights of `module`, a part of the tree.
 
-    The forward asks for the whole tree once a call, and for each of its layers. A trainer gathers
-    sharded weights there and recomputes activations; tensors that carry gradients are arguments
-    of their own.
+    The forward calls it for the whole tree and for each layer. A trainer gathers sharded weights
+    here and recomputes activations; tensors that carry gradients are passed as arguments.
     """
 
     def __call__(self, module: nn.Module, function: Callable[..., T], *arguments: object) -> T:
@@ -29,7 +31,7 @@ class Within(Protocol):
 
 
 def at_once(module: nn.Module, function: Callable[..., T], *arguments: object) -> T:
-    """Call the function: the weights are where they belong."""
+    """Call the function: the weights are in place."""
     return function(*arguments)
 
 
@@ -37,11 +39,12 @@ def at_once(module: nn.Module, function: Callable[..., T], *arguments: object) -
 class BoundWan:
     """A module tree with Wan's names, ready for the forward. Made by `bind`.
 
-    `dtype` is what the network computes in, `device` where; the tree may store its weights
-    otherwise. `within` is how the forward comes by them.
+    `tree` is any module with the parameter names of `CausalWan`, which stands for it in types.
+    The network computes in `dtype` on `device`; the tree may store its weights otherwise, and
+    `within` makes them available.
     """
 
-    tree: nn.Module
+    tree: CausalWan
     config: WanConfig
     attention: Attention
     dtype: torch.dtype
@@ -50,8 +53,12 @@ class BoundWan:
     within: Within = at_once
 
     def heads(self, x: Tensor) -> Tensor:
-        """[B, N, dim] -> [B, N, h, d], a view."""
-        return x.unflatten(-1, (self.config.num_heads, -1))
+        """[B, N, dim] -> [B, N, h, d], a view; called for every layer, where einops would show."""
+        return x.view(*x.shape[:-1], self.config.num_heads, -1)
+
+    def layer(self, index: int) -> Block:
+        """A layer of the tree."""
+        return cast("Block", self.tree.blocks[index])
 
     def fingerprint(self) -> str:
         """A short name that differs between sets of weights, sizes and dtypes.
@@ -80,7 +87,7 @@ def bind(
     config: read off the parameter shapes when None. attention: PyTorch's when None. dtype and
     device to compute in: those of the weights when None. fingerprint: names the weights, patches
     included; the parameters are sampled when None. Raises ValueError naming what was found when
-    the tree is no plain Wan text-to-video or image-to-video transformer.
+    the tree is not a plain Wan text-to-video or image-to-video transformer.
     """
     parameters = dict(tree.named_parameters())
     shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
@@ -102,7 +109,7 @@ def bind(
                 "(torch.bfloat16, torch.float16 or torch.float32)"
             )
     return BoundWan(
-        tree=tree,
+        tree=cast("CausalWan", tree),
         config=config,
         attention=attention or torch_attention,
         dtype=dtype,

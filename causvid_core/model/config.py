@@ -119,7 +119,7 @@ class WanConfig:
         time = _shape(shapes, "time_embedding.0.weight", 2)
         ffn = _shape(shapes, "blocks.0.ffn.0.weight", 2)
         head = _shape(shapes, "head.head.weight", 2)
-        dim, in_dim, patch_size = patch[0], patch[1], tuple(patch[2:])
+        dim, in_dim, patch_size = patch[0], patch[1], (patch[2], patch[3], patch[4])
         out_dim = head[0] // math.prod(patch_size)
         if out_dim != LATENT_CHANNELS:
             raise ValueError(
@@ -134,7 +134,7 @@ class WanConfig:
             )
         if num_heads is None and dim % HEAD_DIM:
             raise ValueError(
-                f"the model is {dim} wide, which is no multiple of Wan's head width {HEAD_DIM}; "
+                f"the model is {dim} wide, which is not a multiple of Wan's head width {HEAD_DIM}; "
                 "pass the config with its number of heads"
             )
         image = shapes.get("img_emb.proj.1.weight")
@@ -187,8 +187,8 @@ def _refuse_relatives(shapes: Mapping[str, Sequence[int]]) -> None:
         if name == "img_emb.emb_pos":
             kind = "a first-and-last-frame model"
         else:
-            kind = next((text for key, text in _RELATIVES.items() if key in name), None)
-            kind = kind or "not a plain Wan model"
+            known = (text for key, text in _RELATIVES.items() if key in name)
+            kind = next(known, "not a plain Wan model")
         raise ValueError(
             f"found {name}: this is {kind}; "
             "expected a plain Wan 2.1 text-to-video or image-to-video model"

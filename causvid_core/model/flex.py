@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,11 +34,12 @@ class FlexBlockCausalAttention:
         q, k = rotate(q, self._rope), rotate(k, self._rope)
         run = _compiled() if q.device.type == "cuda" else flex_attention
         heads_first = (x.transpose(1, 2) for x in (q, k, v))
-        return run(*heads_first, block_mask=self._mask).transpose(1, 2)
+        out: Tensor = run(*heads_first, block_mask=self._mask)
+        return out.transpose(1, 2)
 
 
 @lru_cache(maxsize=1)
-def _compiled():
+def _compiled() -> Any:
     return torch.compile(flex_attention, dynamic=False)
 
 

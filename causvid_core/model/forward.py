@@ -8,13 +8,19 @@ the block-causal order: CausVid (arXiv 2412.07772).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 
 from .attention import SelfAttend
 from .binding import BoundWan
 from .kv_cache import CachedAttention
 from .prompt import EncodedPrompt
+
+if TYPE_CHECKING:
+    from .transformer import Block
 
 
 def denoise(
@@ -62,21 +68,20 @@ def _write_cache(
     _, modulation = embed_time(bound, timesteps)
     last = bound.config.num_layers - 1
     x = _layers(bound, last, x, modulation, attend, prompt)
-    block = bound.tree.blocks[last]
+    block = bound.layer(last)
     bound.within(block, _keep_last, bound, block, last, x, modulation, attend)
 
 
 def _keep_last(
     bound: BoundWan,
-    block: nn.Module,
+    block: Block,
     layer: int,
     x: Tensor,
     modulation: Tensor,
     attend: CachedAttention,
 ) -> None:
     shift, scale = _modulation(block.modulation, modulation, x.dtype)[:2]
-    _, keys, values = _project(bound, block, x, shift, scale, with_queries=False)
-    attend.keep(layer, keys, values)
+    attend.keep(layer, *_keys_values(bound, block, _modulate(block.norm1, x, shift, scale)))
 
 
 def patch_tokens(bound: BoundWan, latents: Tensor) -> tuple[Tensor, tuple[int, int, int]]:
@@ -91,7 +96,9 @@ def patch_tokens(bound: BoundWan, latents: Tensor) -> tuple[Tensor, tuple[int, i
     stored = embedding.weight.dtype
     # Hosts keep this layer in float32; storage formats below 16 bits are cast by the layer.
     x = embedding(latents.to(stored if stored.itemsize > 1 else bound.dtype))
-    return x.flatten(2).transpose(1, 2).to(bound.dtype).contiguous(), tuple(x.shape[2:])
+    _, _, frames, rows, columns = x.shape
+    tokens = rearrange(x, "b c t h w -> b (t h w) c").to(bound.dtype).contiguous()
+    return tokens, (frames, rows, columns)
 
 
 def embed_time(bound: BoundWan, timesteps: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,7 +109,8 @@ def embed_time(bound: BoundWan, timesteps: Tensor) -> tuple[Tensor, Tensor]:
     angle = timesteps.to(exact)[..., None] * torch.pow(10000.0, -order / half)
     waves = torch.cat((angle.cos(), angle.sin()), dim=-1).to(bound.dtype)
     time = bound.tree.time_embedding(waves)
-    return time.unsqueeze(2), bound.tree.time_projection(time).unflatten(2, (6, -1))
+    modulation = rearrange(bound.tree.time_projection(time), "b f (n d) -> b f n d", n=6)
+    return time.unsqueeze(2), modulation
 
 
 def check_latents(bound: BoundWan, latents: Tensor) -> tuple[int, int, int]:
@@ -113,8 +121,9 @@ def check_latents(bound: BoundWan, latents: Tensor) -> tuple[int, int, int]:
             f"latents have shape {tuple(latents.shape)}; expected "
             f"(batch, {config.out_dim}, latent frames, height, width)"
         )
-    config.grid(latents.shape[3], latents.shape[4])
-    return tuple(latents.shape[2:])
+    _, _, frames, height, width = latents.shape
+    config.grid(height, width)
+    return frames, height, width
 
 
 def _layers(
@@ -127,7 +136,7 @@ def _layers(
 ) -> Tensor:
     """The first `count` layers over tokens x [B, N, dim]; see `_block`."""
     for layer in range(count):
-        block = bound.tree.blocks[layer]
+        block = bound.layer(layer)
         x = bound.within(block, _block, bound, layer, x, modulation, attend, prompt)
     return x
 
@@ -141,51 +150,43 @@ def _block(
     prompt: EncodedPrompt,
 ) -> Tensor:
     """One layer over tokens x [B, N, dim], which it overwrites where no gradient is wanted."""
-    block = bound.tree.blocks[layer]
+    block = bound.layer(layer)
     shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = _modulation(
         block.modulation, modulation, x.dtype
     )
-    q, k, v = _project(bound, block, x, shift, scale)
-    x = _add_gated(x, block.self_attn.o(attend(layer, q, k, v).flatten(2)), gate)
+    own, inputs = block.self_attn, _modulate(block.norm1, x, shift, scale)
+    q = bound.heads(own.norm_q(own.q(inputs)))
+    k, v = _keys_values(bound, block, inputs)
+    x = _add_gated(x, own.o(attend(layer, q, k, v).flatten(2)), gate)
     x = _add(x, _attend_prompt(bound, block, layer, x, prompt))
     return _add_gated(x, block.ffn(_modulate(block.norm2, x, ffn_shift, ffn_scale)), ffn_gate)
 
 
-def _project(
-    bound: BoundWan,
-    block: nn.Module,
-    x: Tensor,
-    shift: Tensor,
-    scale: Tensor,
-    with_queries: bool = True,
-) -> tuple[Tensor | None, Tensor, Tensor]:
-    """Normalised, unturned queries and keys, and values: [B, N, h, d] each."""
+def _keys_values(bound: BoundWan, block: Block, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Normalised keys, not rotated yet, and values of modulated inputs: [B, N, h, d] each."""
     own = block.self_attn
-    x = _modulate(block.norm1, x, shift, scale)
-    queries = bound.heads(own.norm_q(own.q(x))) if with_queries else None
-    return queries, bound.heads(own.norm_k(own.k(x))), bound.heads(own.v(x))
+    return bound.heads(own.norm_k(own.k(inputs))), bound.heads(own.v(inputs))
 
 
 def _attend_prompt(
-    bound: BoundWan, block: nn.Module, layer: int, x: Tensor, prompt: EncodedPrompt
+    bound: BoundWan, block: Block, layer: int, x: Tensor, prompt: EncodedPrompt
 ) -> Tensor:
     cross = block.cross_attn
     q = bound.heads(cross.norm_q(cross.q(block.norm3(x))))
     out = bound.attention(q, prompt.keys[layer], prompt.values[layer], prompt.bias)
     if prompt.image_keys:
         out = out + bound.attention(q, prompt.image_keys[layer], prompt.image_values[layer])
-    return cross.o(out.flatten(2))
+    projected: Tensor = cross.o(out.flatten(2))
+    return projected
 
 
 def _head(bound: BoundWan, x: Tensor, time: Tensor, grid: tuple[int, int, int]) -> Tensor:
-    """Tokens [B, N, dim] to flow [B, 16, T, H, W]."""
+    """Tokens [B, N, dim] to flow [B, 16, T, H, W]: unpatchify."""
     head = bound.tree.head
     shift, scale = _modulation(head.modulation, time, x.dtype)
-    pixels = head.head(_modulate(head.norm, x, shift, scale))
-    cells = pixels.unflatten(-1, (*bound.config.patch_size, -1)).unflatten(1, grid)
-    # [B, T, rows, columns, t, p, q, C] -> [B, C, T, t, rows, p, columns, q]
-    cells = cells.permute(0, 7, 1, 4, 2, 5, 3, 6)
-    return cells.flatten(6, 7).flatten(4, 5).flatten(2, 3)
+    pixels: Tensor = head.head(_modulate(head.norm, x, shift, scale))
+    (t, h, w), (_, p, q) = grid, bound.config.patch_size
+    return rearrange(pixels, "b (t h w) (p q c) -> b c t (h p) (w q)", t=t, h=h, w=w, p=p, q=q)
 
 
 def _modulation(parameter: Tensor, time: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
@@ -200,17 +201,21 @@ def _modulation(parameter: Tensor, time: Tensor, dtype: torch.dtype) -> tuple[Te
 
 def _modulate(norm: nn.Module, x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """norm(x) * scale + shift, frame by frame: [B, N, dim], shift and scale [b, f, 1, dim]."""
-    by_frame = norm(x).unflatten(1, (shift.shape[1], -1))
+    by_frame = _by_frame(norm(x), shift)
     out = None if torch.is_grad_enabled() else by_frame
     return torch.addcmul(shift, by_frame, scale, out=out).flatten(1, 2)
 
 
 def _add_gated(x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
     """x + y * gate, frame by frame; overwrites x where no gradient is wanted."""
-    frames = (gate.shape[1], -1)
-    by_frame, y = x.unflatten(1, frames), y.unflatten(1, frames)
+    by_frame = _by_frame(x, gate)
     out = None if torch.is_grad_enabled() else by_frame
-    return torch.addcmul(by_frame, y, gate, out=out).flatten(1, 2)
+    return torch.addcmul(by_frame, _by_frame(y, gate), gate, out=out).flatten(1, 2)
+
+
+def _by_frame(x: Tensor, modulation: Tensor) -> Tensor:
+    """A view [B, f, N / f, dim] of [B, N, dim], for a modulation [b, f, 1, dim]."""
+    return x.view(x.shape[0], modulation.shape[1], -1, x.shape[2])
 
 
 def _add(x: Tensor, y: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class KVRing:
                 tensors[layer][:, : old.shape[1]].copy_(old)
 
     def zero(self) -> None:
-        """Fill the cache with zeros, for a start with slots that stay unwritten."""
+        """Fill with zeros: a replay leaves slots unwritten. Mutates the ring."""
         for tensor in (*self.keys, *self.values):
             tensor.zero_()
 
@@ -75,7 +75,7 @@ class KVRing:
         return self._scratch[:, :tokens]
 
     def write_prefix(self, keys: Iterable[Tensor], values: Iterable[Tensor]) -> None:
-        """Overwrite the first tokens of every layer."""
+        """Overwrite the first tokens of every layer. Mutates the ring."""
         for tensors, source in ((self.keys, keys), (self.values, values)):
             for own, given in zip(tensors, source, strict=True):
                 own[:, : given.shape[1]].copy_(given, non_blocking=True)
@@ -95,7 +95,7 @@ class KVRing:
 class CachedAttention:
     """Self-attention of one block: writes its keys and values, reads all that are filled.
 
-    Keys are kept turned to their position, as in the reference systems.
+    Keys are kept rotated to their position, as in the reference systems.
     """
 
     def __init__(
@@ -127,9 +127,9 @@ class CachedAttention:
 
 
 class RelativeCachedAttention(CachedAttention):
-    """Keys are kept unturned and turned at use, to positions counted within the window.
+    """Keys are kept unrotated, and rotated at use to positions counted within the window.
 
-    Nothing accumulates, however long the stream (LongLive's and Infinity-RoPE's positions).
+    Nothing grows with the length of the stream (LongLive's and Infinity-RoPE's positions).
     `key_rope` [filled, 1, d / 2] is in the order of the cache.
     """
 

@@ -2,7 +2,7 @@
 
 Wan pads a prompt with zeros to `text_len` before embedding it, and its cross-attention sees the
 padding. All padding rows embed alike, so one stands for all: with log(count) added to its
-logits it takes exactly the share of the softmax that `count` equal rows take together.
+logits it gets exactly the share of the softmax that `count` equal rows get together.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _encode_prompt(
     image = None
     if image_features is not None and bound.config.model_type == "i2v":
         image = bound.tree.img_emb(image_features.to(bound.dtype))
-    for block in bound.tree.blocks:
-        cross = block.cross_attn
+    for layer in range(bound.config.num_layers):
+        cross = bound.layer(layer).cross_attn
         keys.append(bound.heads(cross.norm_k(cross.k(tokens))))
         values.append(bound.heads(cross.v(tokens)))
         if image is not None:
@@ -98,8 +98,8 @@ def _share_padding(
 ) -> tuple[Tensor, Tensor | None]:
     """Rows to embed [B, M, text_dim] and the bias [B, 1, 1, M] of their logits, or None.
 
-    The one place that decides between one padding row for all and padding in full: sharing wins
-    when it drops most rows, and needs an attention function that honours a bias.
+    Decides between one padding row for all and full padding: sharing wins when it drops most rows,
+    and needs an attention function that honours a bias.
     """
     length, text_len = context.shape[1], bound.config.text_len
     shares = getattr(bound.attention, "supports_bias", True) and 2 * (length + 1) <= text_len

@@ -6,6 +6,7 @@ The arithmetic lives in `forward.py`, which runs over any tree with these names.
 from __future__ import annotations
 
 import math
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -91,7 +92,8 @@ class ImageEmbedding(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, tokens, image_dim] -> [B, tokens, dim]."""
-        return self.proj(features)
+        tokens: Tensor = self.proj(features)
+        return tokens
 
 
 class CausalWan(nn.Module):
@@ -117,7 +119,7 @@ class CausalWan(nn.Module):
             self.img_emb = ImageEmbedding(config)
         self._initialise()
 
-    def forward(self, noisy: Tensor, timesteps: Tensor, context: Tensor, **options) -> Tensor:
+    def forward(self, noisy: Tensor, timesteps: Tensor, context: Tensor, **options: Any) -> Tensor:
         """`forward_all` of this model, so that wrappers of modules find a forward."""
         from .whole_clip import forward_all
 
@@ -131,7 +133,7 @@ class CausalWan(nn.Module):
         nn.init.xavier_uniform_(self.patch_embedding.weight.flatten(1))
         for embedding in (self.text_embedding, self.time_embedding):
             for layer in (embedding[0], embedding[2]):
-                nn.init.normal_(layer.weight, std=0.02)
+                nn.init.normal_(cast(nn.Linear, layer).weight, std=0.02)
         # A flow of zero is the mean prediction: the best start for training.
         nn.init.zeros_(self.head.head.weight)
 

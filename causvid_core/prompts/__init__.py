@@ -1,7 +1,7 @@
 """Prompt schedules: their text, their layout over the blocks of a stream, mixed embeddings.
 
     schedule_text, entry_head   the grammar: text -> entries (an artist calls an entry a scene)
-    entries                     when each entry begins, and which blocks it comes to; plain numbers
+    entries                     when each entry begins, and which blocks it covers; plain numbers
     layout                      entries with their embeddings -> the prompt of every block
     blending                    weighted means and arcs between embeddings
 

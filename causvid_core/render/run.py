@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from ..interrupt import Interrupted, SoftInterrupt
+from ..media.background_writer import VideoWriter
 from ..media.film import Film
 from ..media.sheet import evenly
 from ..media.video import contact_sheet
-from ..media.writer import VideoFile, VideoWriter
+from ..media.writer import VideoFile
 from ..media.writer_codecs import CODECS, VideoSettings, is_deep
 from ..storage.disk import DiskStore
 from ..storage.stream_files import save_stream

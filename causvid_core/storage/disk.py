@@ -1,4 +1,4 @@
-"""Tensors moved out of memory: written to files once and mapped back."""
+"""Tensors moved from memory to disk: written once and mapped back."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch import Tensor
 from .safetensors_file import raw_bytes
 
 SEGMENT_BYTES = 64 * 2**20
-"""What is moved at a time: large enough that a day of video takes few files and mappings."""
+"""Bytes that are moved at a time, so that a day of video takes few files and mappings."""
 
 
 class DiskStore:
     """Moves tensors into files of `folder`, which the caller owns.
 
-    A file is unlinked as soon as it is mapped, so that its room is free again when the last tensor
-    in it goes, however the program ends. Where a mapped file cannot be unlinked (Windows) it
-    stays until the folder's owner clears it, once nothing uses its tensors.
+    A file is unlinked as soon as it is mapped: its space is freed with the last tensor in it,
+    however the program ends. Where a mapped file cannot be unlinked (Windows), the owner of the
+    folder removes it once nothing uses its tensors.
     """
 
     def __init__(self, folder: str | os.PathLike[str], segment_bytes: int = SEGMENT_BYTES) -> None:
@@ -33,7 +33,7 @@ class DiskStore:
         return sum(tensor.nbytes for tensor in tensors) >= self.segment_bytes
 
     def move(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The same values as tensors that lie on the disk until they are read.
+        """The same values in tensors that stay on the disk until they are read.
 
         Writing to one changes it in memory, never in the file. Raises OSError when the file
         cannot be written, as when the disk is full.
@@ -46,7 +46,8 @@ class DiskStore:
             mapped = torch.from_numpy(np.memmap(path, np.uint8, "c"))
         except OSError as error:
             raise OSError(
-                f"finished latents cannot be kept in {self.folder} ({error}); make room there"
+                f"finished latents cannot be written to {self.folder} ({error}); free some "
+                "space there"
             ) from error
         finally:
             _unlink(path)

@@ -109,11 +109,11 @@ def read_header(
     file.seek(8)
     header = parse_json(file.read(length).decode("utf-8"), limits)
     if not isinstance(header, dict):
-        raise ValueError("its header is no table")
+        raise ValueError("its header is not a table")
     metadata = header.pop("__metadata__", None)
     metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict) or any(type(v) is not str for v in metadata.values()):
-        raise ValueError("its metadata are not texts")
+        raise ValueError("its metadata is not text")
     entries = {name: _entry(name, value, start) for name, value in header.items()}
     end = start
     for entry in sorted(entries.values(), key=lambda entry: (entry.start, entry.nbytes)):

@@ -80,7 +80,7 @@ class Shard(NamedTuple):
 def write_shard(
     path: Path, kind: str, settings: Mapping[str, Any], samples: Sequence[Sample]
 ) -> None:
-    """Write a shard, which appears under its name when it is whole."""
+    """Write a shard; it replaces `path` when it is whole."""
     rows = [
         Row(
             sample.key,
@@ -107,7 +107,7 @@ def read_shard(path: Path, kind: str) -> Shard:
         with path.open("rb") as file:
             entries, notes = read_header(file)
         if notes.get("format") != FORMAT or notes.get("version") != str(VERSION):
-            raise ValueError(f"it is no {FORMAT} of version {VERSION}")
+            raise ValueError(f"it is not {FORMAT} of version {VERSION}")
         if _text_checksum(notes["content"]) != notes.get("checksum"):
             raise ValueError("its list of samples has changed")
         content = parse_json(notes["content"])
@@ -123,7 +123,7 @@ def read_shard(path: Path, kind: str) -> Shard:
 
 
 def finite(tensor: Tensor) -> bool:
-    """Whether there is no infinity in it and all are numbers."""
+    """Whether it holds neither infinities nor NaN."""
     return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 

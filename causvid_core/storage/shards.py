@@ -1,9 +1,9 @@
-"""Training data as sharded safetensors files that can be written on, resumed and trusted.
+"""Training data in safetensors shards that can be extended, resumed and trusted.
 
 A folder holds shards of a few samples each. A sample has a key, a prompt and tensors; every key is
-in the folder once. A shard names its samples and has a checksum of every tensor, so that damage is
-found whenever a sample is read; nothing is pickled. The order is that of the files' names and of
-the samples in them.
+in the folder once. A shard names its samples and holds a checksum of every tensor, so that reading
+a sample finds damage; nothing is pickled. Samples are in the order of the files' names, then in
+that of the file.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ log = logging.getLogger("causvid")
 
 
 class ShardWriter:
-    """Adds samples to a folder; a context manager, which writes what is left when it ends.
+    """Adds samples to a folder; as a context manager it writes the last shard at the end.
 
     kind: one of `KINDS`. settings: plain values that all samples of the folder share, such as the
-    timesteps of their states. part: a number of its own for each process that writes at once. A
-    shard appears under its name when it is whole; a killed run loses less than one shard, and what
-    is in the folder is in the writer (`key in writer`). Raises ValueError for a folder of another
-    kind or other settings, ShardError for one with a damaged shard.
+    timesteps of their states. part: a different number for each process that writes at the same
+    time. A killed run loses less than one shard; `key in writer` says what the folder holds. Raises
+    ValueError for a folder of another kind or other settings, ShardError for a damaged shard.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class ShardWriter:
         return key in self._keys
 
     def add(self, key: str, prompt: str, tensors: Mapping[str, Tensor], source: str = "") -> bool:
-        """Take a sample in, unless its key is known: then False. Writes a shard when it is full.
+        """Add a sample and return True, or return False if its key is known; write full shards.
 
         source: where it comes from, for people. Raises ValueError for values that are not finite.
         """
@@ -95,7 +94,7 @@ class ShardWriter:
         return True
 
     def flush(self) -> None:
-        """Write what waits as a shard, if anything does."""
+        """Write the waiting samples as a shard, if there are any."""
         if not self._waiting:
             return
         write_shard(self._free_path(), self._kind, self._settings, self._waiting)
@@ -106,7 +105,7 @@ class ShardWriter:
         return self._folder / f"{self._part:03d}-{max(taken, default=-1) + 1:06d}{SUFFIX}"
 
 
-class ShardSet(Sequence):
+class ShardSet(Sequence[Sample]):
     """The samples of a folder, or of several, in order; each is checked whenever it is read.
 
     Opening reads headers only. `set[i]` raises ShardError when its shard has been damaged since
@@ -117,10 +116,12 @@ class ShardSet(Sequence):
     """
 
     def __init__(self, *folders: Path, kind: str, skip_damaged: bool = False) -> None:
-        self.kind, damaged = _checked(kind), []
+        self.kind = _checked(kind)
+        damaged: list[Path] = []
         self.settings: dict[str, Any] = {}
         self._places: list[tuple[Shard, int]] = []
-        shards = [s for f in folders for s in _read_folder(f, kind, damaged, skip_damaged)]
+        skipped = damaged if skip_damaged else None
+        shards = [shard for folder in folders for shard in _read_folder(folder, kind, skipped)]
         if not shards:
             names = ", ".join(str(folder) for folder in folders)
             raise FileNotFoundError(f"{names} holds no {kind} that can be read; make them first")
@@ -140,7 +141,7 @@ class ShardSet(Sequence):
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]  # no slices
         shard, number = self._places[index]
         return shard.read(number)
 
@@ -160,18 +161,20 @@ class ShardSet(Sequence):
         return shard.entry(number, name).shape
 
 
-def _read_folder(
-    folder: Path, kind: str, damaged: list[Path] | None = None, skip: bool = False
-) -> list[Shard]:
-    """Headers of a folder's shards in order; those left out are added to `damaged`."""
+def _read_folder(folder: Path, kind: str, damaged: list[Path] | None = None) -> list[Shard]:
+    """Headers of a folder's shards in order.
+
+    damaged: read every sample, leave damaged shards out and append them here. Without it a damaged
+    header raises ShardError.
+    """
     shards = []
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             shard = read_shard(path, kind)
-            for number in range(len(shard.rows) if skip else 0):
+            for number in range(0 if damaged is None else len(shard.rows)):
                 shard.read(number)
         except ShardError as error:
-            if not skip:
+            if damaged is None:
                 raise
             log.warning("leaving out %s", error)
             damaged.append(path)

@@ -42,15 +42,15 @@ def check_header(header: Mapping[str, Any], entries: Mapping[str, Entry]) -> Non
     for name in ("batch", "height", "width"):
         _count(name, header[name], 1)
     if type(header["seed"]) is not int or abs(header["seed"]) >= _LARGEST_SEED:
-        raise ValueError("its seed is no whole number of 64 bits")
+        raise ValueError("its seed is not a whole number of 64 bits")
     _text("model", header["model"])
     checked_switch(header.get("switch", CARRY))
-    names = _blocks(header, declared, policy) | _snapshot(header, declared)
-    names |= _decoder(header, declared)
-    if names != set(declared):
-        raise ValueError(f"it holds {min(names ^ set(declared))[:80]!r} for no reason")
+    used = _blocks(header, declared, policy) | _snapshot(header, declared)
+    used |= _decoder(header, declared)
+    if used != set(declared):
+        raise ValueError(f"it holds {min(used ^ set(declared))[:80]!r}, which nothing uses")
     checksums = header["checksums"]
-    if set(checksums) != names or any(type(value) is not int for value in checksums.values()):
+    if set(checksums) != used or any(type(value) is not int for value in checksums.values()):
         raise ValueError("it does not have one checksum for every tensor")
 
 
@@ -91,7 +91,7 @@ def _blocks(header: Mapping[str, Any], declared: Declared, policy: WindowPolicy)
         kind, shape = declared[context]
         whole = len(shape) == 3 and shape[0] == header["batch"] and min(shape) > 0
         if kind not in _FLOATS or not whole or not context.startswith("context."):
-            raise ValueError(f"block {index} is made of {context[:80]!r}, which is no prompt")
+            raise ValueError(f"block {index} is made of {context[:80]!r}, which is not a prompt")
         widths.add(shape[2])
         names |= {latents, context}
     if len(keys) != len(header["blocks"]):
@@ -151,4 +151,4 @@ def _count(name: str, value: Any, smallest: int, largest: int = _LARGEST) -> Non
 
 def _text(name: str, value: Any) -> None:
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
-        raise ValueError(f"its {name} is no short text")
+        raise ValueError(f"its {name} is not a short text")

@@ -1,7 +1,7 @@
 """Streams in files: safetensors with a versioned header, never pickle.
 
-The header is checked completely, sizes and all, before a tensor is read; every tensor carries a
-checksum. A file is written beside its final name and moved there when it is whole.
+The whole header, sizes included, is checked before a tensor is read; every tensor has a checksum.
+A file appears under its name when it is whole.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from .stream_checks import check_header
 
 FORMAT = "causvid-stream"
 VERSION = 3
-"""2 added how each block took up its prompt, and keys and values in 8 bits; 3 how far the stream
-has been decoded, and by what.
+"""Version 2 added the switch before each block, and keys and values in 8 bits; version 3 the name
+of the decoder and how far it got.
 """
 SUFFIX = ".safetensors"
 
@@ -47,10 +47,10 @@ def save_stream(
 ) -> None:
     """Write a state to a file, with its keys and values when it has a snapshot.
 
-    `snapshot(state)` takes one, `state.light()` drops all that can be computed again. `notes`
-    are further texts for the file's metadata, such as the workflow that made it. An existing file
-    is replaced in one move. Raises OSError when the file cannot be written, ValueError when it
-    would be refused.
+    `snapshot(state)` takes one, `state.light()` drops all that can be recomputed. notes: further
+    texts for the file's metadata, such as the workflow that made it. An existing file is replaced
+    in one move. Raises OSError when the file cannot be written, ValueError when it could not be
+    read again.
     """
     notes = {name: text for name, text in (notes or {}).items() if name not in _OWN_NOTES}
     tensors, header = _pack(state)
@@ -70,7 +70,8 @@ def save_stream(
 
 
 def load_stream(path: str | os.PathLike[str], store: DiskStore | None = None) -> StreamState:
-    """Read a state that `save_stream` wrote. store: where its latents go, if not into memory.
+    """Read a state that `save_stream` wrote. store: keeps its latents on disk
+    instead of in memory.
 
     Raises FileNotFoundError, or ValueError saying why the file is refused: damaged, cut short,
     of another kind, or written by a newer version. Nothing is half loaded.
@@ -225,7 +226,7 @@ def _read_stream_header(
     if str(_text_checksum(text)) != metadata.get("checksum"):
         _refuse(path, "is damaged: its header has changed since it was written")
     try:
-        header = parse_json(text)
+        header: dict[str, Any] = parse_json(text)
         for name, checksum in header.get("notes", {}).items():
             if _text_checksum(metadata[name]) != checksum:
                 raise ValueError(f"its note {name!r} has changed since it was written")

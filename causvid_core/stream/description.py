@@ -74,7 +74,7 @@ def describe_recipe(recipe: Recipe) -> str:
 
 
 def prompt_runs(state: StreamState) -> Iterator[PromptRun]:
-    """Which blocks are of which prompt, and how it was taken up."""
+    """Which blocks were made from which prompt, and the switch before each run."""
     known: dict[object, int] = {}
     numbers: dict[int, int] = {}  # by identity: blocks share the tensor of their prompt
     run: PromptRun | None = None
@@ -119,7 +119,7 @@ def _cache(state: StreamState) -> str:
         return f"travel along, {_size(snapshot.nbytes)}, {kind}"
     if state.live.ring is not None:
         return "still on the device"
-    return "do not travel; computed again when the stream goes on"
+    return "do not travel; recomputed when the stream is continued"
 
 
 def _decoded(state: StreamState) -> str:
@@ -128,7 +128,7 @@ def _decoded(state: StreamState) -> str:
     blocks, past = state.decoder.blocks, state.decoder.past
     counted = "all" if blocks == state.blocks else f"{blocks} of {state.blocks} blocks"
     kept = f"travels along, {_size(state.decoder.nbytes)}" if past else "is computed again"
-    return f"{counted}; what the decoder needs to go on {kept}"
+    return f"{counted}; what the decoder needs to continue {kept}"
 
 
 def _contents(context: Tensor) -> object:

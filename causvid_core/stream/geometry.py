@@ -17,21 +17,21 @@ FPS = 16.0
 def latent_frames_from_px(px_frames: int) -> int:
     """Fewest latent frames that hold `px_frames` px frames. ValueError below one."""
     if px_frames < 1:
-        raise ValueError(f"{px_frames} px frames are no video; ask for at least 1")
+        raise ValueError(f"{px_frames} px frames make no video; ask for at least 1")
     return -(-(px_frames - 1) // TIME_SCALE) + 1
 
 
 def px_frames_from_latent(latent_frames: int) -> int:
     """Px frames that `latent_frames` latent frames decode to. ValueError below one."""
     if latent_frames < 1:
-        raise ValueError(f"{latent_frames} latent frames are no video; ask for at least 1")
+        raise ValueError(f"{latent_frames} latent frames make no video; ask for at least 1")
     return (latent_frames - 1) * TIME_SCALE + 1
 
 
 def px_frames_from_seconds(seconds: float, fps: float = FPS) -> int:
     """Px frames nearest to `seconds` at `fps`, at least one."""
     if seconds <= 0 or fps <= 0:
-        raise ValueError(f"{seconds} seconds at {fps} fps are no video; both must be positive")
+        raise ValueError(f"{seconds} seconds at {fps} fps make no video; both must be positive")
     return max(1, round(seconds * fps))
 
 
@@ -43,7 +43,7 @@ def seconds_from_px(px_frames: int, fps: float = FPS) -> float:
 def latent_size_from_px(px: int) -> int:
     """Latent rows or columns of `px` px. ValueError unless `px` is a multiple of the scale."""
     if px < SPACE_SCALE or px % SPACE_SCALE:
-        raise ValueError(f"{px} px is no multiple of {SPACE_SCALE}; try {px_near(px)}")
+        raise ValueError(f"{px} px is not a multiple of {SPACE_SCALE}; try {px_near(px)}")
     return px // SPACE_SCALE
 
 

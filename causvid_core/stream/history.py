@@ -1,4 +1,4 @@
-"""Finished blocks on their way to the CPU, and on to the disk, without waiting for the device."""
+"""Finished blocks on their way to the CPU and to the disk, without waiting for the device."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class _Transfer(NamedTuple):
 
     def has_arrived(self) -> bool:
         """Whether the latents are on the CPU; does not wait."""
-        return self.done is None or self.done.query()
+        return self.done is None or bool(self.done.query())  # type: ignore[no-untyped-call]
 
 
 class History:
-    """Blocks of a stream as a rollout adds to them: each is begun, then added.
+    """Blocks of a stream, to which a rollout adds: each is begun, then added.
 
-    On a GPU a block's latents are copied to pinned memory behind the running work; only `take`
-    waits for a block that is still on its way. store: where latents of added blocks go when there
-    are enough of them, so that memory does not grow with the stream.
+    On a GPU a block's latents are copied to pinned memory while the device works on; only `take`
+    waits for a block that is still on its way. store: takes the latents of added blocks when they
+    fill a file, so that memory does not grow with the stream.
     """
 
     def __init__(
@@ -73,11 +73,11 @@ class History:
         return tuple(self._settled[:count])
 
     def id(self, block: int) -> str:
-        """Id of a block that was begun at least."""
+        """Id of a block that was begun or added."""
         return self._entry(block).id
 
     def context(self, block: int) -> Tensor:
-        """Context of a block that was begun at least."""
+        """Context of a block that was begun or added."""
         return self._entry(block).context
 
     def latents(self, block: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Prompts of a stream: which one a block is made of, each embedded once."""
+"""Prompts of a stream: which one a block is made from, each embedded once."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _KEPT = 3
 
 
 class PromptPlan(Protocol):
-    """Gives every block its prompt; the same tensor for the same prompt spares work.
+    """Gives every block its prompt; returning the same tensor for the same prompt saves work.
 
     A plan may also have `switch(block_index) -> str`: the mode (see `segment`) to apply before a
-    block, whatever the blocks before it were made of. Without it every switch is "carry".
+    block, whatever prompts the blocks before it had. Without it every switch is "carry".
     """
 
     def at(self, block_index: int) -> Tensor:
@@ -53,13 +53,15 @@ class Prompts:
 
     def context(self, block: int) -> Tensor:
         """Context of a block on the CPU, [B, l, text_dim] without common padding rows."""
-        given = self._plan.at(block)
-        return _remembered(self._trimmed, given, self._trim)
+        if self._plan is None:
+            raise RuntimeError("a replay has no prompts but those of its blocks")
+        return _remembered(self._trimmed, self._plan.at(block), self._trim)
 
     def switch(self, block: int, before: Tensor | None, pending: str = CARRY) -> str:
-        """Mode of the switch before a block; `before` is the context of the block before it.
+        """Mode of the switch before a block.
 
-        pending: the mode if the prompts ask for none.
+        before: context of the block before it, None for the first. pending: the mode if the
+        prompts ask for none.
         """
         if before is None:
             return CARRY
@@ -80,7 +82,7 @@ class Prompts:
         check_context(self._bound, given)
         if given.shape[0] not in (1, self._batch):
             raise ValueError(
-                f"the prompt is for {given.shape[0]} videos, the stream makes {self._batch}; "
+                f"the prompt is for {given.shape[0]} videos, but the stream makes {self._batch}; "
                 f"give one prompt or {self._batch}"
             )
         context = given.detach().cpu().expand(self._batch, -1, -1)

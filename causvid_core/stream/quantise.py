@@ -13,9 +13,9 @@ _LARGEST = 127
 
 
 def quantise(tensor: Tensor) -> tuple[Tensor, Tensor]:
-    """[..., d] as int8 and its scales [..., 1] in float32; the product is the tensor again.
+    """[..., d] as int8, and scales [..., 1] in float32; their product approximates the tensor.
 
-    No number is off by more than half a scale, which is the largest of its d divided by 127.
+    The error is at most half a scale, and a scale is the largest of its d numbers divided by 127.
     """
     exact = tensor.float()
     scales = exact.abs().amax(dim=-1, keepdim=True) / _LARGEST
@@ -26,7 +26,7 @@ def quantise(tensor: Tensor) -> tuple[Tensor, Tensor]:
 def restore(
     quantised: Iterable[Tensor], scales: Sequence[Tensor], device: torch.device
 ) -> Iterator[Tensor]:
-    """The float32 tensors of `quantise` again, one after the other, on the device."""
+    """The float32 tensors that `quantise` was given, approximately, one by one on the device."""
     for tensor, scale in zip(quantised, scales, strict=True):
         yield tensor.to(device).float().mul_(scale.to(device))
 
@@ -36,7 +36,8 @@ def read_quantised(
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Keys and values of the first `tokens` tokens of every layer as int8 on the CPU.
 
-    The third are the scales, of all keys and then of all values. What goes over the bus is int8.
+    The third tuple holds the scales, of all keys and then of all values. The device quantises, so
+    that int8 crosses the bus.
     """
     pairs = [
         [part.cpu() for part in quantise(tensor[:, :tokens])]

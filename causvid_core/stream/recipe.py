@@ -98,7 +98,7 @@ def _checked_timesteps(values: Any) -> tuple[float, ...]:
             f"timesteps are {values!r}; expected numbers such as 1000, 757, 522"
         ) from None
     if not timesteps:
-        raise ValueError("timesteps are empty; a recipe needs at least one, such as 1000")
+        raise ValueError("timesteps are empty; give at least one, such as 1000")
     if not 0 < timesteps[-1] or not timesteps[0] <= TABLE:
         raise ValueError(
             f"timesteps run from {timesteps[0]:g} to {timesteps[-1]:g}; expected values above 0 "

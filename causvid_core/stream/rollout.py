@@ -18,16 +18,16 @@ from .prompt_cache import PromptPlan, Prompts
 from .recipe import Recipe
 from .segment import CARRY
 from .session import OpenBlock, Session
-from .source import Opening, Strength, from_noise, from_source
+from .source import Opener, Strength, from_noise, from_source
 from .state import StreamBlock, StreamState
 
 
 class StepRecord(NamedTuple):
-    """What `on_step` is told after every denoising call.
+    """What `on_step` gets after every denoising call.
 
-    block: index of the block in its stream; blocks: blocks of this rollout. step of steps.
-    x0: clean prediction [B, 16, t, H, W] on the device, not to be changed. first_frame: latent
-    frame that x0 begins with.
+    block: index of the block in its stream. blocks: of this rollout. step: of `steps`. x0: clean
+    prediction [B, 16, t, H, W] on the device, read only. first_frame: latent frame that x0 begins
+    with.
     """
 
     block: int
@@ -42,9 +42,9 @@ class StepRecord(NamedTuple):
 class Block:
     """A finished block: clean latents [B, 16, t, H, W] in float32 on the device.
 
-    `index` is its place in the stream, `first_frame` its first latent frame, `switch` the mode
-    (see `segment`) that was applied before it. `state` is the stream up to and with it; asking for
-    it waits until the latents are on the CPU.
+    index: its number in the stream. first_frame: its first latent frame. switch: the mode (see
+    `segment`) that was applied before it. state: the stream up to and including it; reading it
+    waits until the latents are on the CPU.
     """
 
     latents: Tensor
@@ -86,10 +86,10 @@ def prime(
     latents: Tensor,
     switch: str = CARRY,
 ) -> StreamState:
-    """The stream with given clean latents [B or 1, 16, T, H, W] appended as if it had made them.
+    """The stream with clean latents [B or 1, 16, T, H, W] appended as if it had made them.
 
-    They must fill whole blocks. Their clean passes run when the stream is continued. context and
-    switch: see `rollout`. Raises ValueError for a size that does not fit.
+    They must fill whole blocks. Their clean passes run when the stream is continued. context,
+    switch: as in `rollout`. Raises ValueError for a size that does not fit.
     """
     bound = as_bound(model)
     prompts = Prompts(bound, state.batch, context, switch)
@@ -100,7 +100,7 @@ def prime(
             f"the given latents have shape {tuple(latents.shape)}; expected ({state.batch}, "
             f"{channels}, latent frames, {state.height}, {state.width})"
         )
-    parts = latents.split(state.policy.split(state.blocks, latents.shape[2]), dim=2)
+    parts = torch.split(latents, state.policy.split(state.blocks, latents.shape[2]), dim=2)
     shape = (state.batch, -1, -1, -1, -1)
     history, pending = list(state.history), state.switch
     for part in parts:
@@ -123,30 +123,29 @@ def rollout(
     switch: str = CARRY,
     store: DiskStore | None = None,
 ) -> Generator[Block, None, None]:
-    """Continue a stream by `blocks` blocks, yielding each as it is done.
+    """Continue a stream by `blocks` blocks, yielding each when it is done.
 
-    context: [B or 1, l, text_dim], or a plan that gives every block its own. source, strength:
-    an input video and how much of it to replace, also strength(block_index); see `from_source`.
-    noise: noise(block_index, step_index, shape), from the state's seed when None. on_step:
-    called after every denoising call; what it raises ends the rollout and leaves every state
-    valid. switch: what becomes of the window (carry, recache, flush or cut; see `segment`) when
-    `context` is a tensor and differs from the prompt of the block before; a plan names its own.
-    store: where the latents of finished blocks go, so that memory does not grow with the video;
-    they are used as those in memory are, and states share them.
-    Raises ValueError at once, before any work, for arguments that do not fit.
+    context: [B or 1, l, text_dim], or a plan that gives every block its own. source, strength: an
+    input video and how much of it to replace, a number or strength(block_index); see
+    `from_source`. noise: noise(block_index, step_index, shape), from the state's seed when None.
+    on_step: called after every denoising call; an exception from it ends the rollout and leaves
+    every state valid. switch: what becomes of the window (carry, recache, flush or cut; see
+    `segment`) when `context` is a tensor that differs from the prompt of the block before; a plan
+    names its own. store: keeps the latents of finished blocks on disk, so that memory does not
+    grow with the video. Raises ValueError at once, before any work, for arguments that do not fit.
 
-    `state` is not changed and can be continued again. The cache on the device goes along with
-    the newest continuation; nothing in the loop waits for the device.
+    `state` is not changed and can be continued again; the newest continuation takes over the cache
+    on the device. Nothing in the loop waits for the device.
     """
     bound = as_bound(model)
     if blocks < 1:
-        raise ValueError(f"{blocks} blocks are no video; ask for at least 1")
+        raise ValueError(f"{blocks} blocks make no video; ask for at least 1")
     prompts = Prompts(bound, state.batch, context, switch)
-    opening: Opening = from_noise
+    opener: Opener = from_noise
     if source is not None:
-        opening = from_source(source, strength, state.policy, state.blocks, blocks)
+        opener = from_source(source, strength, state.policy, state.blocks, blocks)
     noise = noise or seeded_noise(state.seed)
-    return _generate(bound, state, prompts, blocks, opening, noise, on_step or _ignore, store)
+    return _generate(bound, state, prompts, blocks, opener, noise, on_step or _ignore, store)
 
 
 @torch.no_grad()
@@ -155,7 +154,7 @@ def _generate(
     state: StreamState,
     prompts: Prompts,
     blocks: int,
-    opening: Opening,
+    opener: Opener,
     noise: Noise,
     on_step: Callable[[StepRecord], object],
     store: DiskStore | None,
@@ -164,13 +163,13 @@ def _generate(
         for _ in range(blocks):
             with session.block() as block:
                 fresh = _fresh(bound, noise, block)
-                begun = opening(block.index, block.schedule, fresh)
-                if begun is None:
+                opening = opener(block.index, block.schedule, fresh)
+                if opening is None:
                     return
-                x0 = x = begun.latents
-                timesteps, sigmas = begun.schedule
+                x0 = x = opening.latents
+                timesteps, sigmas = opening.schedule
                 steps = len(timesteps)
-                for step in range(begun.step, steps):
+                for step in range(opening.step, steps):
                     x0 = x - sigmas[step] * block.flow(x, timesteps[step])
                     on_step(StepRecord(block.index, blocks, step, steps, x0, block.first_frame))
                     if step + 1 < steps:
@@ -195,4 +194,4 @@ def _fresh(bound: BoundWan, noise: Noise, block: OpenBlock) -> Callable[[int], T
 
 
 def _ignore(record: StepRecord) -> None:
-    """The `on_step` of a caller who gave none."""
+    """The default `on_step`."""

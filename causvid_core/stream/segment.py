@@ -4,15 +4,14 @@ A switch to another prompt begins a segment. The window is rebuilt from the kept
 passes under the new prompt, in order, as if the stream began with them:
 
 mode     kept blocks                   sinks                      absolute positions
-carry    the window stays as it was    the same, as they were     go on
-recache  all that the next block sees  the same, rewritten        stay, and go on
-flush    the sinks' and the last one   the same, rewritten        count from 0 again
-cut      none                          the new segment's first      count from 0 again
+carry    the window stays as it was    unchanged                  continue
+recache  all that the next block sees  unchanged, rewritten       stay, and continue
+flush    the sinks' and the last one   unchanged, rewritten       count from 0 again
+cut      none                          the new segment's first    count from 0 again
 
-With "carry" no segment begins: only what follows reads the new prompt. A rewritten block costs one
-clean pass, which takes the place of the last block's that is due anyway.
-Latent frames, slots and ranks are counted within the segment; relative positions are counted within
-the window whatever the mode.
+With "carry" no segment begins: only later blocks read the new prompt. A rewritten block costs one
+clean pass; for the last block that pass is due anyway. Latent frames, slots and ranks are counted
+within the segment; relative positions are counted within the window whatever the mode.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ class Segment:
 
     policy: of the window, latent frames counted within the segment. kept: blocks of the stream
     that it begins with, rewritten under the prompt of block `first`, the first one made in it.
-    positions: absolute positions of the kept latent frames; those that follow are counted on
-    from `next_position`. A block's *place* is its index within the segment.
+    positions: absolute positions of the kept latent frames; later ones are counted from
+    `next_position`. A block's *place* is its index within the segment.
     """
 
     policy: WindowPolicy
@@ -122,7 +121,7 @@ SWITCHES = tuple(_MODES)
 
 
 def checked_switch(mode: str) -> str:
-    """The mode itself; ValueError when it is none of `SWITCHES`."""
+    """The mode itself. ValueError unless it is one of `SWITCHES`."""
     if mode not in SWITCHES:
         raise ValueError(f"the switch is {mode!r}; choose {', '.join(SWITCHES[:-1])} or cut")
     return mode
@@ -131,7 +130,7 @@ def checked_switch(mode: str) -> str:
 def starts_afresh(switch: str) -> bool:
     """Whether a decoder is reset before a block that followed this switch.
 
-    A new segment's first latent frame is the first frame of a video to the transformer; it stands
-    for 1 px frame, not 4.
+    After a cut the transformer makes the first frame of a new video: it stands for 1 px frame, not
+    4.
     """
     return switch == "cut"

@@ -1,4 +1,4 @@
-"""How a block begins: from noise, or from a noised block of an input video."""
+"""How a block begins: from noise, or from a block of an input video with noise added."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Strength = float | Callable[[int], float]
 """How much of the input is replaced, 0 to 1; for every block or strength(block_index)."""
 
 
-class Begun(NamedTuple):
+class Opening(NamedTuple):
     """A block about to be denoised: noisy latents, the first step to take and its schedule.
 
-    A first step after the last one of the schedule leaves the latents as they are.
+    With no step left in the schedule the latents stay as they are.
     """
 
     latents: Tensor
@@ -27,14 +27,14 @@ class Begun(NamedTuple):
     schedule: Schedule
 
 
-Opening = Callable[[int, Schedule, Callable[[int], Tensor]], "Begun | None"]
-"""opening(block, schedule, fresh) -> how the block begins, or None at the end of the input;
+Opener = Callable[[int, Schedule, Callable[[int], Tensor]], "Opening | None"]
+"""opener(block, schedule, fresh) -> how the block begins, or None when the input has ended;
 fresh(step) gives the block's noise on the device."""
 
 
-def from_noise(block: int, schedule: Schedule, fresh: Callable[[int], Tensor]) -> Begun:
+def from_noise(block: int, schedule: Schedule, fresh: Callable[[int], Tensor]) -> Opening:
     """Text to video: pure noise, all steps."""
-    return Begun(fresh(0), 0, schedule)
+    return Opening(fresh(0), 0, schedule)
 
 
 def from_source(
@@ -43,21 +43,21 @@ def from_source(
     policy: WindowPolicy,
     first: int,
     blocks: int,
-) -> Opening:
+) -> Opener:
     """Video to video (SDEdit, arXiv 2108.01073): the input's blocks, noised to `strength`.
 
     source: latents [B or 1, 16, T, H, W] whose first frame belongs to block `first`, or an
-    iterable of blocks, asked for the next one when its turn comes; where it ends, the rollout
-    ends. strength: the noise level that a block starts from, asked for after the block itself. At
-    0 the block is the input's, without a denoising step; at 1 nothing of the input remains.
-    Raises ValueError for a strength out of range or a video that is too short.
+    iterable of blocks, which is advanced once per block; the rollout ends where it ends. strength:
+    the noise level that a block starts from, looked up after the block itself. At 0 the block is
+    the input's, without a denoising step; at 1 nothing of the input remains. Raises ValueError for
+    a strength out of range or a video that is too short.
     """
     strength_of = strength if callable(strength) else lambda block: strength
     if not callable(strength):
         _checked(strength)
     parts = _parts(source, policy, first, blocks)
 
-    def opening(block: int, schedule: Schedule, fresh: Callable[[int], Tensor]) -> Begun | None:
+    def opener(block: int, schedule: Schedule, fresh: Callable[[int], Tensor]) -> Opening | None:
         part = next(parts, None)
         if part is None:
             return None
@@ -74,11 +74,11 @@ def from_source(
             return from_noise(block, schedule, fresh)
         clean = part.to(noise.device, torch.float32, non_blocking=True)
         if level == 0:
-            return Begun(clean, len(schedule.timesteps), schedule)
+            return Opening(clean, len(schedule.timesteps), schedule)
         step, schedule = schedule.begin_at(level)
-        return Begun(add_noise(clean, noise, schedule.sigmas[step]), step, schedule)
+        return Opening(add_noise(clean, noise, schedule.sigmas[step]), step, schedule)
 
-    return opening
+    return opener
 
 
 def _checked(strength: float) -> float:
@@ -98,4 +98,4 @@ def _parts(
             f"the input video has shape {tuple(source.shape)}; {blocks} blocks need "
             f"{sum(sizes)} latent frames: (batch, channels, latent frames, height, width)"
         )
-    return iter(source[:, :, : sum(sizes)].split(sizes, dim=2))
+    return iter(torch.split(source[:, :, : sum(sizes)], sizes, dim=2))

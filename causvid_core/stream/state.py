@@ -1,8 +1,8 @@
 """`StreamState`: a point in a stream. Immutable, plain data, safe to keep and to use many times.
 
-Everything needed to go on travels along: recipe, size, seed and the clean latents and prompts
-of the blocks so far. Keys and values are a promise that is kept in one of three ways, all equal
-to the bit: the ring still on the device, a snapshot of it on the CPU, or replayed clean passes.
+It carries everything that continuing takes: recipe, size, seed, and the clean latents and prompts
+of the blocks so far. Keys and values come from one of three sources, equal to the bit: the ring
+still on the device, a snapshot of it on the CPU, or replayed clean passes.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ class StreamState(NamedTuple):
     recipe, seed: how it is sampled. height, width: of a latent frame. batch: videos side by side.
     model: fingerprint of the weights it was made with. history: all blocks so far.
     snapshot: keys and values on the CPU, or None. decoder: how far it has been decoded, so that a
-    streaming decoder goes on seamlessly, or None. live: the ring on the device, if it is still
-    there. switch: mode that is applied before the next block whatever its prompt.
+    streaming decoder continues without a seam, or None. live: the ring on the device, if it is
+    still there. switch: the mode that is applied before the next block whatever its prompt.
     """
 
     recipe: Recipe
@@ -130,7 +130,7 @@ class StreamState(NamedTuple):
     def signature(self, fingerprint: str) -> str:
         """What cached keys and values depend on besides the blocks themselves."""
         recipe, policy = self.recipe, self.policy
-        # Files of format 3 hold this text, and caches in them serve only while it stays the same.
+        # Files of format 3 hold this text: their caches serve only while it stays the same.
         plan = (
             f"Plan(frames_per_block={policy.frames_per_block}, "
             f"first_block_frames={policy.first_block_frames}, "
@@ -142,8 +142,9 @@ class StreamState(NamedTuple):
         )
 
     def light(self) -> StreamState:
-        """This state without keys, values and the decoder's tensors: a thousand times smaller,
-        recomputed when used.
+        """This state without tensors that can be recomputed: keys, values and the decoder's.
+
+        A thousand times smaller; continuing it costs clean passes and gives the same result.
         """
         decoder = None if self.decoder is None else self.decoder.light()
         return self.uncached()._replace(decoder=decoder)

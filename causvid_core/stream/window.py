@@ -93,7 +93,8 @@ class WindowPolicy:
         """The slots of a block, as few runs as the ring's seam allows."""
         if self.window is None:
             return (Run(span.first, 0, span.frames),)
-        runs, offset = [], 0
+        runs: list[Run] = []
+        offset = 0
         while offset < span.frames:
             slot = self._slot(span.first + offset)
             room = (self.sink if slot < self.sink else self.window) - slot
@@ -130,7 +131,9 @@ class WindowPolicy:
         return [*range(self.sink if left else 0), *range(left + self.sink if left else 0, end)]
 
     def can_rewind(self, written: int, block: int) -> bool:
-        """Whether a ring written up to latent frame `written` still holds what `block` sees."""
+        """Whether a ring that was written up to latent frame `written` still holds all that block
+        `block` sees.
+        """
         if self.window is None:
             return True
         span, ring = self.span(block), self.window - self.sink

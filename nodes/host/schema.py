@@ -1,13 +1,17 @@
 """One way to write a node's schema for every supported ComfyUI.
 
-Fields and arguments that came after the oldest supported release are dropped there.
+Fields and arguments that came after the oldest supported release are dropped there. Texts come
+from nodes/texts.json.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
 from comfy_api.latest import io
 from comfy_execution.graph_utils import ExecutionBlocker
+
+from .texts import node_text, socket_text
 
 CATEGORY = "CausVid"
 
@@ -18,11 +22,23 @@ CausVidRecipe = io.Custom("CAUSVID_RECIPE")
 AnyInput = TypeVar("AnyInput")
 
 
-def schema(**values: Any) -> io.Schema:
-    """An `io.Schema` in the pack's category, without the fields that this host does not know."""
+def schema(
+    node_id: str, *, inputs: Sequence[Any] = (), outputs: Sequence[Any] = (), **values: Any
+) -> io.Schema:
+    """An `io.Schema` in the pack's category, with its texts, which are put into the sockets.
+
+    Fields that this host does not know are left out. Raises MissingText.
+    """
+    for group, sockets in (("inputs", inputs), ("outputs", outputs)):
+        for socket in sockets:
+            for name, text in socket_text(node_id, group, socket.id).items():
+                setattr(socket, name, text)
+    values |= {"inputs": list(inputs), "outputs": list(outputs), "category": CATEGORY}
+    values |= {name: node_text(node_id, name) for name in ("display_name", "description")}
     known = {field.name for field in fields(io.Schema)}
-    values.setdefault("category", CATEGORY)
-    return io.Schema(**{name: value for name, value in values.items() if name in known})
+    return io.Schema(
+        node_id=node_id, **{name: value for name, value in values.items() if name in known}
+    )
 
 
 def advanced(widget: AnyInput) -> AnyInput:
@@ -38,6 +54,15 @@ def advanced(widget: AnyInput) -> AnyInput:
     return widget
 
 
+def verdict(check: Callable[..., object], *values: Any, **named: Any) -> bool | str:
+    """True, or the sentence with which `check` refuses the values, for `validate_inputs`."""
+    try:
+        check(*values, **named)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return True
+
+
 def blocked(sentence: str) -> ExecutionBlocker:
-    """An output that there is none of: nodes that it is linked to stop with the sentence."""
+    """An output without a value: a node that uses it stops with the sentence."""
     return ExecutionBlocker(sentence)

@@ -32,6 +32,7 @@ OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 MODEL_FILE = "benchmark.safetensors"
 LIVE_SETTING = "CausVid.LiveFrames"
 WARM_UP_LATENT_FRAMES = FRAMES_PER_BLOCK
+Nodes = dict[str, tuple[str, dict[str, Any]]]  # type and inputs by id
 
 
 class NodeTimer:
@@ -134,7 +135,7 @@ def _run_chain(host: Host, size: Size, way: str, seed: int) -> float:
 def own_sampler(info: dict[str, Any], size: Size, latent_frames: int, seed: int) -> Prompt:
     """The graph of ComfyUI's own autoregressive sampler."""
     sigmas = ", ".join(f"{sigma:.8f}" for sigma in (*recipes[PRESET].schedule(0).sigmas, 0.0))
-    nodes = {
+    nodes: Nodes = {
         "noise": ("RandomNoise", {"noise_seed": seed}),
         "guider": ("BasicGuider", {"model": ["model", 0], "conditioning": ["prompt", 0]}),
         "method": ("SamplerARVideo", {"num_frame_per_block": FRAMES_PER_BLOCK}),
@@ -164,7 +165,7 @@ def own_sampler(info: dict[str, Any], size: Size, latent_frames: int, seed: int)
 
 def pack_nodes(info: dict[str, Any], size: Size, latent_frames: int, seed: int) -> Prompt:
     """The graph of this pack's nodes."""
-    nodes = {
+    nodes: Nodes = {
         "recipe": (
             "CausVid_Recipe",
             {
@@ -191,20 +192,18 @@ def pack_nodes(info: dict[str, Any], size: Size, latent_frames: int, seed: int) 
     return _prompt(info, size, nodes)
 
 
-def _prompt(
-    info: dict[str, Any], size: Size, nodes: dict[str, tuple[str, dict[str, Any]]]
-) -> Prompt:
+def _prompt(info: dict[str, Any], size: Size, nodes: Nodes) -> Prompt:
     """The nodes and those that both graphs share, with every other widget at its default."""
-    nodes = {
+    shared: Nodes = {
         "model": ("UNETLoader", {"unet_name": MODEL_FILE}),
         "prompt": (
             "Benchmark_RandomPrompt",
             {"tokens": size.prompt_tokens, "length": size.text_len, "width": size.text_dim},
         ),
-    } | nodes
+    }
     return {
         node: {"class_type": kind, "inputs": _defaults(info[kind]) | inputs}
-        for node, (kind, inputs) in nodes.items()
+        for node, (kind, inputs) in (shared | nodes).items()
     }
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import causvid_core as cv
 from causvid_core.media.vae import WanVAE
 from causvid_core.media.wan_stream import WanDecoder
-from causvid_core.model.checkpoints.convert import convert
+from causvid_core.model.checkpoints import convert
 
 from .child import PeakMemory, answer
 from .counting import clip_cost

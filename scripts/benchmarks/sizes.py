@@ -43,9 +43,9 @@ def _size(model: tuple[int, ...], clip: tuple[int, ...], windowed: tuple[int, ..
     """A row of SIZES. model: dim, ffn_dim, layers, heads, vae_dim, products. clip: latent frames,
     height, width. windowed: latent frames of the clip with a window, and the window.
     """
-    names = ("dim", "ffn_dim", "num_layers", "num_heads", "vae_dim", "products")
-    names += ("latent_frames", "height", "width", "windowed_latent_frames", "window")
-    return Size(**dict(zip(names, model + clip + windowed, strict=True)))
+    of_model = ("dim", "ffn_dim", "num_layers", "num_heads", "vae_dim", "products")
+    of_clips = ("latent_frames", "height", "width", "windowed_latent_frames", "window")
+    return Size(**dict(zip(of_model + of_clips, model + clip + windowed, strict=True)))
 
 
 SIZES = {

@@ -19,9 +19,10 @@ def run(main: Callable[[], int], *expected: type[Exception]) -> NoReturn:
     After a SetupError or one of the `expected` errors it prints the message and exits with 1,
     after Ctrl-C with 130.
     """
+    for_a_person: tuple[type[Exception], ...] = (SetupError, *expected)
     try:
         sys.exit(main())
-    except (SetupError, *expected) as error:
+    except for_a_person as error:
         print(error, file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -22,10 +22,11 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from . import cpu_wheels
-from .pins import HOST_RELEASES, TOOLS, TORCH, HostRelease
+from .pins import FIGURES, HOST_RELEASES, TOOLS, TORCH, HostRelease
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
@@ -83,9 +84,10 @@ class Environment:
         found = subprocess.run([self.python, "-c", code], capture_output=True, text=True)
         return found.stdout.strip() == "True"
 
-    def ensure(self, releases: Sequence[str], tools: bool = False) -> None:
-        """Complete the folder for these ComfyUI releases and, if `tools`, for the tests.
+    def ensure(self, releases: Sequence[str], tools: bool = False, figures: bool = False) -> None:
+        """Complete the folder for these ComfyUI releases.
 
+        tools: also what the tests need. figures: also what figures of measurements need.
         Raises SetupError. Uses the package index only for steps that are not done yet.
         """
         self.home.mkdir(parents=True, exist_ok=True)
@@ -96,24 +98,30 @@ class Environment:
         self._step(
             "packages that ComfyUI imports",
             REQUIREMENTS.read_text("utf-8"),
-            lambda: self._pip_install("-r", REQUIREMENTS),
+            partial(self._pip_install, "-r", REQUIREMENTS),
         )
         for release in releases:
             pin = HOST_RELEASES[release]
             self._step(
                 f"ComfyUI {release}",
                 pin.sha256,
-                lambda release=release, pin=pin: self._unpack_comfyui(release, pin),
+                partial(self._unpack_comfyui, release, pin),
                 intact=(self.comfyui(release) / "main.py").is_file,
             )
             self._step(
                 f"front end of ComfyUI {release}",
                 "\n".join(pin.packages),
-                lambda release=release, pin=pin: self._install_packages(release, pin),
+                partial(self._install_packages, release, pin),
                 intact=self.packages(release).is_dir,
             )
         if tools:
-            self._step("test tools", "\n".join(TOOLS), lambda: self._pip_install(*TOOLS, *PINNED))
+            self._step_install("test tools", TOOLS)
+        if figures:
+            self._step_install("figures", FIGURES)
+
+    def _step_install(self, name: str, requirements: Sequence[str]) -> None:
+        content = "\n".join(requirements)
+        self._step(name, content, partial(self._pip_install, *requirements, *PINNED))
 
     def _step(
         self,

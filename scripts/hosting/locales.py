@@ -1,13 +1,16 @@
 """The pack's texts as ComfyUI reads them: locales/<language>/{nodeDefs,main,settings}.json.
 
-The English comes from the nodes' schemas, from web/shared/texts.js and, for what Python says too,
-from causvid_core/prompts/schedule_errors.json, of which web/shared/schedule_errors.js is made.
-Other languages translate it sentence by sentence, in scripts/translations/<language>.json. A
-sentence that many nodes share is translated once, and a changed sentence shows up as missing
-instead of keeping an old translation.
+English stands in nodes/texts.json, in web/shared/texts.js and, for what Python says too, in
+causvid_core/prompts/schedule_errors.json, from which web/shared/schedule_errors.js is made.
+Notices and errors of running nodes stand in nodes/messages.json; their translations go to
+locales/<language>/messages.json, which the nodes read themselves.
 
-No text of a node contains { } @ | or $: some editors read them as message format, others would show
-an escape.
+The other languages translate sentence by sentence, from scripts/translations/<language>.json: a
+sentence that many nodes share is translated once, and a changed sentence is reported as missing
+instead of keeping a translation of its old meaning.
+
+No text of a node holds { } @ | or $: some editors read them as signs of their message format,
+others show the escape signs.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from .environment import ROOT
 LANGUAGES = ("zh", "ja", "ko")
 NODE_PREFIX = "CausVid_"
 LOCALES, TRANSLATIONS = ROOT / "locales", ROOT / "scripts" / "translations"
+MESSAGES = ROOT / "nodes" / "messages.json"
 WIDGET_TEXTS = ROOT / "web" / "shared" / "texts.js"
 SCHEDULE_ERRORS = ROOT / "causvid_core" / "prompts" / "schedule_errors.json"
 SCHEDULE_ERRORS_MODULE = ROOT / "web" / "shared" / "schedule_errors.js"
@@ -44,7 +48,7 @@ def catalogue(language: str) -> Catalogue:
 
 
 def node_texts(schemas: Texts) -> Texts:
-    """nodeDefs.json in English, from the pack's nodes in a server's `/object_info`."""
+    """nodeDefs.json in English, of the pack's nodes in a server's `/object_info`."""
     return {
         name: _node(schema)
         for name, schema in sorted(schemas.items())
@@ -74,7 +78,7 @@ def schedule_errors_module() -> str:
 
 
 def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], None]) -> Texts:
-    """nodeDefs.json in another language. Calls `missing` with every text that stays English."""
+    """nodeDefs.json in another language; `missing` receives every text that stays English."""
 
     def found(table: dict[str, str], english: str) -> str:
         if english not in table:
@@ -101,11 +105,28 @@ def translated_nodes(english: Texts, known: Catalogue, missing: Callable[[str], 
 def translated_widgets(
     english: dict[str, str], known: Catalogue, missing: Callable[[str], None]
 ) -> dict[str, str]:
-    """The widgets' texts in another language, by key. `missing` as above."""
+    """The widgets' texts in another language, by key."""
     for text in english.values():
         if text not in known.texts:
             missing(text)
     return {key: known.texts.get(text, text) for key, text in english.items()}
+
+
+def messages() -> dict[str, str | dict[str, str]]:
+    """What running nodes say, in English, by key; a pair of templates where a count decides."""
+    return json.loads(MESSAGES.read_text("utf-8"))
+
+
+def translated_messages(known: Catalogue, missing: Callable[[str], None]) -> dict[str, str]:
+    """The same in a language without plural forms; what has no translation is left out."""
+    found = {}
+    for key, template in messages().items():
+        english = template if isinstance(template, str) else template["other"]
+        if english in known.texts:
+            found[key] = known.texts[english]
+        else:
+            missing(english)
+    return found
 
 
 def main_texts(widgets: dict[str, str]) -> Texts:

@@ -12,6 +12,8 @@ TOOLS = (
     "ruff==0.17.6",
 )
 
+FIGURES = ("matplotlib>=3.8",)  # installed only for scripts/long_run.py
+
 
 class HostRelease(NamedTuple):
     """A ComfyUI release inside an archive of the package index.

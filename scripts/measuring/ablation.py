@@ -21,9 +21,9 @@ from causvid_core.distill.training.export import export
 from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
 from causvid_core.media.loading import load_vae
+from causvid_core.media.pixels import as_pixels
 from causvid_core.media.sheet import picture_sheet
 from causvid_core.media.wan_stream import WanDecoder
-from causvid_core.media.writer import as_pixels
 from causvid_core.mini import MINI, TextEncoder, commands, weights_path
 from causvid_core.mini.evaluate import Guided, Make, Streamed, evaluate_mini
 from causvid_core.mini.measure import read_clip
@@ -116,7 +116,7 @@ def _needed(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         training = TRAININGS[name]
         needed = (training.start_from, training.teacher)
-        yield from _needed(other for other in needed if other in TRAININGS)
+        yield from _needed(other for other in needed if other and other in TRAININGS)
         yield name
 
 
@@ -241,9 +241,9 @@ def speed(model: nn.Module, guidance: float, repeats: int = 3) -> dict[str, dict
 
 
 def _timed(make: Make, prompt: list[str], decoder: WanDecoder) -> tuple[float, float]:
-    begun, first, count = time.perf_counter(), 0.0, 0
+    started, first, count = time.perf_counter(), 0.0, 0
     for piece in make(prompt, FRAMES, 0):
         for index in range(piece.shape[2]):
             count += decoder.decode(piece[:, :, index : index + 1]).shape[2]
-            first = first or time.perf_counter() - begun
-    return first, count / (time.perf_counter() - begun)
+            first = first or time.perf_counter() - started
+    return first, count / (time.perf_counter() - started)

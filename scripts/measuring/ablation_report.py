@@ -1,4 +1,4 @@
-"""What the ablation showed: tables in markdown, curves over length and a strip of every network."""
+"""Report of the ablation: Markdown tables, curves over length and a strip of every network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABELS: Mapping[str, str] = {
 }
 Figures = Mapping[str, Any]
 
-# Title, key, factor, decimals: what is measured over the trained length, then over ten of it.
+# Title, key, factor, decimals: first for the trained length, then for videos ten times as long.
 COLUMNS = (
     ("shape %", "shape", 100, 1),
     ("colour %", "colour", 100, 1),
@@ -45,7 +45,7 @@ PANELS = {
 
 
 def table(results: Mapping[str, Sequence[Figures]]) -> str:
-    """A row a network, the mean over its seeds and their standard deviation."""
+    """One row per network: mean and standard deviation over its seeds."""
     lines = [
         f"| | seeds | {' | '.join(title for title, *_ in COLUMNS)} |",
         f"| --- | ---: |{' ---: |' * len(COLUMNS)}",
@@ -61,7 +61,7 @@ def table(results: Mapping[str, Sequence[Figures]]) -> str:
 
 
 def speed_table(speed: Mapping[str, Mapping[str, float]]) -> str:
-    """First frame and frames a second of teacher and student, and how they compare."""
+    """First frame and frame rate of teacher and student, and their ratios."""
     teacher, student = speed["teacher"], speed["student"]
     lines = ["| | first frame, s | frames a second |", "| --- | ---: | ---: |"]
     for name, one in (("teacher, 50 steps with guidance", teacher), ("student, 4 steps", student)):
@@ -74,7 +74,7 @@ def speed_table(speed: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def curves(results: Mapping[str, Sequence[Figures]], latent_frames: int) -> Image.Image:
-    """How much is wrong with long videos, tenth by tenth; the mean over the seeds."""
+    """Errors in every tenth of long videos, as means over the seeds."""
     long = {name: seeds for name, seeds in results.items() if seeds and "by_tenth" in seeds[0]}
     panels = [
         Panel(title, {LABELS[n]: _missing(seeds, key) for n, seeds in long.items()}, most=20)
@@ -105,6 +105,6 @@ def _cell(values: Sequence[float], places: int) -> str:
 
 
 def _missing(seeds: Sequence[Figures], key: str) -> list[float]:
-    """What lacks of 100 % in every tenth of a long video."""
+    """The difference from 100 % in every tenth of long videos."""
     series = [figures["by_tenth"][key] for figures in seeds]
     return [100 * (1 - statistics.mean(values)) for values in zip(*series, strict=True)]

@@ -6,7 +6,7 @@ import importlib.util
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from PIL import Image
 
@@ -18,7 +18,7 @@ COLOURS = ("#2563eb", "#059669", "#d97706", "#dc2626", "#7c3aed", "#0f172a")
 INK, FAINT, GRID, MARK = "#111827", "#6b7280", "#e5e7eb", "#9ca3af"
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_LINE = 3.8, 2.1, 0.2  # inches
 DPI = 150
-STYLE = {
+STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": FAINT,
     "axes.grid": True,
@@ -72,11 +72,12 @@ def draw(
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = math.ceil(len(panels) / columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure((columns * PANEL_WIDTH, rows * PANEL_HEIGHT), DPI, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+        layout = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1)
+        figure = Figure((columns * PANEL_WIDTH, rows * PANEL_HEIGHT), DPI, layout=layout)
         canvas = FigureCanvasAgg(figure)
         axes = list(figure.subplots(rows, columns, squeeze=False).flat)
         for panel, ax in zip(panels, axes, strict=False):
@@ -98,7 +99,14 @@ def save(image: Image.Image, path: Path, colours: int = 64) -> None:
 def _draw_panel(ax: Axes, panel: Panel, end: float, marks: Sequence[int]) -> None:
     for number, (name, curve) in enumerate(panel.curves.items()):
         x = [(index + 0.5) / len(curve) * end for index in range(len(curve))]
-        ax.plot(x, curve, color=COLOURS[number], label=name, zorder=3 - number / len(COLOURS))
+        ax.plot(
+            x,
+            curve,
+            color=COLOURS[number],
+            label=name,
+            clip_on=False,  # or the axis would cover half of a curve at 0
+            zorder=3 - number / len(COLOURS),  # the first curve on top
+        )
     for mark in marks:
         if mark < end:
             ax.axvline(mark, color=MARK, linewidth=0.7, zorder=1)
@@ -107,7 +115,7 @@ def _draw_panel(ax: Axes, panel: Panel, end: float, marks: Sequence[int]) -> Non
     ax.set_title(panel.title)
     ax.locator_params(nbins=5, steps=(1, 2, 5, 10))
     ax.set_xlim(0, end)
-    highest = max(panel.most, ax.dataLim.ymax)
+    highest = max(panel.most, ax.dataLim.ymax, 1e-9)
     ax.set_ylim(0, ax.yaxis.get_major_locator().tick_values(0, highest)[-1])
 
 

@@ -27,6 +27,7 @@ def tables(runs: Mapping[str, Run]) -> str:
 
 def write_between(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Replace the text between two marks of a Markdown file, or append marks and text."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     page = path.read_text("utf-8") if path.exists() else "# Measured\n"
     before, found, rest = page.partition(begin)
     after = rest.partition(end)[2] if found else "\n"
@@ -56,7 +57,7 @@ def figure(runs: Mapping[str, Run]) -> Image.Image:
 def _drift_table(runs: Mapping[str, Run]) -> str:
     lines = [
         f"| drift, mean (worst) | {' | '.join(Drift._fields)} "
-        f"| {', '.join(TRAITS)} right in the end |",
+        f"| {', '.join(TRAITS)} right at the end |",
         f"| --- |{' ---: |' * (len(Drift._fields) + 1)}",
     ]
     for name, run in runs.items():
@@ -72,7 +73,7 @@ def _drift_table(runs: Mapping[str, Run]) -> str:
 def _cost_table(runs: Mapping[str, Run]) -> str:
     lines = [
         "| first and last tenth | CPU ms per block | ratio | memory, MiB "
-        "| of it more history, MiB |",
+        "| growth of history, MiB |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for name, run in runs.items():

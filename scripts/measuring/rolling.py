@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,10 +55,10 @@ class Run(NamedTuple):
 
     def to_plain(self) -> tuple[object, ...]:
         """Plain values for another process; a tensor's shared memory would end with this one."""
-        return tuple(self._replace(series=self.series.tolist()))
+        return self.recipe, self.series.tolist(), *self[2:]
 
     @classmethod
-    def from_plain(cls, recipe: Recipe, series: list, *others: object) -> Run:
+    def from_plain(cls, recipe: Recipe, series: list[Any], *others: Any) -> Run:
         """The inverse of `to_plain`."""
         return cls(recipe, torch.tensor(series), *others)
 

@@ -1,7 +1,7 @@
 """How steady a long video stays: colour, contrast and sharpness block by block, and their drift.
 
-A clip of the world is measured wherever its shape is, on a torus: a shape that moves on changes
-nothing. OpenCV measures contrast and sharpness as it does for any video.
+The world of the Mini is a torus: where a shape is does not change its measures. Contrast and
+sharpness are OpenCV's, as for any video.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from causvid_core.mini.measure import foreground
 
 COLOURS = ("shape_red", "shape_green", "shape_blue", "ground_red", "ground_green", "ground_blue")
 MEASURES = (*COLOURS, "contrast", "sharpness", "size")
-FAINT = 0.2  # a shape that fades has to be followed, so its pixels are those that are not ground
-LOST = 0.5  # a shape whose size falls below this share of its first one counts as lost
+FAINT = 0.2  # cover above which a pixel belongs to the shape; low, to follow a fading shape
+LOST = 0.5  # share of its first size below which a shape counts as lost
 _LUMA = (0.299, 0.587, 0.114)
 
 
 class Drift(NamedTuple):
-    """From the first tenth of a video to the last. colour: the largest change of a channel of the
-    shape or the ground, as a share of full brightness. The others as a share of what they were.
+    """Changes from the first tenth of a video to the last.
+
+    colour: the largest change of a colour channel of the shape or the ground, as a share of full
+    brightness. contrast, sharpness, size: relative to the first tenth.
     """
 
     colour: float
@@ -51,8 +53,7 @@ def measure(px: Tensor) -> Tensor:
         np.mean([_contrast_and_sharpness(frame) for frame in clip], axis=0)
         for clip in luma.float().cpu().numpy()
     ]
-    looks = torch.from_numpy(np.stack(looks)).to(px)
-    return torch.cat((shape, ground, looks, size), dim=1)
+    return torch.cat((shape, ground, torch.from_numpy(np.stack(looks)).to(px), size), dim=1)
 
 
 def tenths(series: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,9 +71,9 @@ def drift(series: Tensor) -> Drift:
 
 
 def deviation(series: Tensor) -> Tensor:
-    """How far one video `[blocks, 9]` is, at each block, from its first tenth: `[blocks, 4]`.
+    """Distance of every block of one video `[blocks, 9]` from its first tenth: `[blocks, 4]`.
 
-    In the order and the units of `Drift`, from means over a fiftieth of the video.
+    In the order and the units of `Drift`, as running means over a fiftieth of the video.
     """
     first, width = tenths(series)[0], max(1, len(series) // 50)
     kernel = torch.ones(1, 1, width).to(series) / width
@@ -86,8 +87,8 @@ def deviation(series: Tensor) -> Tensor:
 
 
 def lost_at(series: Tensor) -> int | None:
-    """First block of a series `[blocks, 9]` whose shape has shrunk to half its first size, or
-    grown to twice; None when there is none.
+    """First block of a series `[blocks, 9]` whose shape is less than half or more than twice as
+    large as in the first tenth; None if there is none.
     """
     sizes = series[:, MEASURES.index("size")]
     first = tenths(sizes)[0]
@@ -96,11 +97,11 @@ def lost_at(series: Tensor) -> int | None:
 
 
 def jumps(series: Tensor, reach: int = 4) -> Tensor:
-    """How far the measures of `[blocks, 9]` step at each block: `[blocks]`.
+    """How far the measures of a series `[blocks, 9]` jump at each block: `[blocks]`.
 
-    The largest difference of a measure between the `reach` blocks from there on and the `reach`
-    before, colours as a share of full brightness and the others of their mean. NaN where there
-    are fewer on either side.
+    The largest difference of a measure between the mean of the `reach` blocks from there and that
+    of the `reach` blocks before: colours as a share of full brightness, the others of their mean.
+    NaN where there are fewer blocks on either side.
     """
     scale = series.mean(dim=0).clamp(min=1e-6)
     scale[: len(COLOURS)] = 1

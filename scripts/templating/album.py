@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .graph import Node, Output, Schemas
 from .story import Story
@@ -27,7 +27,7 @@ class Album(Story):
         self.rows: list[Row] = []
         self._kept = 0
 
-    def made(self, text: str, px_frames: int = SHOT, seed: int = 1, **inputs: object) -> Node:
+    def made(self, text: str, px_frames: int = SHOT, seed: int = 1, **inputs: Any) -> Node:
         """A Text to Video node under a prompt."""
         return self.shot("", self.prompt("", text), px_frames=px_frames, seed=seed, **inputs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hosting.graph import Workflow
 
 from . import film_notes, notes
-from .graph import Node, Schemas
+from .graph import Inputs, Node, Schemas
 from .story import ENDLESS, NIGHT, ROUND, SEA, Story
 
 SCENES = f"""\
@@ -45,7 +45,7 @@ def story_in_clips(schemas: Schemas) -> Workflow:
         1,
     ):
         prompt = graph.prompt(title, text)
-        before = {"stream": decoded[-1]["STREAM"], "switch": switch} if decoded else {}
+        before: Inputs = {"stream": decoded[-1]["STREAM"], "switch": switch} if decoded else {}
         shot = graph.shot(f"Shot {number}", prompt, seconds=ROUND, **before)
         images = graph.node(
             "CausVid_StreamDecode",

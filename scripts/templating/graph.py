@@ -24,6 +24,7 @@ GROUP_COLOUR = "#3f789e"
 ANYTHING = "*"  # the type of a socket that takes any output
 
 Schemas = dict[str, Any]
+Inputs = dict[str, Any]  # of a node: values, and Outputs for sockets
 
 
 class Output(NamedTuple):

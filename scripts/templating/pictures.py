@@ -220,9 +220,9 @@ def stream_info(album: Album) -> None:
 def stream_decode(album: Album) -> None:
     """New frames only, and a cut decoded by VAE Decode and by Stream Decode."""
     first = album.made(RIGHT)
-    begun = album.node("CausVid_StreamDecode", stream=first["STREAM"], vae=album.mini["VAE"])
-    album.row("whole: frames of the first node", album.keep(begun["IMAGE"]), FIVE)
-    more = album.made(RIGHT, MORE, stream=begun["STREAM"])
+    decoded = album.node("CausVid_StreamDecode", stream=first["STREAM"], vae=album.mini["VAE"])
+    album.row("whole: frames of the first node", album.keep(decoded["IMAGE"]), FIVE)
+    more = album.made(RIGHT, MORE, stream=decoded["STREAM"])
     added = album.images(more["STREAM"], "new")
     album.row("new: what the second node adds", album.keep(added), FIVE)
     text = f"a large white star turning {SEA}"

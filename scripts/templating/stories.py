@@ -8,7 +8,7 @@ from types import MappingProxyType
 from hosting.graph import Workflow
 
 from . import films, footage, notes
-from .graph import Node, Schemas, choices
+from .graph import Inputs, Node, Schemas, choices
 from .story import ENDLESS, NIGHT, ROUND, SEA, TOP, Story
 
 SAVED_STREAM = "streams/causvid_story"  # where save_and_resume saves its stream
@@ -45,7 +45,7 @@ def extend_a_story(schemas: Schemas) -> Workflow:
         1,
     ):
         prompt = graph.prompt(title, text)
-        before = {"stream": shots[-1]["STREAM"], "switch": "recache"} if shots else {}
+        before: Inputs = {"stream": shots[-1]["STREAM"], "switch": "recache"} if shots else {}
         shots.append(graph.shot(f"Shot {number}", prompt, seconds=ROUND, **before))
         columns.append([prompt, shots[-1]])
     film = graph.film(shots[-1]["LATENT"], "story", "The whole story")
@@ -59,7 +59,8 @@ def branch_two_endings(schemas: Schemas) -> Workflow:
     graph = Story(schemas, "branch_two_endings")
     opening = graph.prompt("The beginning", RED_CIRCLE)
     first = graph.shot("Beginning", opening, seconds=ROUND)
-    right, top = graph.explained(notes.BRANCH, [opening, first])[0], TOP
+    right, _ = graph.explained(notes.BRANCH, [opening, first])
+    top: float = TOP
     for number, (title, text) in enumerate(
         (
             ("It turns yellow and rises", f"a large yellow circle moving up {NIGHT}"),
@@ -91,7 +92,7 @@ def prompt_travel(schemas: Schemas) -> Workflow:
         graph.prompt(f"Prompt {number}", text)
         for number, text in enumerate((RED_CIRCLE, YELLOW_CIRCLE, BLUE_CIRCLE), 1)
     ]
-    sockets = {f"prompt_{n}": prompt["CONDITIONING"] for n, prompt in enumerate(prompts, 1)}
+    sockets: Inputs = {f"prompt_{n}": prompt["CONDITIONING"] for n, prompt in enumerate(prompts, 1)}
     travel = graph.node(
         "CausVid_PromptTravel", "The same prompts from nodes", wide=380, times=TIMES, **sockets
     )

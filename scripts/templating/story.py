@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .graph import LEFT, TOP, Graph, Node, Output, Schemas
 
 MINI_PX = 64
@@ -43,13 +45,18 @@ class Story(Graph):
         title: str,
         prompt: Node | None = None,
         kind: str = "CausVid_TextToVideo",
-        **inputs: object,
+        **inputs: Any,
     ) -> Node:
         """A node that makes video at the Mini's size, with seed 1 unless `inputs` have another.
 
         prompt: an encoded text, or a node with scheduled PROMPTS. inputs: outputs and values.
         """
-        shared = {"model": self.mini["MODEL"], "width": MINI_PX, "height": MINI_PX, "seed": 1}
+        shared: dict[str, Any] = {
+            "model": self.mini["MODEL"],
+            "width": MINI_PX,
+            "height": MINI_PX,
+            "seed": 1,
+        }
         if kind != "CausVid_TextToVideo":
             shared["vae"] = self.mini["VAE"]
         if prompt is not None and prompt.has("PROMPTS"):

@@ -43,7 +43,7 @@ FOREIGN = {
     "Wan VAE.*VAE loader": names(
         "encoder.conv1.weight", "decoder.conv1.weight", "decoder.head.0.gamma", "conv1.weight"
     ),
-    "no Wan model .1 tensors such as critic.": names("critic.model.blocks.0.ffn.0.weight"),
+    "not a Wan model .1 tensors such as critic.": names("critic.model.blocks.0.ffn.0.weight"),
     "T5 text encoder": names("shared.weight", "encoder.block.0.layer.0.SelfAttention.q.weight"),
     "UMT5 text encoder": names("token_embedding.weight", "blocks.0.attn.q.weight", "norm.weight"),
     "CLIP text encoder": names("text_model.encoder.layers.0.mlp.fc1.weight"),
@@ -57,7 +57,7 @@ FOREIGN = {
     ),
     "first-and-last-frame": STATE | names("img_emb.emb_pos"),
     "speech-to-video": STATE | names("casual_audio_encoder.encoder.final_linear.weight"),
-    "no Wan model.*foo": names("foo.weight", "bar.weight"),
+    "not a Wan model.*foo": names("foo.weight", "bar.weight"),
 }
 
 

@@ -48,8 +48,12 @@ def test_json_lines():
         (".txt", "", "there is no prompt in it"),
         (".txt", "# only a comment\n", "there is no prompt in it"),
         (".txt", "x" * 20_001, "line 1, prompt: found 'xxx"),
-        (".csv", "a red circle\n", "the first row has to name the columns"),
-        (".csv", "prompt,sedd\na,1\n", "line 1: 'sedd' is no field; the fields are prompt, seed"),
+        (".csv", "a red circle\n", "the first row must name the columns"),
+        (
+            ".csv",
+            "prompt,sedd\na,1\n",
+            "line 1: 'sedd' is not a field; the fields are prompt, seed",
+        ),
         (".csv", "prompt,prompt\na,b\n", "a column is named twice"),
         (".csv", "prompt,seed\na,1\nb,x7\n", "line 3, seed: found 'x7', expected a whole number"),
         (".csv", "prompt,seed\na,1.5\n", "line 2, seed: found '1.5'"),
@@ -61,14 +65,14 @@ def test_json_lines():
         (".csv", "prompt,seed\n,1\n", "line 2, prompt: found 'None', expected a text"),
         (".csv", "prompt,seed\na, red circle,1\n", "line 2: 3 cells, but the header has 2"),
         (".csv", 'prompt\n"a\nb\n', "line 2: unexpected end of data"),
-        (".csv", 'prompt\n"a" b\n', "a quote within quotes is written twice"),
+        (".csv", 'prompt\n"a" b\n', "write a quote inside quotes twice"),
         (".csv", "prompt\n" + "x" * 200_000, "line 2: field larger than"),
         (".jsonl", "a red circle", "line 1: column 1: Expecting value"),
         (".jsonl", '{"prompt": "a"}\n{"prompt": "b",}', "line 2: column 16: "),
-        (".jsonl", "[1]", "line 1: it is no JSON object such as"),
-        (".jsonl", "[" * 100_000, "line 1: it is no JSON object"),
+        (".jsonl", "[1]", "line 1: it is not a JSON object such as"),
+        (".jsonl", "[" * 100_000, "line 1: it is not a JSON object"),
         (".jsonl", '{"prompt": "a", "prompt": "b"}', "line 1: it names a field twice"),
-        (".jsonl", '{"prompt": "a", "steps": 4}', "line 1: 'steps' is no field"),
+        (".jsonl", '{"prompt": "a", "steps": 4}', "line 1: 'steps' is not a field"),
         (".jsonl", '{"prompt": 7}', "line 1, prompt: found '7'"),
         (".jsonl", '{"prompt": "a", "seed": true}', "line 1, seed: found 'True'"),
         (".jsonl", '{"prompt": "a", "seed": 1.0}', "line 1, seed: found '1.0'"),
@@ -104,13 +108,13 @@ def test_files(tmp_path):
     for content, sentence in (
         (b"prompt\na\nb\xff\n", "jobs.CSV: line 3 is not UTF-8; save the file as UTF-8"),
         ("prompt\na".encode("utf-16"), "not UTF-8"),
-        (b"prompt\na\0b", "it is no text"),
+        (b"prompt\na\0b", "it is not text"),
         (b"prompt\n", "jobs.CSV: there is no prompt in it"),
     ):
         path.write_bytes(content)
         with pytest.raises(JobListError, match=sentence):
             read_jobs(path)
-    with pytest.raises(JobListError, match=r"jobs.json is no job list; those end with .txt"):
+    with pytest.raises(JobListError, match=r"jobs.json is not a job list; use a .txt"):
         read_jobs(tmp_path / "jobs.json")
     with path.open("wb") as file:
         file.truncate(17 * 2**20)
@@ -146,17 +150,17 @@ def test_names_are_safe_whatever_the_prompt_says():
 @pytest.mark.parametrize(
     ("pattern", "sentence"),
     [
-        ("", "is no file below the output folder"),
-        ("../{index}", "is no file below the output folder"),
-        ("a/../../b", "is no file below the output folder"),
-        ("/abs/{index}", "is no file below the output folder"),
-        ("a\\b", "is no file below the output folder"),
-        ("c:/x", "is no file below the output folder"),
-        ("a\nb", "is no file below the output folder"),
-        ("batch/", "is no file below the output folder"),
-        ("{index}.", "is no name for a file"),
-        ("aux", "is no name for a file"),
-        ("x" * 300, "is no name for a file"),
+        ("", "cannot be a file in the output folder"),
+        ("../{index}", "cannot be a file in the output folder"),
+        ("a/../../b", "cannot be a file in the output folder"),
+        ("/abs/{index}", "cannot be a file in the output folder"),
+        ("a\\b", "cannot be a file in the output folder"),
+        ("c:/x", "cannot be a file in the output folder"),
+        ("a\nb", "cannot be a file in the output folder"),
+        ("batch/", "cannot be a file in the output folder"),
+        ("{index}.", "is not a valid file name"),
+        ("aux", "is not a valid file name"),
+        ("x" * 300, "is not a valid file name"),
         ("{index", "a brace too many or too few"),
         ("}", "a brace too many or too few"),
         ("{prompt}", "the pattern has {prompt}"),
@@ -177,7 +181,7 @@ def test_patterns_that_are_refused(pattern, sentence):
 
 
 def test_a_name_that_no_file_may_have_is_told_with_its_line():
-    with pytest.raises(JobListError, match="line 8: the pattern makes 'con'"):
+    with pytest.raises(JobListError, match="line 8: the pattern gives 'con'"):
         settle([Job(8, "con")], "{prompt_slug}")
 
 

@@ -4,13 +4,14 @@ The directions of imports inside the core are contracts of import-linter in pypr
 """
 
 import ast
+import json
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_LINES = 300
+MAX_DOORS = 15
 HOST_MODULES = {
     "comfy",
     "comfy_api",
@@ -45,12 +46,25 @@ def imports(path: Path) -> Iterator[str]:
             yield str(node.module)
 
 
-def inputs_without_tooltip(path: Path) -> Iterator[int]:
+def imported_modules(path: Path) -> Iterator[str]:
+    """Dotted names of the repository's modules that a file imports relatively."""
+    package = path.relative_to(ROOT).parts[:-1]
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        if node.func.attr == "Input" and not {"tooltip", None} & {k.arg for k in node.keywords}:
-            yield node.lineno
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = (*package[: len(package) + 1 - node.level], *(node.module or "").split("."))
+            folder = ROOT.joinpath(*filter(None, base))
+            for alias in node.names:
+                inner = folder / alias.name
+                is_module = inner.with_suffix(".py").is_file() or inner.is_dir()
+                yield name_of(inner if is_module else folder).replace("/", ".")
+
+
+def sockets(path: Path) -> Iterator[ast.Call]:
+    """Calls that make an input or output of a node."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if node.func.attr in ("Input", "Output"):
+                yield node
 
 
 def test_the_pack_imports_itself_relatively() -> None:
@@ -93,9 +107,43 @@ def test_files_stay_short() -> None:
     assert not too_long, f"over {MAX_LINES} lines, split them or say less: {too_long}"
 
 
-@pytest.mark.parametrize("path", python_files("nodes"), ids=name_of)
-def test_every_node_input_has_a_tooltip(path: Path) -> None:
-    assert not list(inputs_without_tooltip(path))
+def test_texts_of_nodes_stand_in_their_file_alone() -> None:
+    """texts.json has one for every input and output that the code names, and no other."""
+    texts = json.loads((ROOT / "nodes" / "texts.json").read_text("utf-8"))
+    groups = {"Input": set(texts["inputs"]), "Output": set(texts["outputs"])}
+    for node in texts["nodes"].values():
+        assert {"display_name", "description"} <= node.keys()
+        groups["Input"] |= set(node.get("inputs", {}))
+        groups["Output"] |= set(node.get("outputs", {}))
+    named: dict[str, set[str]] = {"Input": set(), "Output": set()}
+    for path in python_files("nodes"):
+        for call in sockets(path):
+            keywords = {keyword.arg for keyword in call.keywords}
+            assert not keywords & {"tooltip", "display_name", "placeholder"}, name_of(path)
+            if isinstance(call.args[0], ast.Constant):
+                named[call.func.attr].add(call.args[0].value)
+    assert named["Output"] == groups["Output"]
+    assert named["Input"] <= groups["Input"]
+
+
+def test_nodes_reach_the_core_through_few_doors() -> None:
+    doors = {
+        module
+        for path in python_files("nodes")
+        for module in imported_modules(path)
+        if module.startswith("causvid_core")
+    }
+    assert len(doors) <= MAX_DOORS, sorted(doors)
+
+
+def test_modules_of_the_nodes_import_in_one_direction() -> None:
+    graph = {
+        name_of(path.with_suffix("")).replace("/", ".").removesuffix(".__init__"): set(
+            imported_modules(path)
+        )
+        for path in python_files("nodes")
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError
 
 
 def test_the_requirements_say_what_the_project_file_says() -> None:

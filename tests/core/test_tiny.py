@@ -115,11 +115,11 @@ def test_the_last_latents_within_reach_give_the_memory_and_fewer_do_not(weights)
 FOREIGN = {
     "wan vae": ({"decoder.head.0.gamma": torch.ones(4)}, "it has no decoder.1.weight"),
     "other latents": ({"decoder.1.weight": torch.ones(12, 48, 3, 3)}, "latents of 48 channels"),
-    "patches": ({"decoder.22.weight": torch.ones(12, 4, 3, 3)}, "to 12 values a px"),
+    "patches": ({"decoder.22.weight": torch.ones(12, 4, 3, 3)}, "to 12 values per px"),
     "two frames": ({"decoder.19.conv.weight": torch.ones(8, 8, 1, 1)}, "makes 2 px frames"),
     "more layers": ({"decoder.30.weight": torch.ones(1)}, "Unexpected key"),
     "other kernel": ({"decoder.8.weight": torch.ones(8, 12, 1, 1)}, "size mismatch"),
-    "flat": ({"decoder.1.weight": torch.ones(3)}, "no convolutions over pictures"),
+    "flat": ({"decoder.1.weight": torch.ones(3)}, "not 2D convolutions"),
 }
 
 
@@ -130,7 +130,7 @@ def test_foreign_files_are_refused_in_a_sentence(weights, changes, tmp_path):
     save_file(change if changes == "wan vae" else weights | change, path)
     with pytest.raises(ValueError, match=sentence) as refusal:
         TinyDecoder.from_file(path)
-    assert "take taew2_1 or lighttaew2_1" in str(refusal.value)
+    assert "use taew2_1 or lighttaew2_1" in str(refusal.value)
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from causvid_core.media.video import as_pixels, contact_sheet, read_frames, write_mp4
+from causvid_core.media.pixels import as_pixels
+from causvid_core.media.video import contact_sheet, read_frames, write_mp4
 
 
 def ramp(count: int, height: int = 32, width: int = 48) -> list[torch.Tensor]:

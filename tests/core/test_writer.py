@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from causvid_core.media.writer import VideoFile, VideoWriter
+from causvid_core.media.background_writer import VideoWriter
+from causvid_core.media.writer import VideoFile
 from causvid_core.media.writer_codecs import CODECS, VideoSettings, codecs, pixel_formats
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +99,8 @@ def test_ten_bits_hold_shades_that_eight_do_not(tmp_path: Path) -> None:
 
 WRITE_FOR_EVER = """
 import sys, torch
-from causvid_core.media.writer import VideoFile, VideoWriter
+from causvid_core.media.background_writer import VideoWriter
+from causvid_core.media.writer import VideoFile
 from causvid_core.media.writer_codecs import VideoSettings
 codec, path = sys.argv[1:]
 file = VideoFile(path, VideoSettings(codec), width=64, height=48, metadata={"prompt": "{}"})

@@ -133,7 +133,8 @@ def test_one_press_makes_every_video_of_a_list(host: Host, look: Any) -> None:
     ]
     assert all(host.path(file).stat().st_size > 500 for file in run.files())
     [told] = [notice.text for notice in run.notices if notice.node_id == "jobs"]
-    assert told.startswith("3 jobs, 2.0 s in all: batch/001_a_red_circle_moving_left_70 to batch/0")
+    names = "batch/001_a_red_circle_moving_left_70 to batch/0"
+    assert told.startswith(f"3 jobs, 2.0 s in total: {names}")
     part = list_prompt("jobs.csv", first=2, count=1, filename_pattern="part/{name}")
     run = host.run(part)
     assert [file["filename"] for file in run.files()] == ["second_00001_.mp4"]
@@ -160,10 +161,10 @@ def test_a_changed_list_is_read_again(host: Host) -> None:
         ("a.csv", "prompt,seed\na,1\nb,x\n", {}, "a.csv: line 3, seed: found 'x', expected"),
         ("b.txt", "\n", {}, "b.txt: there is no prompt in it"),
         ("c.jsonl", '{"prompt": "a"}\n{', {}, "c.jsonl: line 2: column 2: "),
-        ("d.txt", "a\nb\n", {"first": 3}, "has 2 jobs, so there is none to begin with 3"),
+        ("d.txt", "a\nb\n", {"first": 3}, "has 2 jobs, so it cannot start with job 3"),
         ("d.txt", "a\n", {"filename_pattern": "../{index}"}, "no file below the output folder"),
         ("d.txt", "a\n", {"filename_pattern": "{prompt.__class__}"}, "it may have {index}"),
-        ("d.txt [output]", None, {}, "read from ComfyUI's input folder only"),
+        ("d.txt [output]", None, {}, "job list must be in ComfyUI's input folder"),
         ("../server.log", None, {}, "lies outside of ComfyUI's input folder"),
         ("/etc/passwd", None, {}, "lies outside of ComfyUI's input folder"),
         ("gone.txt", None, {}, "There is no job list 'gone.txt' in ComfyUI's input folder"),

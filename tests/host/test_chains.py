@@ -10,7 +10,7 @@ from hosting.host import Host
 
 from .prompts import facts, mini_prompt, node, recipe_node
 
-HANDED = "the next node takes it over on the device"
+HANDED = "The next node takes the KV cache over on the device"
 SECOND_TEXT = "a small blue square moving left over a white background"
 CHAIN = ("video", "second", "third")
 
@@ -136,7 +136,7 @@ def test_a_stream_goes_on_with_another_model_and_recipe_when_allowed(
     assert seen["blocks"] == 6 and seen["digest"] != first["digest"]
     kept = seen["shape"][2] - 6
     assert values(seen)[:, :, :kept].equal(values(first)[:, :, :kept])
-    text = "The stream goes on with another MODEL and recipe; what it remembers is rewritten"
+    text = "The stream continues with another MODEL and recipe. Its memory is recomputed."
     assert text in [notice.text for notice in run.notices]
 
 

@@ -90,5 +90,5 @@ def test_a_damaged_checkpoint_is_passed_over(mortal: Host) -> None:
     file.write_bytes(content)
     run = mortal.run(prompt)
     texts = [notice.text for notice in run.notices if notice.node_id == "long"]
-    assert any(t.startswith("Passing over a checkpoint that cannot be used") for t in texts)
+    assert any(t.startswith("Ignoring an autosave that cannot be used") for t in texts)
     assert facts(run)["digest"] == expected and not checkpoints(mortal)

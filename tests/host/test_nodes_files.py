@@ -168,7 +168,7 @@ def test_the_list_has_streams_of_both_folders_and_nothing_else(
     ("name", "sentence"),
     [
         ("gone.safetensors", "There is no stream file 'gone.safetensors' in ComfyUI's input"),
-        ("gone.safetensors [output]", "in ComfyUI's output folder; press R"),
+        ("gone.safetensors [output]", "in ComfyUI's output folder. Press R"),
         ("", "There is no stream file"),
         ("../server.log", "lies outside of ComfyUI's input folder"),
         ("../../etc/passwd [output]", "lies outside of ComfyUI's output folder"),
@@ -194,7 +194,7 @@ def test_a_file_of_another_kind_is_refused_when_it_is_loaded(host: Host, refusal
     assert "no stream file at all" in refusal(continued_prompt(file.name), "load")
     text = host.base / "input" / "notes.txt"
     text.write_text("a")
-    with pytest.raises(PromptRejected, match="those end with .safetensors"):
+    with pytest.raises(PromptRejected, match="Stream files end with .safetensors"):
         host.run(continued_prompt(text.name))
 
 

@@ -29,7 +29,8 @@ def test_strength_zero_gives_the_video_back(host: Host, video: Any) -> None:
     filled = torch.cat([frames, frames[-1:].expand(11, -1, -1, -1)])
     torch.testing.assert_close(seen["latents"], encode(filled), atol=1e-3, rtol=0)
     assert seen["count"] == 34 and seen["blocks"] == 4
-    assert "34 frames at 16 frames per second, the last one repeated 11 times" in seen["notice"]
+    text = "34 frames at 16 frames per second. The last frame is repeated 11 times"
+    assert text in seen["notice"]
 
 
 def test_what_fills_no_block_may_be_cut_off(host: Host, video: Any) -> None:
@@ -37,7 +38,7 @@ def test_what_fills_no_block_may_be_cut_off(host: Host, video: Any) -> None:
     prompt["file"], frames = video(clip(34))
     seen = look(host, prompt)
     torch.testing.assert_close(seen["latents"], encode(frames[:33]), atol=1e-3, rtol=0)
-    assert seen["count"] == 33 and "1 at the end left out" in seen["notice"]
+    assert seen["count"] == 33 and "1 frame at the end is left out" in seen["notice"]
 
 
 def test_more_strength_keeps_less_of_the_video(host: Host, video: Any) -> None:
@@ -120,7 +121,7 @@ def test_a_stream_goes_on_with_footage(host: Host, video: Any) -> None:
 def test_strength_may_follow_the_motion(host: Host, video: Any) -> None:
     prompt = media_prompt("VideoToVideo", video=["file", 0], follow_motion=1.0, strength=0.8)
     prompt["file"], _ = video(clip(33))
-    assert "Strength followed the motion, 0." in look(host, prompt)["notice"]
+    assert "The strength followed the motion, from 0." in look(host, prompt)["notice"]
 
 
 @pytest.mark.parametrize(("block", "still"), [(3, 9), (1, 1)])
@@ -198,11 +199,11 @@ def test_a_latent_is_extended(host: Host) -> None:
 
 
 REFUSED = [
-    ({}, "Connect one of video, images, latents; now none of them is connected"),
-    ({"latents": ["first", 1], "images": ["picture", 0]}, "now images and latents are connected"),
+    ({}, "No footage is connected. Connect one of video, images, latents"),
+    ({"latents": ["first", 1], "images": ["picture", 0]}, "images + latents are connected"),
     ({"images": ["picture", 0], "vae": ["other", 0]}, "VAE is linear.Linear"),
     ({"images": ["picture", 0], "vae": None}, "Connect a VAE"),
-    ({"latents": ["first", 1], "width": 96}, "a video of 96x64 px has (batch, 16, latent frames"),
+    ({"latents": ["first", 1], "width": 96}, "A video of 96x64 px has (batch, 16, latent frames"),
 ]
 
 

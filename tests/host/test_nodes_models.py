@@ -151,7 +151,7 @@ def test_the_recipe_is_recognised_by_the_files_name(host: Host, models: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"), [("vae", "is a Wan VAE"), ("cut", "truncated"), ("text", "no Wan model")]
+    ("name", "sentence"), [("vae", "is a Wan VAE"), ("cut", "truncated"), ("text", "not a Wan model")]
 )
 def test_what_is_no_checkpoint_is_refused_by_name(
     host: Host, models: Path, refusal: Any, name: str, sentence: str

@@ -106,7 +106,7 @@ def test_the_node_says_what_it_understood(host: Host) -> None:
     assert run.status == "success", run.error
     (notice,) = [notice for notice in run.notices if notice.node_id == "prompts"]
     assert notice.text.splitlines() == [
-        "With 3 latent frames a block:",
+        "With 3 latent frames per block:",
         f"block 0 (0.00 s): {RED}",
         f"block 1 (0.56 s), fading in over 2 blocks, recache: {BLUE}",
     ]

@@ -12,7 +12,7 @@ from .prompts import mini_prompt, node, recipe_node
 
 @pytest.mark.parametrize("name", ["width", "height"])
 def test_odd_sizes_are_refused_before_anything_runs(host: Host, name: str) -> None:
-    with pytest.raises(PromptRejected, match=f"{name} is 100 px; use a multiple of 16, such as 96"):
+    with pytest.raises(PromptRejected, match=f"{name} is 100 px. Use a multiple of 16, such as 96"):
         host.run(mini_prompt(**{name: 100}))
 
 
@@ -20,7 +20,7 @@ def test_odd_sizes_are_refused_before_anything_runs(host: Host, name: str) -> No
     ("widgets", "sentence"),
     [
         ({"timesteps": "500, 1000"}, "must fall from step to step"),
-        ({"timesteps": "many"}, "write falling numbers between commas"),
+        ({"timesteps": "many"}, "Write falling numbers separated by commas"),
         ({"window": 2}, "cannot hold a block of 3"),
         ({"preset": "gone"}, "There is no preset 'gone'"),
     ],
@@ -52,7 +52,7 @@ def test_conditioning_other_than_a_prompt(
     prompt = mini_prompt(positive=["odd", 0])
     prompt["odd"] = node("Probe_MakeConditioning", batch=1, width=4096, options=json.dumps(options))
     error = refusal(prompt)
-    assert sentence in error and "connect CLIP Text Encode directly" in error
+    assert sentence in error and "Connect CLIP Text Encode directly" in error
 
 
 def test_combined_prompts(refusal: Any) -> None:
@@ -75,16 +75,16 @@ def test_a_model_that_is_no_wan_model(refusal: Any) -> None:
     prompt = mini_prompt(model=["other", 0])
     prompt["other"] = node("Probe_OtherModel")
     error = refusal(prompt)
-    assert error.startswith("MODEL is Painter") and "connect a Wan 2.1 text-to-video" in error
+    assert error.startswith("MODEL is Painter") and "Connect a Wan 2.1 text-to-video" in error
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"width": 96}, "The stream is 64x64 px, but width and height say 96x64"),
-        ({"recipe": ["recipe", 0]}, "started with another recipe"),
+        ({"width": 96}, "The stream is 64x64 px, but width and height are set to 96x64"),
+        ({"recipe": ["recipe", 0]}, "made with another recipe"),
         ({"model": ["patched", 0]}, "made with another MODEL"),
-        ({"positive": ["many", 0]}, "holds 3 prompts, but the stream 1 videos"),
+        ({"positive": ["many", 0]}, "holds 3 prompts, but the stream holds 1 videos"),
     ],
 )
 def test_streams_that_do_not_fit(

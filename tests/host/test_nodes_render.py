@@ -168,7 +168,7 @@ def test_cancel_leaves_a_video_that_plays_and_nothing_else(host: Host) -> None:
     found = frames(path)
     assert len(found) >= BLOCK + 2 * 12 and len(found) % 12 == BLOCK
     notices = [notice.text for notice in run.notices if notice.node_id == "video"]
-    assert notices[-1].endswith("up to where it was stopped")
+    assert notices[-1].endswith("The render was stopped before its end.")
     prompt["video"]["inputs"] |= {"minutes": (len(found) - 1) / 16 / 60}
     again = host.run(prompt)
     assert difference(found, torch.from_numpy(frames(file_of(host, again)))[: len(found)]) < 1e-3

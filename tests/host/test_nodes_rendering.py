@@ -58,9 +58,10 @@ def test_a_stream_goes_on_as_if_never_cut(host: Host, look: Any) -> None:
 def test_a_length_between_blocks_is_rounded_up_and_said(host: Host) -> None:
     run = host.run(mini_prompt(px_frames=14))
     assert facts(run)["shape"][2] == 6
-    text = "21 frames (1.3 s) in 2 blocks, rounded up from 14 to whole blocks of 3 latent frames"
+    rounded = "Rounded up from 14 frames to whole blocks of 3 latent frames."
+    text = f"21 frames (1.3 s) in 2 blocks. {rounded}"
     first, last = (notice.text for notice in run.notices if notice.node_id == "video")
-    assert first == text and last.startswith(f"{text}. STREAM carries its cache (")
+    assert first == text and last.startswith(f"{text} STREAM carries its KV cache (")
 
 
 def test_a_connected_recipe_decides(host: Host) -> None:

@@ -47,7 +47,7 @@ def test_a_killed_render_plays_and_is_made_whole_by_the_next_run(mortal: Host) -
     assert whole != broken and len(frames(whole)) == PX_FRAMES
     notices = [notice.text for notice in run.notices if notice.node_id == "video"]
     assert any(f"after block 4 of {BLOCKS}" in text for text in notices)
-    assert any(text == "Decoding the 4 blocks there are already" for text in notices)
+    assert any(text == "Decoding the 4 blocks made earlier." for text in notices)
     np.testing.assert_array_equal(frames(whole)[: len(cut_short)], cut_short)
     prompt["video"]["inputs"]["checkpoint_blocks"] = 0
     again = file_of(mortal, mortal.run(prompt))

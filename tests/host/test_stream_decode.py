@@ -59,8 +59,8 @@ def test_a_chain_is_decoded_without_a_seam(host: Host, decoder_gb: float) -> Non
     prompt["new_1"]["inputs"]["decoder_gb"] = decoder_gb
     run = host.run(prompt)
     assert run.status == "success", run.error
-    assert "the next node takes it over on the device" in notice(run, "video")
-    said = "STREAM carries what" if decoder_gb else "STREAM does not carry what"
+    assert "The next node takes the KV cache over on the device" in notice(run, "video")
+    said = "STREAM carries the decoder" if decoder_gb else "STREAM does not carry the decoder"
     assert said in notice(run, "new_1")
     check_joined(run, kept(run, "new_1"), again=not decoder_gb)
 
@@ -94,7 +94,7 @@ def check_joined(run: Run, start: Tensor, again: bool) -> None:
     assert torch.equal(torch.cat([start, new]), whole)
     torch.testing.assert_close(whole, theirs.clamp(0, 1), atol=1e-4, rtol=0)
     said = notice(run, "new_2")
-    assert ("after 3 latent frames before them once more" in said) == again
+    assert ("3 latent frames before the new ones were decoded again" in said) == again
     assert "24 frames of 64x64 px" in said
 
 
@@ -127,7 +127,7 @@ def test_a_latent_gives_what_vae_decode_gives(host: Host) -> None:
     )
     prompt["on"] = node("CausVid_StreamInfo", stream=["look", 1])
     run = host.run(prompt)
-    assert run.status == "error" and "gives a STREAM only for a stream" in run.error
+    assert run.status == "error" and "returns a STREAM only if stream is connected" in run.error
 
 
 def test_a_tiny_decoder_gives_what_the_hosts_gives(host: Host) -> None:
@@ -166,13 +166,13 @@ def test_after_a_cancel_the_stream_is_decoded_whole(host: Host) -> None:
 
 
 REFUSED = [
-    ({}, "Connect stream or latent, one of them; now neither is connected"),
-    ({"stream": ["video", 0], "latent": ["video", 1]}, "now both are connected"),
+    ({}, "Neither stream nor latent is connected"),
+    ({"stream": ["video", 0], "latent": ["video", 1]}, "Both stream and latent are connected"),
     ({"stream": ["video", 0], "vae": None}, "Connect a VAE, or choose a tiny_decoder"),
     ({"stream": ["video", 0], "vae": ["other", 0]}, "VAE is linear.Linear"),
-    ({"latent": ["picture", 0]}, "a Wan 2.1 video has (batch, 16, latent frames"),
+    ({"latent": ["picture", 0]}, "A Wan 2.1 video has (batch, 16, latent frames"),
     ({"latent": ["huge", 0]}, "Use CausVid Render to Video"),
-    ({"stream": ["new", 1]}, "set frames to whole"),
+    ({"stream": ["new", 1]}, "Set frames to whole"),
 ]
 
 

@@ -21,7 +21,8 @@ import torch
 from measuring.parts import held_bytes
 
 from causvid_core import recipes, rollout, start
-from causvid_core.media.writer import VideoFile, VideoWriter
+from causvid_core.media.background_writer import VideoWriter
+from causvid_core.media.writer import VideoFile
 from causvid_core.media.film import Film
 from causvid_core.render.models import load_models
 from causvid_core.render.request import RenderRequest

@@ -1,4 +1,4 @@
-"""The ablation's order, a network of it trained for a moment, and its report."""
+"""The order of the ablation, a network trained for two steps, and the report."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from causvid_core.model.checkpoints import read_state_dict
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_every_network_brings_those_that_it_needs_and_comes_after_them():
+def test_every_network_comes_after_those_that_it_needs():
     assert with_needed(["self_rollout"]) == ["ode", "ode_dmd", "self_rollout"]
     assert sorted(with_needed(list(TRAININGS))) == sorted(TRAININGS)
     assert with_needed(["ode_dmd_causal", "ode"]) == ["ode", "causal", "ode_dmd_causal"]
@@ -27,13 +27,13 @@ def test_every_network_brings_those_that_it_needs_and_comes_after_them():
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_a_config_takes_what_the_ablation_sets_in_it(name):
+def test_a_config_accepts_the_settings_of_the_ablation(name):
     training = TRAININGS[name]
     experiment = read_config(ROOT / "configs" / f"{training.config}.toml", training.settings)
     assert experiment.model.context == "noisy" and experiment.steps <= 220
 
 
-def test_a_network_is_trained_measured_and_kept(tmp_path):
+def test_a_network_is_trained_and_measured_once(tmp_path):
     clips = tmp_path / "clips"
     encode_world(load_vae(weights_path("vae")), 2, 45, seed=5, folder=clips)
     overrides = (
@@ -77,7 +77,7 @@ def figures_of(**changes):
     return {key: 0.5 for _, key, *_ in COLUMNS} | {"by_tenth": by_tenth} | changes
 
 
-def test_the_report_has_the_mean_and_the_spread_of_the_seeds():
+def test_the_report_has_the_mean_and_the_deviation_of_the_seeds():
     one, other = figures_of(), figures_of(shape=0.7)
     without = {key: value for key, value in one.items() if "drift" not in key and "long" not in key}
     del without["by_tenth"]

@@ -1,4 +1,4 @@
-"""Messages of ComfyUI's WebSocket as the client gives them, against a server of a few lines."""
+"""Messages of ComfyUI's WebSocket as the client returns them, from a small server."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ Talk = Callable[[web.WebSocketResponse, web.Request], Awaitable[object]]
 
 @contextmanager
 def served(talk: Talk) -> Iterator[Client]:
-    """A client of a server that runs `talk` with every page that subscribes."""
+    """A client of a server that runs `talk` for every subscription."""
     started: list[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = []
     ready = threading.Event()
 
@@ -70,7 +70,7 @@ ABOUT = json.dumps({"display_node_id": "7", "image_type": "image/png"}).encode()
     ],
     ids=["event", "preview", "notice", "preview of a node", "unknown", "large"],
 )
-def test_messages_are_given_by_their_kind(sent: str | bytes, received: object) -> None:
+def test_each_kind_of_message_is_parsed(sent: str | bytes, received: object) -> None:
     async def talk(socket: web.WebSocketResponse, request: web.Request) -> None:
         await (socket.send_str(sent) if isinstance(sent, str) else socket.send_bytes(sent))
         await socket.receive()

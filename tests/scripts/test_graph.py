@@ -1,4 +1,4 @@
-"""From a workflow as the editor saves it to the server's prompt."""
+"""Turning a workflow, as the editor saves it, into the server's prompt."""
 
 import pytest
 from hosting.graph import GraphError, find_node, prompt_from_workflow
@@ -62,7 +62,7 @@ def test_values_are_named_and_links_followed() -> None:
     assert prompt["4"]["_meta"]["title"] == "The Sampler"
 
 
-def test_a_bypassed_node_hands_its_input_on_and_a_muted_one_nothing() -> None:
+def test_a_bypassed_node_passes_its_input_on_and_a_muted_one_passes_nothing() -> None:
     bypassed = prompt_from_workflow(chain(mode=4), SCHEMAS)
     assert bypassed["4"]["inputs"]["model"] == ["1", 0] and "2" not in bypassed
     muted = prompt_from_workflow(chain(mode=2), SCHEMAS)

@@ -8,7 +8,7 @@ import pytest
 from hosting import locales
 
 TRANSLATED = pytest.mark.parametrize("language", locales.LANGUAGES)
-# Signs of the language's own script, one of which stands in every sentence.
+# Characters of the language's script; every sentence has at least one.
 SCRIPTS = {
     "zh": r"[\u4e00-\u9fff]",
     "ja": r"[\u3040-\u30ff\u4e00-\u9fff]",

@@ -44,7 +44,7 @@ def run(parts):
     return done
 
 
-def test_policies_differ_in_positions_and_sinks_alone():
+def test_policies_differ_only_in_positions_and_sinks():
     kept = {(recipe.positions, recipe.sink) for recipe in POLICIES.values()}
     assert kept == {(positions, sink) for positions in ("relative", "absolute") for sink in (0, 3)}
     assert {recipe.window for recipe in POLICIES.values()} == {9}

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_wheel_holds_the_core_with_its_weights_and_nothing_else(tmp_path: Path) -> None:
+def test_the_wheel_contains_only_the_core_and_its_weights(tmp_path: Path) -> None:
     pytest.importorskip("setuptools")
     source = tmp_path / "source"
     ignored = shutil.ignore_patterns("__pycache__")

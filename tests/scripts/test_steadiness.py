@@ -1,4 +1,4 @@
-"""Measures of drift: nothing for the world itself, and what was put in for a video that drifts."""
+"""Measures of drift: none for the world itself, the known amount for a video that drifts."""
 
 from dataclasses import replace
 
@@ -37,20 +37,20 @@ def video():
     return render([SPEC], BLOCK * BLOCKS)
 
 
-def test_a_shape_that_moves_on_is_no_drift():
-    for direction in ("left", "down"):
-        spec = replace(SPEC, direction=direction, background="gradient")
-        found = drift(blocks_of(render([spec], BLOCK * BLOCKS)))
-        assert max(found) < 0.02, direction
+@pytest.mark.parametrize("direction", ["left", "down"])
+def test_a_moving_shape_is_no_drift(direction):
+    spec = replace(SPEC, direction=direction, background="gradient")
+    found = drift(blocks_of(render([spec], BLOCK * BLOCKS)))
+    assert max(found) < 0.02
 
 
-def test_where_things_are_on_the_torus_changes_nothing(video):
+def test_measures_do_not_depend_on_the_position_on_the_torus(video):
     piece = video[:, :, :BLOCK]
     moved = piece.roll((20, 45), dims=(3, 4))
     torch.testing.assert_close(measure(moved), measure(piece), atol=1e-4, rtol=1e-4)
 
 
-def test_measures_are_those_of_the_picture():
+def test_measures_equal_those_of_the_drawn_shape():
     spec = replace(SPEC, shape="circle", colour="white", background="plain", size="medium")
     found = dict(zip(MEASURES, measure(render([spec], BLOCK))[0].tolist(), strict=True))
     assert found["shape_red"] == pytest.approx(0.96 * 0.93, abs=0.03)  # lit from above
@@ -62,14 +62,14 @@ def test_measures_are_those_of_the_picture():
     assert found["sharpness"] == pytest.approx(cv2.Laplacian(grey, cv2.CV_32F).var(), rel=0.05)
 
 
-def test_fading_is_seen_in_colour_and_contrast(video):
+def test_fading_shows_in_colour_and_contrast(video):
     found = drift(blocks_of(fading(video, 0.9)))
     brightest = float(tenths(blocks_of(video))[0][: len(COLOURS)].max())
     assert found.colour == pytest.approx(0.09 * brightest, abs=0.01)
     assert found.contrast == pytest.approx(0.09, abs=0.02)
 
 
-def test_blur_is_seen_in_sharpness_alone(video):
+def test_blur_shows_in_sharpness_alone(video):
     soft = video.clone()
     for frame in soft[0, :, -BLOCK * 4 :].unbind(1):
         blurred = cv2.GaussianBlur(frame.permute(1, 2, 0).numpy(), (0, 0), 0.8)

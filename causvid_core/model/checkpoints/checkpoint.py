@@ -180,9 +180,10 @@ def _own_notes(metadata: Mapping[str, str]) -> dict[str, Any]:
 
 def _host_heads(metadata: Mapping[str, str]) -> int | None:
     try:
-        return json.loads(metadata.get("config", "{}")).get("transformer", {}).get("num_heads")
+        heads = json.loads(metadata.get("config", "{}")).get("transformer", {}).get("num_heads")
     except (ValueError, AttributeError):
         return None
+    return None if heads is None else int(heads)
 
 
 def _log(checkpoint: Checkpoint) -> None:

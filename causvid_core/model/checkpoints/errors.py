@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class CheckpointError(ValueError):
-    """A file that cannot be used as asked; the message is one sentence for an artist."""
+    """A file that cannot be used; the message is one sentence for an artist."""

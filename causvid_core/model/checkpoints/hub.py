@@ -18,7 +18,7 @@ from typing import Any
 
 from ...storage.atomic import replacing
 from . import transfer
-from .convert import convert
+from .conversion import convert
 from .errors import CheckpointError
 from .repositories import DOWNLOADS, Download, Repository
 

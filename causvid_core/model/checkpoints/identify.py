@@ -79,7 +79,7 @@ def describe_foreign(tensors: LazyDict) -> str | None:
             )
     if not any(name.startswith("blocks.") for name in tensors):
         some = ", ".join(sorted(tensors)[:3])
-        return f"is no Wan model ({len(tensors)} tensors such as {some}); {_ADVICE}"
+        return f"is not a Wan model ({len(tensors)} tensors such as {some}); {_ADVICE}"
     return None
 
 

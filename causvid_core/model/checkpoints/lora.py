@@ -174,8 +174,8 @@ def _flat_names(tensors: LazyDict) -> dict[str, str]:
             if module == ours:
                 names[theirs.replace(".", "_")] = module
         match = re.match(r"^(blocks\.\d+)\.(.+)$", module)
-        for theirs, ours in DIFFUSERS_BLOCK if match else ():
-            if match.group(2) == ours and theirs != "norm2":
+        for theirs, ours in DIFFUSERS_BLOCK:
+            if match and match.group(2) == ours and theirs != "norm2":
                 names[f"{match.group(1)}.{theirs}".replace(".", "_")] = module
     return names
 
@@ -185,8 +185,7 @@ def _targets(stem: str, patch: Patch, flat: dict[str, str]) -> list[tuple[str, P
         return [(flat.get(_FLAT.sub("", stem), stem), patch)]
     module = canonical_name(f"{stem}.weight").removesuffix(".weight")
     match = re.match(r"^(blocks\.\d+\.)(.+)$", module)
-    fused = FUSED.get(match.group(2)) if match else None
-    if not fused or patch.up is None:
+    if match is None or patch.up is None or (fused := FUSED.get(match.group(2))) is None:
         return [(module, patch)]
     # One `down` feeds all stacked projections; `up` stacks their rows.
     return [

@@ -128,18 +128,15 @@ def strip_prefixes(name: str) -> str:
     """Remove what training wrappers and containers put around a name, in any nesting."""
     for wrapper in _WRAPPERS:
         name = name.replace(wrapper, "")
-    stripped = True
-    while stripped:
-        stripped = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), "")
-        name = name[len(stripped) :]
+    while prefix := next((prefix for prefix in _PREFIXES if name.startswith(prefix)), ""):
+        name = name.removeprefix(prefix)
     return name
 
 
 def split_fused(name: str, tensor: LazyTensor) -> list[tuple[str, LazyTensor]]:
     """The separate projections of a fused one; anything else passes through."""
     match = re.match(r"^(blocks\.\d+\.)(.+)\.([^.]+)$", name)
-    targets = FUSED.get(match.group(2)) if match else None
-    if not targets:
+    if match is None or (targets := FUSED.get(match.group(2))) is None:
         return [(name, tensor)]
     if not tensor.shape or tensor.shape[0] % len(targets):
         raise CheckpointError(

@@ -80,7 +80,7 @@ def _describe(path: Path) -> tuple[LazyDict, dict[str, str]]:
             entries, metadata = read_header(file, CHECKPOINT_LIMITS)
     except NotSafetensors as error:
         raise CheckpointError(
-            f"{path} is no checkpoint: it is neither safetensors nor a PyTorch file"
+            f"{path} is not a checkpoint: it is neither safetensors nor a PyTorch file"
         ) from error
     except Truncated as error:
         raise CheckpointError(f"{path} is truncated: {error}; download it again") from error

@@ -7,7 +7,7 @@ up once, at the first download, and recorded beside the file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -34,17 +34,17 @@ class Repository:
 class Download:
     """One thing to download by name.
 
-    `local` is the file name it gets, `folder` the host's folder for its kind. A `.pt` file is
-    converted to a safetensors file of that name; `lora` names a patch merged while converting;
-    `causal` is false for a model that attends in both directions.
+    `about` says what it is. `local` is the file name it gets, `folder` the host's folder for its
+    kind. A `.pt` transformer is converted to a safetensors file of that name; `lora` names a patch
+    that is merged while converting; `causal` is false for a model that attends in both directions.
     """
 
     repository: Repository
     file: str
-    local: str
+    about: str
+    local: str = ""
     folder: str = "diffusion_models"
     lora: str | None = None
-    about: str = ""
     causal: bool = True
 
 
@@ -73,121 +73,94 @@ _WAN_1_3B = Repository("Wan-AI/Wan2.1-T2V-1.3B", APACHE, "37ec512624d61f7aa208f7
 _COMFY_WAN = Repository("Comfy-Org/Wan_2.1_ComfyUI_repackaged", APACHE)
 _TINY = Repository("lightx2v/Autoencoders", APACHE)
 
-DOWNLOADS: dict[str, Download] = {
-    "causvid": Download(
-        _CAUSVID, "autoregressive_checkpoint/model.pt", "causvid.pt", about="CausVid 1.3B, 3 steps"
-    ),
+_TABLE = {
+    "causvid": Download(_CAUSVID, "autoregressive_checkpoint/model.pt", "CausVid 1.3B, 3 steps"),
     "causvid-4step": Download(
         _CAUSVID,
         "autoregressive_checkpoint_warp_4step_cfg2/model.pt",
-        "causvid-4step.pt",
-        about="CausVid 1.3B, 4 warped steps",
+        "CausVid 1.3B, 4 warped steps",
     ),
     "self-forcing": Download(
-        _SELF_FORCING,
-        "checkpoints/self_forcing_dmd.pt",
-        "self-forcing.pt",
-        about="Self-Forcing 1.3B (DMD)",
+        _SELF_FORCING, "checkpoints/self_forcing_dmd.pt", "Self-Forcing 1.3B (DMD)"
     ),
     "causal-forcing": Download(
-        _CAUSAL_FORCING,
-        "chunkwise/causal_forcing.pt",
-        "causal-forcing.pt",
-        about="Causal Forcing 1.3B, blocks of 3",
+        _CAUSAL_FORCING, "chunkwise/causal_forcing.pt", "Causal Forcing 1.3B, blocks of 3"
     ),
     "causal-forcing-framewise": Download(
-        _CAUSAL_FORCING,
-        "framewise/causal_forcing.pt",
-        "causal-forcing-framewise.pt",
-        about="Causal Forcing 1.3B, blocks of 1",
+        _CAUSAL_FORCING, "framewise/causal_forcing.pt", "Causal Forcing 1.3B, blocks of 1"
     ),
     "causal-forcing++-2step": Download(
         _CAUSAL_FORCING,
         "causal-forcing++/framewise-2step.pt",
-        "causal-forcing++-2step.pt",
-        about="Causal Forcing++ 1.3B, blocks of 1, 2 steps",
+        "Causal Forcing++ 1.3B, blocks of 1, 2 steps",
     ),
     "causal-forcing++-1step": Download(
         _CAUSAL_FORCING,
         "causal-forcing++/framewise-1step.pt",
-        "causal-forcing++-1step.pt",
-        about="Causal Forcing++ 1.3B, blocks of 1, 1 step",
+        "Causal Forcing++ 1.3B, blocks of 1, 1 step",
     ),
     "causal-forcing-framewise-comfy": Download(
         _CAUSAL_FORCING_COMFY,
         "split_files/diffusion_models/causal_forcing-framewise.safetensors",
-        "causal_forcing-framewise.safetensors",
-        about="Causal Forcing framewise as ComfyUI publishes it",
+        "Causal Forcing framewise as ComfyUI publishes it",
     ),
     "longlive": Download(
         _LONGLIVE,
         "models/longlive_base.pt",
-        "longlive.pt",
+        "LongLive 1.3B, base and LoRA merged",
         lora="models/lora.pt",
-        about="LongLive 1.3B, base and LoRA merged",
     ),
-    "krea-realtime": Download(
-        _KREA,
-        "krea-realtime-video-14b.safetensors",
-        "krea-realtime-video-14b.safetensors",
-        about="Krea Realtime 14B",
-    ),
+    "krea-realtime": Download(_KREA, "krea-realtime-video-14b.safetensors", "Krea Realtime 14B"),
     "rolling-forcing": Download(
         _ROLLING,
         "checkpoints/rolling_forcing_dmd.pt",
-        "rolling-forcing.pt",
-        about="Rolling Forcing 1.3B (made for its own sampler)",
+        "Rolling Forcing 1.3B (made for its own sampler)",
     ),
-    "reward-forcing": Download(
-        _REWARD, "rewardforcing.pt", "reward-forcing.pt", about="Reward Forcing 1.3B"
-    ),
-    "memflow": Download(
-        _MEMFLOW, "base.pt", "memflow.pt", lora="lora.pt", about="MemFlow 1.3B, without its memory"
-    ),
+    "reward-forcing": Download(_REWARD, "rewardforcing.pt", "Reward Forcing 1.3B"),
+    "memflow": Download(_MEMFLOW, "base.pt", "MemFlow 1.3B, without its memory", lora="lora.pt"),
     "streamdiffusion-v2": Download(
-        _STREAM,
-        "wan_causal_dmd_v2v/model.pt",
-        "streamdiffusion-v2.pt",
-        about="StreamDiffusionV2 1.3B, video to video",
+        _STREAM, "wan_causal_dmd_v2v/model.pt", "StreamDiffusionV2 1.3B, video to video"
     ),
     "causvid-14b": Download(
         _LIGHTX2V_CAUSVID,
         "causal_model.safetensors",
+        "CausVid 14B by LightX2V",
         "causvid-14b.safetensors",
-        about="CausVid 14B by LightX2V",
     ),
     "wan-1.3b": Download(
         _WAN_1_3B,
         "diffusion_pytorch_model.safetensors",
+        "Wan 2.1 T2V 1.3B, the bidirectional teacher",
         "wan2.1_t2v_1.3B.safetensors",
-        about="Wan 2.1 T2V 1.3B, the bidirectional teacher",
         causal=False,
     ),
     "wan-vae": Download(
-        _COMFY_WAN,
-        "split_files/vae/wan_2.1_vae.safetensors",
-        "wan_2.1_vae.safetensors",
-        "vae",
-        about="Wan 2.1 VAE",
+        _COMFY_WAN, "split_files/vae/wan_2.1_vae.safetensors", "Wan 2.1 VAE", folder="vae"
     ),
     "umt5-fp8": Download(
         _COMFY_WAN,
         "split_files/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors",
-        "umt5_xxl_fp8_e4m3fn_scaled.safetensors",
-        "text_encoders",
-        about="text encoder, 6.7 GB",
+        "text encoder, 6.7 GB",
+        folder="text_encoders",
     ),
     "umt5-fp16": Download(
         _COMFY_WAN,
         "split_files/text_encoders/umt5_xxl_fp16.safetensors",
-        "umt5_xxl_fp16.safetensors",
-        "text_encoders",
-        about="text encoder, 11.4 GB",
+        "text encoder, 11.4 GB",
+        folder="text_encoders",
     ),
-    "lighttae": Download(
-        _TINY, "lighttaew2_1.pth", "lighttaew2_1.pth", "vae_approx", about="tiny decoder, previews"
-    ),
+    "lighttae": Download(_TINY, "lighttaew2_1.pth", "tiny decoder, previews", folder="vae_approx"),
 }
+
+
+def _local(name: str, entry: Download) -> str:
+    """The file's own name; `.pt` files of several repositories share theirs and get the table's."""
+    path = PurePath(entry.file)
+    return entry.local or (f"{name}.pt" if path.suffix == ".pt" else path.name)
+
+
+DOWNLOADS = {name: replace(entry, local=_local(name, entry)) for name, entry in _TABLE.items()}
+"""Everything that can be downloaded by name."""
 
 _LICENCE_ONLY = (
     Repository("SOTAMak1r/Infinite-Forcing", "see its model page"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,7 +11,6 @@ from torch import Tensor
 from ...storage.lazy import LazyDict, LazyTensor
 from .errors import CheckpointError
 
-FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _SCALES = (".scale_weight", ".weight_scale")
 _UNUSED = (".scale_input", ".input_scale", ".comfy_quant")
 """Scales of activations and format notes, which a weight in full precision does not need."""
@@ -43,7 +43,7 @@ def is_scaled(tensors: LazyDict) -> bool:
     return any(name.endswith(_SCALES) for name in tensors)
 
 
-def _product(name: str, tensor: LazyTensor, scale: LazyTensor):
+def _product(name: str, tensor: LazyTensor, scale: LazyTensor) -> Callable[[], Tensor]:
     count = math.prod(scale.shape)
     if count not in (1, tensor.shape[0]):
         raise CheckpointError(

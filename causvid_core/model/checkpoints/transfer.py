@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlparse
 
 from ...hashing import file_sha256
@@ -46,7 +46,7 @@ def fetch(
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     url = hf_hub_url(repo, file, revision=commit, endpoint=_endpoint())
     with _one_sentence(repo, file):
@@ -70,7 +70,7 @@ def fetch(
         with part.open("ab") as stream, _one_sentence(repo, file):
             http_get(
                 remote.location,
-                _Counted(stream, size, progress),
+                cast(BinaryIO, _Counted(stream, size, progress)),
                 resume_size=done,
                 headers=headers,
                 expected_size=size,

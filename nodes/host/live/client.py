@@ -7,15 +7,13 @@ the memory. So they are left out while messages wait.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-import folder_paths
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
+from ..settings import setting
 from .route import STORE, event
 from .store import Picture, Shown
 
@@ -65,7 +63,7 @@ class LiveClient:
 def running_client() -> LiveClient | None:
     """The client of the node that runs now; None when no client queued it or it wants no frames."""
     running, server = get_executing_context(), getattr(PromptServer, "instance", None)
-    if running is None or server is None or not server.client_id or _turned_off():
+    if running is None or server is None or not server.client_id or setting(SETTING) is False:
         return None
     shown = Shown(
         client_id=server.client_id,
@@ -98,12 +96,3 @@ def _workflow_id(server: PromptServer, prompt_id: str) -> str | None:
             name = workflow.get("id")
             return name if isinstance(name, str) else None
     return None
-
-
-def _turned_off() -> bool:
-    """The setting of the front end; with several users nobody knows whose prompt it is."""
-    path = Path(folder_paths.get_user_directory()) / "default" / "comfy.settings.json"
-    try:
-        return json.loads(path.read_text("utf-8")).get(SETTING) is False
-    except (OSError, ValueError, AttributeError):
-        return False

@@ -12,12 +12,15 @@ from comfy.latent_formats import Wan21
 from comfy.model_patcher import ModelPatcher
 from safetensors.torch import load_file
 
-from ....causvid_core.media.decoding import StreamDecoder
-from ....causvid_core.media.latent_rgb import ColourDecoder
-from ....causvid_core.media.sketch import SketchDecoder, SketchNet
-from ....causvid_core.media.tiny import TinyDecoder
+from ....causvid_core.media import (
+    ColourDecoder,
+    SketchDecoder,
+    SketchNet,
+    StreamDecoder,
+    TinyDecoder,
+)
 from ....causvid_core.mini import weights_path
-from ..media.tiny_decoders import tiny_names, tiny_path
+from ..loading.tiny_decoders import tiny_names, tiny_path
 
 NAMES = ("taew2_1", "lighttaew2_1")
 CPU_SHARE = 0.01

@@ -2,7 +2,7 @@
 
 The event `causvid.frames` carries a few compressed px frames and where the run stands; see
 `LiveView._facts`. Nothing is made for a prompt that no client queued, nothing is broadcast, and a
-client that does not keep up is spared: it fetches what it missed from `live_route`.
+client that does not keep up is spared: it fetches what it missed from `route`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,10 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ....causvid_core.media.tiny import TinyDecoder
-from ....causvid_core.stream import geometry
-from ....causvid_core.stream.rollout import Block
-from ....causvid_core.stream.segment import starts_afresh
-from ....causvid_core.stream.state import StreamState
-from ....causvid_core.stream.window import WindowPolicy
+from ....causvid_core.media import TinyDecoder
+from ....causvid_core.stream import Block, StreamState, WindowPolicy, starts_afresh
+from ....causvid_core.stream.geometry import FPS, SPACE_SCALE, TIME_SCALE, px_frames_from_latent
+from ..messages import message
 from ..notice import show
 from .client import LiveClient, running_client
 from .encoding import Arriving, Batch, Encoder
@@ -44,7 +42,7 @@ class LiveView:
     def __init__(
         self, model: ModelPatcher, state: StreamState, blocks: int, *, decoded: bool = False
     ) -> None:
-        self.fps: float = geometry.FPS
+        self.fps: float = FPS
         self._model = model
         self._decoder = self._rough = colours(model)
         self._state, self.decoded = state, decoded
@@ -52,7 +50,7 @@ class LiveView:
         self._block = -1
         self._cuts = sum(starts_afresh(block.switch) for block in state.history[1:])
         self._start = self._next_px = self._px_frames(state.frames)
-        self._sizes = (state.width * geometry.SPACE_SCALE, state.height * geometry.SPACE_SCALE)
+        self._sizes = (state.width * SPACE_SCALE, state.height * SPACE_SCALE)
         self._client: LiveClient | None = None
         self._encoder: Encoder | None = None
         self._pace = _Pace()
@@ -141,7 +139,7 @@ class LiveView:
             except torch.OutOfMemoryError:
                 if self._decoder is self._rough:
                     raise
-                show("The live view shows rough colours: memory is too short for more")
+                show(message("live.rough"))
                 waiting = self._decoder.memory.waiting
                 self._decoder = self._rough
                 self._decoder.push(waiting[0])  # stands for what came before
@@ -196,8 +194,8 @@ class LiveView:
     def _px_frames(self, latent_frames: int) -> int:
         if not latent_frames:
             return 0
-        shorter = (geometry.TIME_SCALE - 1) * self._cuts  # a cut begins with a single px frame
-        return geometry.px_frames_from_latent(latent_frames) - shorter
+        shorter = (TIME_SCALE - 1) * self._cuts  # a cut begins with a single px frame
+        return px_frames_from_latent(latent_frames) - shorter
 
 
 class _Pace:

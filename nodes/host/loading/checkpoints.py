@@ -5,7 +5,8 @@ from pathlib import Path
 from comfy.model_patcher import ModelPatcher
 
 from ....causvid_core.model.checkpoints import host_metadata, open_checkpoint
-from ....causvid_core.stream.recognise import preset_of
+from ....causvid_core.stream import preset_of
+from ..messages import message
 from ..notice import show
 from .models import load_model, load_model_file, tag
 
@@ -23,9 +24,13 @@ def load_checkpoint(path: Path, weight_dtype: str, recipe: str | None) -> ModelP
     else:
         weights = {name: tensor.load().detach() for name, tensor in checkpoint.tensors.items()}
         model = load_model(weights, host_metadata(checkpoint.config), weight_dtype)
+    values = {
+        "name": path.name,
+        "layers": checkpoint.config.num_layers,
+        "width": checkpoint.config.dim,
+    }
     if recipe is None:
-        show(f"{path.name} is no checkpoint known by name; choose its recipe in sampled_by.")
+        show(message("checkpoint.unknown", **values))
         return model
-    size = f"{checkpoint.config.num_layers} layers of width {checkpoint.config.dim}"
-    show(f"{path.name}: {size}, sampled by {recipe}")
+    show(message("checkpoint.loaded", recipe=recipe, **values))
     return tag(model, recipe)

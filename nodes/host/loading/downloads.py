@@ -7,6 +7,7 @@ import comfy.utils
 import folder_paths
 
 from ....causvid_core.model.checkpoints import DOWNLOADS, download
+from ..messages import message
 from ..notice import show
 
 
@@ -17,7 +18,7 @@ def download_file(name: str) -> Path:
     the next call continues where this one stopped.
     """
     entry = DOWNLOADS[name]
-    show(f"Downloading {entry.repository.licence_note()}")
+    show(message("download.started", what=entry.repository.licence_note()))
     bar = comfy.utils.ProgressBar(1)
 
     def progress(done: int, total: int) -> None:
@@ -25,7 +26,7 @@ def download_file(name: str) -> Path:
         bar.update_absolute(done, total)
 
     path = download(name, _folder(entry.folder), progress)
-    show(f"{path.name} is in {path.parent}; press R to see it in the loaders.")
+    show(message("download.done", name=path.name, folder=path.parent))
     return path
 
 

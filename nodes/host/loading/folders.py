@@ -4,6 +4,8 @@ from pathlib import Path
 
 import folder_paths
 
+from ..messages import message
+
 FOLDER = "causvid"
 SEARCHED = ("diffusion_models", FOLDER)
 
@@ -31,12 +33,5 @@ def checkpoint_path(name: str) -> Path:
             return Path(path)
     folders = [p for folder in SEARCHED for p in folder_paths.get_folder_paths(folder)]
     raise FileNotFoundError(
-        f"The checkpoint {name!r} is in none of {', '.join(folders)}; put it there and press R "
-        "to refresh the list."
+        message("checkpoint.missing", name=repr(name), folders=", ".join(folders))
     )
-
-
-def file_identity(path: Path) -> str:
-    """Changes when the file does."""
-    stat = path.stat()
-    return f"{path}:{stat.st_mtime_ns}:{stat.st_size}"

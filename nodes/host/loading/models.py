@@ -11,6 +11,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
+from ..messages import message
+
 RECIPE_OPTION = "causvid_recipe"
 WEIGHT_DTYPES: dict[str, dict[str, Any]] = {
     "default": {},
@@ -37,10 +39,7 @@ def load_model(
     options = dict(WEIGHT_DTYPES[weight_dtype])
     model = comfy.sd.load_diffusion_model_state_dict(weights, options, metadata)
     if model is None:
-        raise ValueError(
-            "This ComfyUI does not recognise the checkpoint as a Wan model; update ComfyUI, or "
-            "check that the file is a Wan 2.1 text-to-video model."
-        )
+        raise ValueError(message("checkpoint.not_recognised"))
     return model
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import NamedTuple
 
 import comfy.model_management as management
 import torch
 from comfy.model_patcher import ModelPatcher
 
 from ....causvid_core import BoundWan, bind
+from ..messages import message
 from ..notice import log
 from .attention import HostAttention
 from .models import fingerprint
@@ -23,9 +23,8 @@ def bind_model(model: ModelPatcher) -> BoundWan:
     """
     tree = getattr(model.model, "diffusion_model", None)
     kind = type(model.model).__name__
-    wanted = "connect a Wan 2.1 text-to-video model"
     if tree is None:
-        raise ValueError(f"MODEL is {kind}, which has no diffusion model; {wanted}.")
+        raise ValueError(message("model.no_tree", kind=kind))
     options = model.model_options.get("transformer_options", {})
     try:
         bound = bind(
@@ -36,9 +35,9 @@ def bind_model(model: ModelPatcher) -> BoundWan:
             fingerprint=fingerprint(model),
         )
     except ValueError as error:
-        raise ValueError(f"MODEL is {kind}: {error}; {wanted}.") from error
+        raise ValueError(message("model.not_wan", kind=kind, error=error)) from error
     if bound.config.model_type != "t2v" or bound.config.in_dim != bound.config.out_dim:
-        raise ValueError(f"MODEL is an image-to-video model and needs a start image; {wanted}.")
+        raise ValueError(message("model.image_to_video"))
     _mention_ignored(model)
     return bound
 
@@ -48,50 +47,51 @@ def compute_dtype(model: ModelPatcher) -> torch.dtype:
     return model.model.manual_cast_dtype or model.model.get_dtype()
 
 
-class Beside(NamedTuple):
-    """Further models at work while a stream is made, such as a VAE, and bytes they compute in."""
-
-    models: tuple[ModelPatcher, ...] = ()
-    bytes: int = 0
-
-
-NOTHING = Beside()
-
-
 @contextmanager
-def placed(model: ModelPatcher, needed_bytes: int, beside: Beside = NOTHING) -> Iterator[None]:
-    """Weights on the compute device, as far as they fit beside `needed_bytes` for the stream.
+def placed(
+    model: ModelPatcher,
+    needed_bytes: int,
+    companions: tuple[ModelPatcher, ...] = (),
+    companion_bytes: int = 0,
+) -> Iterator[None]:
+    """Weights on the compute device, as far as they fit next to `needed_bytes` for the stream.
 
-    The host loads, patches and offloads as it does for its own samplers; on every way out it is
-    told that sampling has ended. Raises ValueError when the stream alone does not fit.
+    companions: further models at work meanwhile, which compute in `companion_bytes`. The host
+    loads, patches and offloads as it does for its own samplers, and tidies up on every way out.
+    Raises ValueError when the stream alone does not fit.
     """
     device = model.load_device
     _refuse_too_large(needed_bytes, device)
-    together = [model, *model.get_nested_additional_models(), *beside.models]
-    margin = management.minimum_inference_memory() + beside.bytes
+    together = [model, *model.get_nested_additional_models(), *companions]
+    margin = management.minimum_inference_memory() + companion_bytes
     management.load_models_gpu(together, memory_required=needed_bytes + margin)
-    context = getattr(management, "cuda_device_context", lambda _: nullcontext())
     model.pre_run()
     try:
-        with context(device), torch.inference_mode():
+        with computing_on(device):
             yield
     finally:
         model.cleanup()
         management.soft_empty_cache()
 
 
+@contextmanager
+def computing_on(device: torch.device) -> Iterator[None]:
+    """The device is the current one, and nothing keeps gradients."""
+    context = getattr(management, "cuda_device_context", lambda _: nullcontext())
+    with context(device), torch.inference_mode():
+        yield
+
+
 def _refuse_too_large(needed_bytes: int, device: torch.device) -> None:
     total = management.get_total_memory(device)
     if needed_bytes > total:
         raise ValueError(
-            f"This stream needs {needed_bytes / GIB:.1f} GiB beside the model's weights, but "
-            f"{device} has {total / GIB:.1f} GiB; lower width, height or, in CausVid Recipe, the "
-            "window."
+            message("memory.stream", needed=needed_bytes / GIB, device=device, total=total / GIB)
         )
 
 
 def _mention_ignored(model: ModelPatcher) -> None:
-    """Say in the log which settings of other nodes on this MODEL do nothing here."""
+    """Log which settings of other nodes on this MODEL do nothing here."""
     options = model.model_options
     transformer = options.get("transformer_options", {})
     found = [
@@ -107,4 +107,4 @@ def _mention_ignored(model: ModelPatcher) -> None:
         if present
     ]
     if found:
-        log.info("CausVid: without effect on a stream, though set on MODEL: %s", ", ".join(found))
+        log.info("CausVid: streams ignore these settings of MODEL: %s", ", ".join(found))

@@ -9,72 +9,87 @@ from typing import Any, NamedTuple
 import comfy.model_management as management
 import comfy.utils
 import torch
+from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
-from ....causvid_core.media.decoded import (
+from ....causvid_core.media import (
+    LATENT_MEAN,
+    LATENT_STD,
+    SPACE_SCALE,
+    Z_DIM,
+    StreamDecoder,
+    WanDecoder,
     decode_blocks,
     decoder_memory,
     latents_to_redecode,
     resume_decoder,
 )
-from ....causvid_core.media.decoding import StreamDecoder
-from ....causvid_core.media.vae import LATENT_MEAN, LATENT_STD, SPACE_SCALE, Z_DIM
-from ....causvid_core.media.wan_stream import WanDecoder
-from ....causvid_core.stream import geometry
-from ....causvid_core.stream.state import StreamBlock, StreamState
+from ....causvid_core.stream import StreamBlock, StreamState
+from ....causvid_core.stream.geometry import px_frames_from_latent
+from ..files import in_bytes
+from ..loading import tiny_decoders
+from ..messages import joined, message
 from ..notice import show
-from ..stream.stream_files import in_bytes
-from . import tiny_decoders
+from ..schema import blocked
+from ..stream.inputs import GB, NEW, WHOLE
 from .vae import StreamVAE
-
-WHOLE, NEW = FRAMES = ("whole", "new")
 
 
 class Decoded(NamedTuple):
     """IMAGE `[frames, H, W, 3]`, the stream with its decoder's memory, and what was said of it."""
 
     image: Tensor
-    state: StreamState | None
+    state: StreamState | ExecutionBlocker | None
     text: str
 
 
-def decode_stream(state: StreamState, vae: Any, tiny: str, frames: str, budget: int) -> Decoded:
+def decode(
+    stream: StreamState | None,
+    latent: dict[str, Tensor] | None,
+    vae: Any,
+    tiny: str,
+    frames: str,
+    decoder_gb: float,
+) -> Decoded:
+    """`decode_stream` or `decode_latent`, of which one is given; else raises ValueError."""
+    if (stream is None) == (latent is None):
+        raise ValueError(message("decode.neither" if stream is None else "decode.both"))
+    if stream is not None:
+        return decode_stream(stream, vae, tiny, frames, decoder_gb)
+    found = decode_latent(latent, vae, tiny)
+    return found._replace(state=blocked(message("decode.no_stream")))
+
+
+def decode_stream(
+    state: StreamState, vae: Any, tiny: str, frames: str, decoder_gb: float
+) -> Decoded:
     """The px frames of a stream, all of them or those that no node before has decoded.
 
-    budget: bytes that the decoder's memory may take in the stream; a larger one is computed again.
+    decoder_gb: what the decoder's memory may take in the stream; a larger one is computed again.
     Raises ValueError when there are none, or memory does not suffice.
     """
     if not state.blocks:
-        raise ValueError("The stream has no frames yet, so there is nothing to decode.")
+        raise ValueError(message("decode.empty"))
     first = state.decoder.blocks if frames == NEW and state.decoder is not None else 0
     if first == state.blocks:
-        raise ValueError(
-            "All of this stream was decoded by a node before it, so none of its frames is new; "
-            f"set frames to {WHOLE}."
-        )
+        raise ValueError(message("decode.nothing_new", whole=WHOLE))
     total = state.px_frames - state._replace(history=state.history[:first]).px_frames
     size = (state.batch, total, state.height * SPACE_SCALE, state.width * SPACE_SCALE)
-    said = _require_room(size, f", or set frames to {NEW}" if frames == WHOLE else "")
+    said = [_require_room(size, message("decode.or_new", new=NEW) if frames == WHOLE else "")]
     with _decoder(vae, tiny, size) as decoder:
         again = latents_to_redecode(decoder, state.decoder, state.history, first)
-        counting = _Counting(
-            decoder,
-            sum(block.latents.shape[2] for block in state.history[first:])
-            + (0 if again is None else again.shape[2]),
-        )
+        before = 0 if again is None else again.shape[2]
+        ahead = sum(block.latents.shape[2] for block in state.history[first:])
+        counting = _Counting(decoder, ahead + before)
         resume_decoder(counting, state.decoder, state.history, first)
         image = _collected(decode_blocks(counting, state.history, first), size)
-        memory = decoder_memory(decoder, state.blocks, budget)
+        memory = decoder_memory(decoder, state.blocks, round(decoder_gb * GB))
         needed = sum(tensor.nbytes for tensor in decoder.memory.past)
-    if again is not None:
-        said += f", after {again.shape[2]} latent frames before them once more"
-    carried = f"what the decoder needs to go on ({in_bytes(needed)})"
-    if memory.past:
-        said += f". STREAM carries {carried}"
-    else:
-        said += f". STREAM does not carry {carried}, being more than decoder_gb allows; it is "
-        said += "computed again"
-    return Decoded(image, state._replace(decoder=memory), said)
+    if before:
+        said.append(message("decode.again", count=before))
+    key = "decode.memory_carried" if memory.past else "decode.memory_too_large"
+    said.append(message(key, size=in_bytes(needed)))
+    return Decoded(image, state._replace(decoder=memory), joined(*said))
 
 
 def decode_latent(latent: dict[str, Tensor], vae: Any, tiny: str) -> Decoded:
@@ -84,13 +99,9 @@ def decode_latent(latent: dict[str, Tensor], vae: Any, tiny: str) -> Decoded:
     """
     samples = latent["samples"]
     if samples.ndim != 5 or samples.shape[1] != Z_DIM or not samples.shape[2]:
-        raise ValueError(
-            f"The LATENT has shape {tuple(samples.shape)}; a Wan 2.1 video has (batch, {Z_DIM}, "
-            "latent frames, height / 8, width / 8)."
-        )
+        raise ValueError(message("decode.other_latent", shape=tuple(samples.shape), channels=Z_DIM))
     batch, _, count, height, width = samples.shape
-    px = geometry.px_frames_from_latent(count)
-    size = (batch, px, height * SPACE_SCALE, width * SPACE_SCALE)
+    size = (batch, px_frames_from_latent(count), height * SPACE_SCALE, width * SPACE_SCALE)
     said = _require_room(size)
     mean, std = (torch.tensor(v).view(-1, 1, 1, 1) for v in (LATENT_MEAN, LATENT_STD))
     with _decoder(vae, tiny, size) as decoder:
@@ -124,13 +135,13 @@ def _decoder(
     if tiny != tiny_decoders.NONE:
         return tiny_decoders.opened(tiny, height, width, batch)
     if vae is None:
-        raise ValueError("Connect a VAE, or choose a tiny_decoder.")
+        raise ValueError(message("vae.or_tiny"))
     return _wan_decoder(StreamVAE(vae), height, width, batch)
 
 
 @contextmanager
 def _wan_decoder(vae: StreamVAE, height: int, width: int, batch: int) -> Iterator[StreamDecoder]:
-    with vae.loaded(vae.beside_decoding(height, width, batch)) as weights:
+    with vae.loaded(vae.decoding_bytes(height, width, batch)) as weights:
         yield WanDecoder(weights)
 
 
@@ -140,14 +151,19 @@ def _require_room(size: tuple[int, int, int, int], remedy: str = "") -> str:
     device = management.intermediate_device()
     needed = batch * frames * height * width * 3 * torch.float32.itemsize
     free = management.get_free_memory(device)
-    many = f"{batch} videos of " if batch > 1 else ""
-    taken = f"{in_bytes(needed)} ({many}{frames} frames of {width}x{height} px)"
+    taken = message(
+        "decode.size" if batch == 1 else "decode.size_batch",
+        size=in_bytes(needed),
+        videos=batch,
+        frames=frames,
+        width=width,
+        height=height,
+    )
     if needed > free:
         raise ValueError(
-            f"IMAGE would take {taken}, but {in_bytes(free)} of memory are free. Use CausVid "
-            f"Render to Video, which writes a file while it decodes{remedy}."
+            joined(message("decode.no_room", image=taken, free=in_bytes(free)), remedy)
         )
-    text = f"IMAGE takes {taken}"
+    text = message("decode.room", image=taken)
     show(text)
     return text
 

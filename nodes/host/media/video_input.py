@@ -9,12 +9,9 @@ from typing import Any
 from comfy_api.latest import Input
 from torch import Tensor
 
-from ....causvid_core.media.fitting import as_rgb
-from ....causvid_core.media.footage import Footage, describe_footage, footage_file, frames_in_words
-from ....causvid_core.media.reading import nearest_frames
+from ....causvid_core.media import Footage, as_rgb, describe_footage, footage_file, nearest_frames
 from ....causvid_core.stream.geometry import FPS
-
-__all__ = ["Footage", "footage"]
+from ..messages import message
 
 
 def footage(video: Any = None, images: Tensor | None = None) -> Footage:
@@ -23,7 +20,9 @@ def footage(video: Any = None, images: Tensor | None = None) -> Footage:
     A video file is never held whole. Raises ValueError when there is nothing to see.
     """
     if images is not None:
-        return _from_images(images, range(len(images)), f"{frames_in_words(len(images))} of IMAGE")
+        return _from_images(
+            images, range(len(images)), message("footage.images", count=len(images))
+        )
     if type(video).get_stream_source is Input.Video.get_stream_source:  # made of images in memory
         parts = video.get_components()
         images, fps = parts.images, float(parts.frame_rate)

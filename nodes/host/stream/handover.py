@@ -9,8 +9,7 @@ import comfy.model_management as management
 from comfy_execution.progress import get_progress_state
 from comfy_execution.utils import get_executing_context
 
-from ....causvid_core.stream.cache import LiveCache
-from ....causvid_core.stream.state import StreamState
+from ....causvid_core.stream import LiveCache, StreamState
 
 FREE_SHARE = 0.25  # of the device's memory that other nodes find free beside a kept ring
 

@@ -8,11 +8,10 @@ from itertools import accumulate
 
 import comfy.model_management
 import comfy.utils
-import torch
 from PIL import Image
 from torch import Tensor
 
-from ....causvid_core.stream.rollout import StepRecord
+from ....causvid_core.stream import StepRecord
 from ..live.encoding import Arriving
 from ..live.view import LiveView
 
@@ -56,26 +55,11 @@ class RolloutProgress:
             return None
         [image] = self._arriving.images()
         self._arriving = None
-        image = _enlarged(image)
+        image = enlarged(image)
         return ("JPEG", image, max(image.size))
 
 
-def latent_image(
-    latents: Tensor, factors: Sequence[Sequence[float]], bias: Sequence[float] | None
-) -> Image.Image:
-    """A quick picture of the last latent frame of the first sample of `[B, C, T, H, W]`.
-
-    factors `[C][3]` and bias `[3]` map a latent pixel to colours in -1..1.
-    """
-    pixels = latents[0, :, -1].permute(1, 2, 0).float().cpu()
-    colours = pixels @ torch.tensor(factors)
-    if bias is not None:
-        colours = colours + torch.tensor(bias)
-    small = Image.fromarray(((colours + 1) * 127.5).clamp(0, 255).byte().numpy())
-    return _enlarged(small)
-
-
-def _enlarged(image: Image.Image) -> Image.Image:
+def enlarged(image: Image.Image) -> Image.Image:
     """The image, large enough to be looked at."""
     scale = SMALLEST_PREVIEW_PX / max(image.size)
     if scale <= 1:

@@ -1,43 +1,40 @@
-"""Stream files in ComfyUI's output and input folders: listed, written and found, never beside."""
+"""Stream files in ComfyUI's output and input folders: listed, written and opened."""
 
-import json
-import os
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import folder_paths
-from comfy.cli_args import args
 
 from ....causvid_core import load_stream, save_stream
-from ....causvid_core.storage.stream_files import SUFFIX, is_stream_file
-from ....causvid_core.stream import geometry, snapshot
-from ....causvid_core.stream.state import StreamState
-from ..loading.folders import file_identity
+from ....causvid_core.storage import SUFFIX, is_stream_file
+from ....causvid_core.stream import StreamState, snapshot
+from ....causvid_core.stream.geometry import SPACE_SCALE
+from ..files import (
+    file_identity,
+    file_within,
+    files_in,
+    in_bytes,
+    input_folder,
+    output_file,
+    output_folder,
+    workflow_metadata,
+)
+from ..messages import message
 from ..notice import show
 
-LIGHT, EXACT = "light", "exact"
-CONTENTS = (LIGHT, EXACT)
+LIGHT, EXACT = CONTENTS = ("light", "exact")
 
+_KIND = "file.kind_stream"
 _OUTPUT_MARK = " [output]"  # how the host writes that a file lies in its output folder
-_DEEPEST = 6  # folders below the two
-_MOST_FILES = 20_000  # looked at for a list
-_LONGEST_NOTES = 4 * 2**20
-
-
-class Saved(NamedTuple):
-    """Where a stream went: `entry` as the host's interface names a file, and a line about it."""
-
-    entry: dict[str, str]
-    text: str
+_LONGEST_METADATA = 4 * 2**20
 
 
 def stream_names() -> list[str]:
     """Stream files below both folders, newest first, as the host names files."""
     found = []
-    for folder, mark in ((_output(), _OUTPUT_MARK), (_input(), "")):
-        for path in _files(folder, {SUFFIX}):
+    for folder, mark in ((output_folder(), _OUTPUT_MARK), (input_folder(), "")):
+        for path in files_in(folder, {SUFFIX}):
             stat = path.stat()
             if _is_stream(str(path), stat.st_mtime_ns, stat.st_size):
                 name = path.relative_to(folder).as_posix() + mark
@@ -45,67 +42,32 @@ def stream_names() -> list[str]:
     return [name for _, name in sorted(found)]
 
 
-def input_names(suffixes: set[str]) -> list[str]:
-    """Files below the input folder with one of the suffixes, by name."""
-    folder = _input()
-    return sorted(path.relative_to(folder).as_posix() for path in _files(folder, suffixes))
-
-
 def stream_path(name: str) -> Path:
-    """The file behind a name of `stream_names`. FileNotFoundError or ValueError in a sentence."""
+    """The file behind a name of `stream_names`. Raises FileNotFoundError or ValueError."""
     plain, annotated = folder_paths.annotated_filepath(name)
-    folder = Path(annotated).resolve() if annotated else _input()
-    if folder not in (_output(), _input()):
-        raise ValueError("Streams are loaded from ComfyUI's output and input folders only.")
-    path = _within(folder, plain, "stream file")
+    folder = Path(annotated).resolve() if annotated else input_folder()
+    if folder not in (output_folder(), input_folder()):
+        raise ValueError(message("file.input_or_output_only"))
+    path = file_within(folder, plain, _KIND)
     if path.suffix != SUFFIX:
-        raise ValueError(f"{path.name!r:.100} is no stream file; those end with {SUFFIX}.")
+        raise ValueError(message("file.no_stream", name=f"{path.name!r:.100}", suffix=SUFFIX))
     return path
 
 
-def input_path(name: str, kind: str) -> Path:
-    """The file of a name of `input_names`; as `stream_path`. kind: what it is, in a word or two."""
-    plain, annotated = folder_paths.annotated_filepath(name)
-    if annotated and Path(annotated).resolve() != _input():
-        raise ValueError(f"A {kind} is read from ComfyUI's input folder only.")
-    return _within(_input(), plain, kind)
-
-
-def check_prefix(prefix: str) -> str:
-    """The prefix, if files may be written under it. ValueError in a sentence."""
-    root = _output()
-    name = os.path.basename(os.path.normpath(prefix)) if prefix.strip() else ""
-    if name in ("", ".", "..") or not prefix.isprintable():
-        raise ValueError(
-            f"filename_prefix is {prefix!r:.100}; write a name, such as streams/my_story."
-        )
-    if not (root / prefix).resolve().is_relative_to(root):
-        raise ValueError(
-            f"filename_prefix {prefix!r:.100} leads out of ComfyUI's output folder; write a name "
-            "within it, such as streams/my_story."
-        )
-    return prefix
-
-
-def save(
-    state: StreamState, prefix: str, contents: str, prompt: Any = None, extra: Any = None
-) -> Saved:
+def save(state: StreamState, prefix: str, contents: str, hidden: Any) -> tuple[dict[str, str], str]:
     """Write a stream under the host's numbered name for `prefix`.
 
-    prompt, extra: the graph that made it, as the host hands it to nodes; it goes into the file
-    unless the host is told to write no metadata.
+    hidden: of the node; its graph goes into the file, as `workflow_metadata` gives it. Returns
+    the file as the host's interface names it, and a line about it.
     """
-    scale = geometry.SPACE_SCALE
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
-        check_prefix(prefix), str(_output()), state.width * scale, state.height * scale
-    )
-    check_prefix(str(Path(subfolder, name)))  # links may be named by what % stands for
+    width, height = state.width * SPACE_SCALE, state.height * SPACE_SCALE
+    file = output_file(prefix, SUFFIX, width, height)
     state, held = _filled(state, contents)
-    path = Path(folder) / f"{name}_{counter:05}_{SUFFIX}"
-    save_stream(state, path, _notes(prompt, extra))
-    where = path.resolve().relative_to(_output()).as_posix()
-    text = f"{where} in the output folder: {in_bytes(path.stat().st_size)}, {held}"
-    return Saved({"filename": path.name, "subfolder": subfolder, "type": "output"}, text)
+    save_stream(state, file.path, _metadata(hidden))
+    size = in_bytes(file.path.stat().st_size)
+    text = message("stream.saved", name=file.name, size=size, contents=held)
+    entry = {"filename": file.filename, "subfolder": file.subfolder, "type": "output"}
+    return entry, text
 
 
 def load(name: str) -> StreamState:
@@ -113,89 +75,36 @@ def load(name: str) -> StreamState:
     return load_stream(stream_path(name))
 
 
-def identity(name: str) -> str:
-    """Changes when the file does; empty when it is not there."""
+def identity(name: str | None) -> str:
+    """Changes when the file does; empty when it is not there, or the name not yet known."""
     try:
-        return file_identity(stream_path(name))
+        return file_identity(stream_path(name)) if name else ""
     except (OSError, ValueError):
         return ""
-
-
-def in_bytes(count: int) -> str:
-    """A size in the unit that suits it."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count / 1000:.0f} kB"
 
 
 def _filled(state: StreamState, contents: str) -> tuple[StreamState, str]:
     """The state as it goes into the file, and in words what of it does."""
     if contents != EXACT:
-        return state.light(), "latents and prompts"
+        return state.light(), message("stream.contents_light")
     try:
         state = snapshot(state)
     except ValueError:
-        show("The keys and values of this stream are not in memory; saving latents and prompts.")
+        show(message("stream.no_cache_to_save"))
     if state.snapshot is None:
-        return state, "latents and prompts"
-    bits = "in 8 bits, not exact" if state.snapshot.scales else "exact"
-    return state, f"latents, prompts, keys and values ({bits})"
+        return state, message("stream.contents_light")
+    key = "stream.contents_int8" if state.snapshot.scales else "stream.contents_exact"
+    return state, message(key)
 
 
-def _notes(prompt: Any, extra: Any) -> dict[str, str]:
-    if args.disable_metadata:
+def _metadata(hidden: Any) -> dict[str, str]:
+    metadata = workflow_metadata(hidden)
+    if sum(map(len, metadata.values())) > _LONGEST_METADATA:
+        show(message("stream.workflow_too_large"))
         return {}
-    values = ({} if prompt is None else {"prompt": prompt}) | (extra or {})
-    notes = {name: json.dumps(value) for name, value in values.items()}
-    if sum(map(len, notes.values())) > _LONGEST_NOTES:
-        show("The workflow is too large to go into the stream file and was left out.")
-        return {}
-    return notes
-
-
-def _within(folder: Path, name: str, kind: str) -> Path:
-    try:
-        path = (folder / name).resolve()
-    except (OSError, ValueError, RuntimeError):  # what no file can be called, or a loop of links
-        path = folder / "\N{REPLACEMENT CHARACTER}"
-    if not path.is_relative_to(folder):
-        raise ValueError(
-            f"{name!r:.100} lies outside of ComfyUI's {folder.name} folder; copy the {kind} there."
-        )
-    if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"There is no {kind} {name!r:.100} in ComfyUI's {folder.name} folder; press R to "
-            "refresh the list."
-        )
-    return path
-
-
-def _files(folder: Path, suffixes: set[str]) -> Iterator[Path]:
-    """Files with one of the suffixes; links to folders are not followed, links out are left out."""
-    seen = 0
-    for where, folders, names in os.walk(folder):
-        depth = len(Path(where).relative_to(folder).parts)
-        folders[:] = sorted(n for n in folders if not n.startswith(".") and depth < _DEEPEST)
-        for name in names:
-            seen += 1
-            if seen > _MOST_FILES:
-                return
-            path = Path(where, name)
-            if path.suffix.lower() in suffixes and not name.startswith("."):
-                inside = not path.is_symlink() or path.resolve().is_relative_to(folder)
-                if inside and path.is_file():
-                    yield path
+    return metadata
 
 
 @lru_cache(maxsize=4096)
 def _is_stream(path: str, mtime_ns: int, size: int) -> bool:
     return is_stream_file(path)
-
-
-def _output() -> Path:
-    return Path(folder_paths.get_output_directory()).resolve()
-
-
-def _input() -> Path:
-    return Path(folder_paths.get_input_directory()).resolve()

@@ -9,35 +9,29 @@ from PIL import Image
 from torch import Tensor
 
 from ....causvid_core import recipes
-from ....causvid_core.media.sheet import evenly, picture_sheet
-from ....causvid_core.mini.preview import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
-from ....causvid_core.stream import geometry
-from ....causvid_core.stream.description import describe, headline
-from ....causvid_core.stream.segment import CARRY
-from ....causvid_core.stream.state import StreamBlock, StreamState
-from .progress import latent_image
+from ....causvid_core.media import ColourDecoder, evenly, picture_sheet
+from ....causvid_core.mini import LATENT_RGB_BIAS, LATENT_RGB_FACTORS
+from ....causvid_core.stream import CARRY, StreamBlock, StreamState
+from ....causvid_core.stream.geometry import seconds_from_px
+from ..messages import message
+from .progress import enlarged
 
 MOST_CELLS = 60
 MINI_RECIPES = ("causvid-mini", "causvid-mini-endless")
 
-__all__ = ["contact_sheet", "describe", "headline"]
-
 
 def contact_sheet(state: StreamState, vae: Any = None) -> Tensor:
-    """The last frame of every block, IMAGE `[1, H, W, 3]`; of evenly chosen ones of a long stream.
+    """The last frame of every block, IMAGE `[1, H, W, 3]`; for a long stream, of some of them.
 
     Decoded with `vae`, else a quick picture of the latents. Raises ValueError for an empty stream
     and for a VAE of other latents.
     """
     if not state.blocks:
-        raise ValueError("The stream has no frames yet, so there is nothing to show.")
+        raise ValueError(message("sheet.empty"))
     channels = getattr(vae, "latent_channels", None)
     found = state.history[0].latents.shape[1]
     if vae is not None and channels not in (None, found):
-        raise ValueError(
-            f"This VAE decodes latents of {channels} channels, the stream's have {found}; connect "
-            "the VAE that belongs to the MODEL, or none."
-        )
+        raise ValueError(message("sheet.other_vae", channels=channels, found=found))
     chosen = evenly(state.blocks, MOST_CELLS)
     # The latents themselves do not tell whose they are.
     of_mini = state.recipe in [recipes[name] for name in MINI_RECIPES]
@@ -47,18 +41,21 @@ def contact_sheet(state: StreamState, vae: Any = None) -> Tensor:
 
 
 def _picture(block: StreamBlock, vae: Any, of_mini: bool) -> Image.Image:
-    wan = comfy.latent_formats.Wan21()
-    if vae is None and of_mini:
-        return latent_image(block.latents, LATENT_RGB_FACTORS, LATENT_RGB_BIAS)
+    wan, latents = comfy.latent_formats.Wan21(), block.latents[:1]
     if vae is None:
-        return latent_image(block.latents, wan.latent_rgb_factors, wan.latent_rgb_factors_bias)
-    frames = vae.decode(wan.process_out(block.latents[:1]))
+        colours = (wan.latent_rgb_factors, wan.latent_rgb_factors_bias)
+        if of_mini:
+            colours = (LATENT_RGB_FACTORS, LATENT_RGB_BIAS)
+        frames = ColourDecoder(*colours, scale=1).decode(latents[:, :, -1:]).permute(0, 2, 3, 4, 1)
+    else:
+        frames = vae.decode(wan.process_out(latents))
     last = frames.reshape(-1, *frames.shape[-3:])[-1]
-    return Image.fromarray((last[..., :3].float().cpu() * 255).round().clamp(0, 255).byte().numpy())
+    pixels = (last[..., :3].float().cpu() * 255).round().clamp(0, 255).byte().numpy()
+    return Image.fromarray(pixels) if vae is not None else enlarged(Image.fromarray(pixels))
 
 
 def _label(state: StreamState, index: int) -> str:
     end = state._replace(history=state.history[: index + 1]).px_frames
     mode = state.history[index].switch
-    taken = f", {mode}" if mode != CARRY else ""
-    return f"block {index}, {geometry.seconds_from_px(end):.1f} s{taken}"
+    text = f"block {index}, {seconds_from_px(end):.1f} s"
+    return text if mode == CARRY else f"{text}, {mode}"

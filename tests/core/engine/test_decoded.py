@@ -120,7 +120,7 @@ def test_the_memory_stays_when_a_stream_is_primed_or_taken_over(wan, context, st
     decoder = WanDecoder(vae)
     pieces(decoder, start, 0)
     known = start._replace(decoder=decoder_memory(decoder, 2, PLENTY))
-    assert "all; what the decoder needs to go on travels along" in describe(known)
+    assert "all; what the decoder needs to continue travels along" in describe(known)
     primed = cv.prime(wan(), known, context, latents(make(wan(), start, context, 1)))
     assert primed.decoder is known.decoder
     assert "2 of 3 blocks" in describe(primed)

@@ -73,5 +73,5 @@ def test_what_is_changed_in_memory_is_not_changed_for_others(store):
 
 def test_a_folder_that_cannot_be_written_is_named(model, context, windowed, tmp_path):
     gone = DiskStore(tmp_path / "gone", BLOCK_BYTES)
-    with pytest.raises(OSError, match=f"cannot be kept in {Path(gone.folder)}"):
+    with pytest.raises(OSError, match=f"cannot be written to {Path(gone.folder)}"):
         make(model, cv.start(windowed, model, **SIZE), context, 2, store=gone)

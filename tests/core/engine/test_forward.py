@@ -208,7 +208,7 @@ def shapes(model):
         ({"patch_embedding.weight": (256, 16)}, "expected 5 axes"),
         ({"blocks.1.": None}, "blocks.1 is missing"),
         ({"text_embedding.0.weight": None}, "has no text_embedding.0.weight"),
-        ({"patch_embedding.weight": (100, 16, 1, 2, 2)}, "no multiple"),
+        ({"patch_embedding.weight": (100, 16, 1, 2, 2)}, "not a multiple"),
     ],
 )
 def test_other_models_are_refused_by_name(wan, change, message):

@@ -74,7 +74,7 @@ def test_steps_are_reported(model, context):
     [
         ({"blocks": 0}, "ask for at least 1"),
         ({"context": torch.zeros(1, 4, 13)}, "text encoder"),
-        ({"context": torch.zeros(3, 4, 12)}, "3 videos, the stream makes 1"),
+        ({"context": torch.zeros(3, 4, 12)}, "3 videos, but the stream makes 1"),
         ({"source": torch.zeros(1, 16, 3, 4, 6)}, "2 blocks need 6"),
         ({"source": torch.zeros(1, 16, 6, 4, 6), "strength": -0.1}, "strength is -0.1"),
     ],

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from causvid_core.media.overlap import BackgroundDecoder
+from causvid_core.media.background_decoder import BackgroundDecoder
 from causvid_core.media.vae import WanVAE
 from causvid_core.media.wan_stream import WanDecoder
 

@@ -1,15 +1,17 @@
 """Tiny decoders for Wan 2.1 in the host's `vae_approx` folder."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import comfy.model_management as management
 import folder_paths
 import torch
 
-from ....causvid_core.media.tiny import TinyDecoder
-from ..loading.folders import file_identity
+from ....causvid_core.media import TinyDecoder
+from ..files import file_identity
+from ..messages import message
+from .sampling import computing_on
 
 FOLDER = "vae_approx"
 SIGN = "taew2"  # in the names that the files are published under
@@ -31,9 +33,7 @@ def tiny_path(name: str) -> Path:
     path = folder_paths.get_full_path(FOLDER, name)
     if path is None:
         folders = ", ".join(folder_paths.get_folder_paths(FOLDER))
-        raise FileNotFoundError(
-            f"The tiny decoder {name!r} is not in {folders}; put it there and press R."
-        )
+        raise FileNotFoundError(message("tiny.missing", name=repr(name), folders=folders))
     return Path(path)
 
 
@@ -54,6 +54,5 @@ def opened(name: str, height: int, width: int, batch: int = 1) -> Iterator[TinyD
     pixels = batch * height * width
     if device.type != "cpu":
         management.free_memory(_VALUES_PER_PX * pixels * dtype.itemsize, device)
-    context = getattr(management, "cuda_device_context", lambda _: nullcontext())
-    with context(device), torch.inference_mode():
+    with computing_on(device):
         yield decoder

@@ -12,8 +12,8 @@ import comfy.sd
 import torch
 from torch import Tensor
 
-from ....causvid_core.mini import weights_path
-from ....causvid_core.mini.text_encoder import TextEncoder
+from ....causvid_core.mini import TextEncoder, weights_path
+from ..messages import message
 from ..notice import show
 
 TOKENS = "causvid_mini"
@@ -28,11 +28,10 @@ class MiniTokenizer:
     def tokenize_with_weights(
         self, text: str, return_word_ids: bool = False, **options: Any
     ) -> dict[str, list[list[tuple]]]:
-        """Tokens of `text`; tells the artist which words mean nothing to the Mini."""
+        """Tokens of `text`; a notice names the words that mean nothing to the Mini."""
         unknown = self._encoder.unknown_words(text)
         if unknown:
-            words = ", ".join(unknown)
-            show(f"CausVid Mini does not know these words and skips them: {words}", logging.WARNING)
+            show(message("mini.unknown_words", words=", ".join(unknown)), logging.WARNING)
         tokens = self._encoder.tokens(text)
         ids = [(n,) if return_word_ids else () for n in range(1, len(tokens) + 1)]
         return {TOKENS: [[(word, 1.0, *number) for word, number in zip(tokens, ids, strict=True)]]}

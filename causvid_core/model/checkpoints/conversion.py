@@ -36,7 +36,7 @@ def convert(
     `dtype` None keeps every tensor as it is stored (scaled fp8 becomes bfloat16). A dtype of
     eight bits is used for matrices only. `causal=False` is for bidirectional models. The target
     appears only when it is complete and the largest tensor is all that is held in memory.
-    `progress` is told the bytes written and in all. Raises CheckpointError.
+    `progress` gets the bytes written and in all. Raises CheckpointError.
     """
     target = Path(target)
     if target.suffix != ".safetensors":

@@ -1,6 +1,7 @@
-"""A long render writes its stream to a file now and then, and goes on from there if it is killed.
+"""A long render saves its stream to a file now and then, and resumes from it if it was killed.
 
-The file is named by everything that decides the result, so only the same render finds it.
+The file's name is a digest of everything that decides the result, so only the same render finds
+it.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +16,22 @@ import folder_paths
 import torch
 from torch import Tensor
 
-from ....causvid_core import BoundWan, load_stream, save_stream
-from ....causvid_core.storage.disk import DiskStore
-from ....causvid_core.stream import snapshot
-from ....causvid_core.stream.rollout import Block
-from ....causvid_core.stream.state import StreamState
-from ....causvid_core.stream.window import WindowPolicy
+from ....causvid_core import load_stream, save_stream
+from ....causvid_core.storage import DiskStore
+from ....causvid_core.stream import Block, StreamState, snapshot
+from ..messages import message
 from ..notice import show
-from .rendering import Rendering
+from .request import StreamRequest
 
 FOLDER = ("causvid", "checkpoints")  # below the output folder
 
 
-class Checkpoint:
+class Autosave:
     """The file of one render; called with every block, it writes every `every`-th."""
 
     def __init__(self, path: Path, begun: StreamState, blocks: int, every: int) -> None:
         self._path, self._begun, self._blocks, self._every = path, begun, blocks, every
-        # A cache in 8 bits cannot be had again from latents, so it has to travel.
+        # A cache in 8 bits cannot be recomputed from latents, so it has to be saved.
         self._exact = begun.snapshot is not None and bool(begun.snapshot.scales)
 
     def resume(self, store: DiskStore | None = None) -> StreamState:
@@ -47,16 +45,16 @@ class Checkpoint:
         try:
             found = load_stream(self._path, store)
             if not self._continues(found):
-                raise ValueError(f"{self._path.name} holds another stream")
+                raise ValueError(message("autosave.other_stream", name=self._path.name))
         except (ValueError, OSError) as error:
-            show(f"Passing over a checkpoint that cannot be used: {error}", logging.WARNING)
+            show(message("autosave.unusable", error=error), logging.WARNING)
             return begun
         done = found.blocks - begun.blocks
-        show(f"Going on after block {done} of {self._blocks}, which an earlier run had reached")
+        show(message("autosave.resuming", done=done, blocks=self._blocks))
         return found._replace(history=begun.history + found.history[begun.blocks :])
 
     def __call__(self, block: Block) -> None:
-        """Write the stream up to this block when it is time; a full disk is only warned of."""
+        """Save the stream up to this block when it is time; a full disk only brings a warning."""
         done = block.index + 1 - self._begun.blocks
         if done % self._every or done >= self._blocks:
             return
@@ -65,7 +63,7 @@ class Checkpoint:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             save_stream(state, self._path)
         except OSError as error:
-            show(f"The checkpoint could not be written: {error}", logging.WARNING)
+            show(message("autosave.not_written", error=error), logging.WARNING)
 
     def remove(self) -> None:
         """The render is done."""
@@ -80,63 +78,48 @@ class Checkpoint:
         return same and begun.blocks < found.blocks < begun.blocks + self._blocks
 
 
-def checkpoint(
-    bound: BoundWan, state: StreamState, rendering: Rendering, every: int, source_id: str | None
-) -> Checkpoint | None:
-    """The checkpoint of a render; None when `every` is 0 or its source cannot be told apart.
+def autosave(request: StreamRequest, blocks: int) -> Autosave | None:
+    """The file of a request that makes `blocks` blocks.
 
-    source_id: what decides an input video and its strength, where those are no plain values.
+    None when nothing is to be saved, or when another run could not tell the source apart.
     """
+    every = request.checkpoint_blocks
     if not every:
         return None
-    plain = rendering.source is None or isinstance(rendering.source, Tensor)
-    if source_id is None and not (plain and not callable(rendering.strength)):
-        show("No checkpoints are written: this input cannot be found again", logging.WARNING)
+    plain = request.source is None or isinstance(request.source, Tensor)
+    if request.source_id is None and not (plain and not callable(request.strength)):
+        show(message("autosave.source_unknown"), logging.WARNING)
         return None
     digest = hashlib.sha256()
-    for part in _decisive(bound, state, rendering, source_id):
+    for part in _decisive(request, blocks):
         digest.update(_bytes(part))
     folder = Path(folder_paths.get_output_directory()).joinpath(*FOLDER)
     name = f"{digest.hexdigest()[:32]}.safetensors"
-    return Checkpoint(folder / name, state, rendering.blocks, every)
+    return Autosave(folder / name, request.state, blocks, every)
 
 
-def rest_of(rendering: Rendering, begun: StreamState, state: StreamState) -> Rendering:
-    """What is left of a render once `state` is reached."""
-    done = state.blocks - begun.blocks
-    source: Any = rendering.source
-    if isinstance(source, Tensor):
-        policy = WindowPolicy.of(begun.recipe)
-        source = source[:, :, policy.frames_before(state.blocks) - begun.frames :]
-    elif source is not None:
-        source = islice(source, done, None)
-    return rendering._replace(blocks=rendering.blocks - done, source=source)
-
-
-def _decisive(
-    bound: BoundWan, state: StreamState, rendering: Rendering, source_id: str | None
-) -> Iterator[Any]:
-    """Everything that decides the result, but not the random keys of blocks."""
-    yield bound.fingerprint()
+def _decisive(request: StreamRequest, blocks: int) -> Iterator[Any]:
+    """Everything that decides the result, but not the random ids of blocks."""
+    state, context = request.state, request.context
+    yield request.bound.fingerprint()
     yield from state._replace(history=(), snapshot=None, decoder=None, live=None)
     for block in state.history:
-        yield from block._replace(key="")
+        yield from block._replace(id="")
     if state.snapshot is not None and state.snapshot.scales:
         yield from (*state.snapshot.keys, *state.snapshot.values, *state.snapshot.scales)
-    context, first = rendering.context, state.blocks
     if isinstance(context, Tensor):
         yield context
     else:
         switch = getattr(context, "switch", None)
-        for block in range(first, first + rendering.blocks):
+        for block in range(state.blocks, state.blocks + blocks):
             yield context.at(block)
             yield switch(block) if switch else ""
-    yield rendering.switch
-    yield rendering.blocks
-    if source_id is not None:
-        yield source_id
+    yield request.switch
+    yield blocks
+    if request.source_id is not None:
+        yield request.source_id
     else:
-        yield from (rendering.source, rendering.strength)
+        yield from (request.source, request.strength)
 
 
 def _bytes(part: Any) -> bytes:

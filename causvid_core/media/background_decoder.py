@@ -1,4 +1,4 @@
-"""Decoding one block while the next is made."""
+"""Decoding one block while the next one is made."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .decoding import StreamDecoder
 
 
 class BackgroundDecoder:
-    """A decoder that works on a CUDA stream of its own; elsewhere it decodes at once.
+    """A decoder that works on a CUDA stream of its own; without CUDA it decodes at once.
 
     `push` returns as soon as the work is queued: the device decodes while the caller queues the
-    next block, and copies the px frames to pinned memory by itself. `pop` never waits for the
-    device, `flush` does. The decoder belongs to this object meanwhile.
-    after: what becomes of px frames [B, 3, t, H, W] on the device, such as fewer bits, before
-    they are copied.
+    next block, and copies the px frames to pinned memory on its own. `pop` never waits for the
+    device, `flush` does. Nobody else may use the decoder meanwhile.
+    after: applied to px frames [B, 3, t, H, W] on the device before they are copied, for example to
+    reduce their bits.
     """
 
     def __init__(
@@ -32,22 +32,24 @@ class BackgroundDecoder:
         self.decoder = decoder
         self._after = after
         self._device = torch.device(device)
-        self._own = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
-        self._ready: deque[tuple[Tensor, torch.cuda.Event | None]] = deque()
+        self._own: Any = None
+        if self._device.type == "cuda":
+            self._own = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        self._ready: deque[tuple[Tensor, Any]] = deque()  # with the event of its arrival
 
     def push(self, latents: Tensor) -> None:
-        """Decode these latents [B, 16, T, h, w] after those before; they may be changed then."""
+        """Decode the next latents [B, 16, T, h, w]; the tensor may be changed afterwards."""
         self.decoder.push(latents)
-        with self._beside():
+        with self._on_own_stream():
             while (px := self.decoder.pop()) is not None:
                 self._ready.append(self._copied(self._after(px)))
 
     def reset(self) -> None:
-        """Begin a new stream; px frames that are on their way still come."""
+        """Begin a new stream; px frames in flight still arrive."""
         self.decoder.reset()
 
     def pop(self) -> Tensor | None:
-        """The next px frames on the CPU, a latent frame's; None while none have arrived."""
+        """The px frames of the next latent frame, on the CPU; None while none have arrived."""
         if not self._ready:
             return None
         px, arrival = self._ready[0]
@@ -57,9 +59,9 @@ class BackgroundDecoder:
         return px
 
     def flush(self) -> list[Tensor]:
-        """All px frames that were not popped, when they have arrived.
+        """Wait for all px frames that were not popped, and return them.
 
-        From then on the decoder's memory may be read on the caller's stream.
+        After that the decoder's memory may be read on the caller's stream.
         """
         if self._own is not None:
             self._own.synchronize()
@@ -67,19 +69,19 @@ class BackgroundDecoder:
         self._ready.clear()
         return left
 
-    def _beside(self) -> AbstractContextManager[Any]:
-        """Work on the own stream, once the latents that wait are there."""
+    def _on_own_stream(self) -> AbstractContextManager[Any]:
+        """A context that queues work on the own stream, after the latents that wait are there."""
         if self._own is None:
             return nullcontext()
         self._own.wait_stream(torch.cuda.current_stream(self._device))
         past, waiting = self.decoder.memory
         for tensor in (*past, *waiting):
             if tensor.is_cuda:
-                tensor.record_stream(self._own)  # so that its memory is not used again too soon
+                tensor.record_stream(self._own)  # so that its memory is not reused too soon
         return torch.cuda.stream(self._own)
 
-    def _copied(self, px: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-        """The px frames on their way to the CPU, and what tells that they have arrived."""
+    def _copied(self, px: Tensor) -> tuple[Tensor, Any]:
+        """The px frames in flight to the CPU, and the event of their arrival."""
         if self._own is None:
             return px.cpu(), None
         copy = torch.empty(px.shape, dtype=px.dtype, pin_memory=True)

@@ -1,0 +1,133 @@
+"""A video file in ComfyUI's output folder, written while its stream is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management as management
+import folder_paths
+from comfy_api.latest import InputImpl, io, ui
+from torch import Tensor
+
+from ....causvid_core.media import (
+    CODECS,
+    Film,
+    VideoFile,
+    VideoSettings,
+    VideoWriter,
+    WanDecoder,
+    checked_settings,
+    is_deep,
+)
+from ....causvid_core.storage import DiskStore
+from ....causvid_core.stream import Block, DecoderMemory, StreamState
+from ....causvid_core.stream.geometry import SPACE_SCALE
+from ..files import in_bytes, output_file, workflow_metadata
+from ..live.view import LiveView
+from ..messages import joined, message
+from ..notice import show
+from ..stream.inputs import WHOLE
+from ..stream.request import StreamRequest
+from .vae import StreamVAE
+
+TEMPORARY = "causvid"  # below ComfyUI's temporary folder
+
+
+class Recording:
+    """Decodes the stream of a request into a file while it is made.
+
+    frames: WHOLE or NEW, what of the stream the file holds. hidden: of the node; its graph goes
+    into the file. The file plays up to its last frame at any time, and stays when the run is
+    interrupted; a run that starts again writes a new one. Raises ValueError for settings, a prefix
+    or a batch that makes no file.
+    """
+
+    def __init__(
+        self,
+        request: StreamRequest,
+        vae: StreamVAE,
+        settings: VideoSettings,
+        *,
+        prefix: str,
+        frames: str,
+        hidden: Any,
+    ) -> None:
+        state = request.state
+        if state.batch != 1:
+            raise ValueError(message("video.one_only", videos=state.batch))
+        self._vae, self._settings = vae, checked_settings(settings)
+        self._height, self._width = state.height * SPACE_SCALE, state.width * SPACE_SCALE
+        suffix = CODECS[settings.codec].suffix
+        self._file = output_file(prefix, suffix, self._width, self._height)
+        self._metadata = workflow_metadata(hidden)
+        self._first_block = 0 if frames == WHOLE else state.blocks
+        self.px_frames = 0
+        self.memory: DecoderMemory | None = None
+
+    def recorded(self, request: StreamRequest) -> StreamRequest:
+        """The request, for a stream that is written to the file and keeps its latents on disk."""
+        needed = self._vae.decoding_bytes(self._height, self._width)
+        request = request.with_companion(self._vae.patcher, needed)
+        folder = Path(folder_paths.get_temp_directory()) / TEMPORARY  # cleared when ComfyUI starts
+        folder.mkdir(parents=True, exist_ok=True)
+        return replace(request, store=DiskStore(folder), consumer=self._consumer)
+
+    def summary(self) -> str:
+        """Where the file is, how long and how large."""
+        return message(
+            "video.written",
+            name=self._file.name,
+            frames=self.px_frames,
+            seconds=self.px_frames / self._settings.fps,
+            size=in_bytes(self._file.path.stat().st_size),
+        )
+
+    def video(self) -> Any:
+        """The file as a VIDEO, read when it is used."""
+        return InputImpl.VideoFromFile(str(self._file.path))
+
+    def shown(self) -> Any:
+        """The file in the node, as the host's Save Video shows it."""
+        entry = ui.SavedResult(self._file.filename, self._file.subfolder, io.FolderType.output)
+        return ui.PreviewVideo([entry])
+
+    @contextmanager
+    def _consumer(self, state: StreamState, view: LiveView) -> Iterator[Callable[[Block], None]]:
+        """Opens the file, first writes what `state` has already, then every block."""
+        deep = is_deep(self._settings.pixel_format)
+        file = VideoFile(
+            self._file.path,
+            self._settings,
+            width=self._width,
+            height=self._height,
+            metadata=self._metadata,
+        )
+        done = False
+        try:
+            with VideoWriter(file) as writer:
+                shown: list[Callable[[Tensor], None]] = []
+
+                def give(frames: Tensor) -> None:
+                    writer.write(frames)
+                    for show_frames in shown:
+                        show_frames((frames >> 8).byte() if deep else frames)
+
+                decoder = WanDecoder(self._vae.on_weights())
+                with Film(decoder, self._vae.device, give, deep=deep) as film:
+                    if (before := state.blocks - self._first_block) > 0:
+                        show(message("video.decoding_before", count=before))
+                    heed = management.throw_exception_if_processing_interrupted
+                    film.begin(state, self._first_block, heed)
+                    view.fps = self._settings.fps
+                    shown.append(view.frames)
+                    yield film.add
+                self.memory = film.memory()
+            done = True
+        finally:
+            self.px_frames = file.px_frames
+            if not done and self.px_frames:
+                show(joined(self.summary(), message("video.stopped")))

@@ -1,0 +1,1 @@
+"""Prompts of a stream: plain conditionings, schedules, the Mini's text encoder, job lists."""
