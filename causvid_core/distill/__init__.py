@@ -18,7 +18,7 @@ _HOMES = {
     "embedded": ("EmbeddedModel", "Encode", "Source"),
     "guidance": ("Guidance", "guided_flow"),
     "network": ("Network", "flow_matching_loss", "with_gradient_checkpointing"),
-    "ode": ("ode_regression_loss", "sample", "trajectory"),
+    "ode": ("ode_regression_loss", "trajectory"),
     "rollout_training": ("self_rollout",),
 }
 

@@ -21,6 +21,8 @@ from .conditioning import Conditioning
 from .guidance import Guidance, guided, guided_flow, guided_prompts
 from .network import Network, levels_of, mean_square, x0_from_flow
 
+NOTHING = Schedule((), ())
+
 
 class Trajectory(NamedTuple):
     """States [B, K + 1, 16, T, H, W] of a sampling: at K timesteps, and its end.
@@ -32,6 +34,11 @@ class Trajectory(NamedTuple):
     timesteps: tuple[float, ...]
     sigmas: tuple[float, ...]
 
+    @property
+    def end(self) -> Tensor:
+        """What was sampled, [B, 16, T, H, W]."""
+        return self.states[:, -1]
+
 
 @torch.no_grad()
 def trajectory(
@@ -39,7 +46,7 @@ def trajectory(
     noise: Tensor,
     conditioning: Conditioning,
     guidance: Guidance,
-    keep: Schedule,
+    keep: Schedule = NOTHING,
     *,
     steps: int = 50,
     shift: float = 8.0,
@@ -47,9 +54,10 @@ def trajectory(
     """Sample the teacher from noise [B, 16, T, H, W] with Euler steps, keeping some states.
 
     A causal teacher is sampled block by block, each block after the ends of those before it.
-    keep: the student's schedule. Each of its noise levels replaces the nearest level of the
-    teacher's schedule, so that the state is exactly there; CausVid's are among the teacher's
-    already. Raises ValueError when two of them are nearest to the same level.
+    keep: the student's schedule, whose states are kept; by default only the end is. Each of its
+    noise levels replaces the nearest level of the teacher's schedule, so that the state is exactly
+    there; CausVid's are among the teacher's already. Raises ValueError when two of them are
+    nearest to the same level.
     """
     sigmas, kept = sampling_levels(keep, steps, shift)
     noise = noise.float()
@@ -62,21 +70,6 @@ def trajectory(
 
         states = _euler(flow, noise, sigmas, kept)
     return Trajectory(states, (*keep.timesteps, 0.0), (*keep.sigmas, 0.0))
-
-
-def sample(
-    teacher: Network,
-    noise: Tensor,
-    conditioning: Conditioning,
-    guidance: Guidance,
-    *,
-    steps: int = 50,
-    shift: float = 8.0,
-) -> Tensor:
-    """The end [B, 16, T, H, W] of a teacher's `trajectory`."""
-    nothing = Schedule((), ())
-    found = trajectory(teacher, noise, conditioning, guidance, nothing, steps=steps, shift=shift)
-    return found.states[:, -1]
 
 
 def _block_by_block(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..distill.conditioning import Conditioning
 from ..distill.guidance import Guidance
 from ..distill.network import Network
-from ..distill.ode import sample
+from ..distill.ode import trajectory
 from ..media.vae import WanVAE
 from ..media.wan_stream import WanDecoder
 from ..stream.noise import seeded_noise
@@ -58,7 +58,7 @@ class Streamed:
 
 @dataclass(frozen=True)
 class Guided:
-    """A teacher, or any model, in many steps under guidance; see `ode.sample`."""
+    """A teacher, or any model, in many steps under guidance; see `ode.trajectory`."""
 
     network: Network
     text: TextEncoder
@@ -72,7 +72,8 @@ class Guided:
         noise = seeded_noise(seed)(0, 0, (len(prompts), 16, frames, self.size, self.size))
         embedded = Conditioning.of([self.text.embed(prompt) for prompt in prompts])
         guidance = Guidance(self.guidance_scale, Conditioning.of([self.text.embed("")]))
-        yield sample(self.network, noise, embedded, guidance, steps=self.steps, shift=self.shift)
+        steps, shift = self.steps, self.shift
+        yield trajectory(self.network, noise, embedded, guidance, steps=steps, shift=shift).end
 
 
 def evaluate_mini(

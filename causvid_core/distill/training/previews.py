@@ -20,7 +20,7 @@ from ...stream.rollout import rollout, start
 from ...stream.window import WindowPolicy
 from ..conditioning import Conditioning
 from ..guidance import Guidance
-from ..ode import sample
+from ..ode import trajectory
 from .draws import Draws
 from .stage import Stage
 
@@ -79,14 +79,8 @@ def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
     noise = draws.normal(network.bound.config.out_dim, *size).to(device)
     scale = settings.guidance_scale
     guidance = Guidance(scale, stage.no_prompt if scale != 1 else None)
-    yield sample(
-        network,
-        noise,
-        conditioning,
-        guidance,
-        steps=settings.guided_steps,
-        shift=experiment.flow_matching.shift,
-    )
+    steps, shift = settings.guided_steps, experiment.flow_matching.shift
+    yield trajectory(network, noise, conditioning, guidance, steps=steps, shift=shift).end
 
 
 def _padded(context: Tensor, rows: int) -> Tensor:

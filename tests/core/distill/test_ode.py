@@ -6,13 +6,7 @@ import torch
 import causvid_core as cv
 from causvid_core.distill.guidance import Guidance
 from causvid_core.distill.network import Network
-from causvid_core.distill.ode import (
-    draw_states,
-    ode_regression_loss,
-    sample,
-    sampling_levels,
-    trajectory,
-)
+from causvid_core.distill.ode import draw_states, ode_regression_loss, sampling_levels, trajectory
 from causvid_core.stream.schedule import make_schedule
 
 from .small import bidirectional, gradients, latents, make_model, prompts
@@ -54,9 +48,9 @@ def test_a_sample_is_the_end_of_a_trajectory_that_keeps_nothing_on_its_way():
     noise, guidance = latents(2), Guidance(5.0, empty)
     keep = make_schedule((1000.0,), 5.0, False)  # where it begins: no level moves
     whole = trajectory(teacher, noise, conditioning, guidance, keep, steps=4, shift=5.0)
-    found = sample(teacher, noise, conditioning, guidance, steps=4, shift=5.0)
+    found = trajectory(teacher, noise, conditioning, guidance, steps=4, shift=5.0).end
     assert torch.equal(found, whole.states[:, -1])
-    other = sample(teacher, noise, conditioning, guidance, steps=5, shift=5.0)
+    other = trajectory(teacher, noise, conditioning, guidance, steps=5, shift=5.0).end
     assert not torch.equal(found, other)
 
 

@@ -210,6 +210,20 @@ def test_an_export_is_a_checkpoint_like_any_other(whole, tmp_path):
     assert not same(older, whole[1])
 
 
+def test_a_run_begun_under_old_names_of_settings_is_resumed_and_exported(data, whole, tmp_path):
+    run_here(experiment(data, tmp_path / "run", "dmd", steps=2))
+    path = tmp_path / "run" / "config.json"
+    table = json.loads(path.read_text("utf-8"))
+    table["run"]["recompute"] = table["run"].pop("gradient_checkpointing")
+    table["teacher"]["guidance"] = table["teacher"].pop("guidance_scale") - 1
+    for name in ("given_frames", "openings"):  # which configs did not have
+        del table["data"][name]
+    path.write_text(json.dumps(table), "utf-8")
+    assert weights(tmp_path / "run", tmp_path / "early.safetensors")
+    assert run_here(experiment(data, tmp_path / "run", "dmd"), resume=True) == 4
+    assert same(weights(tmp_path / "run", tmp_path / "out.safetensors"), whole[1])
+
+
 def test_what_cannot_be_exported_is_said(whole, tmp_path):
     with pytest.raises(ConfigError, match="has no checkpoint of step 5; it has 2, 4"):
         export(whole[0], tmp_path / "out.safetensors", step=5)
