@@ -8,8 +8,6 @@ the block-causal order: CausVid (arXiv 2412.07772).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -17,10 +15,8 @@ from torch import Tensor, nn
 from .attention import SelfAttend
 from .binding import BoundWan
 from .kv_cache import CachedAttention
+from .modules import Block
 from .prompt import EncodedPrompt
-
-if TYPE_CHECKING:
-    from .transformer import Block
 
 
 def denoise(
