@@ -105,8 +105,8 @@ def embed_time(bound: BoundWan, timesteps: Tensor) -> tuple[Tensor, Tensor]:
     angle = timesteps.to(exact)[..., None] * torch.pow(10000.0, -order / half)
     waves = torch.cat((angle.cos(), angle.sin()), dim=-1).to(bound.dtype)
     time = bound.tree.time_embedding(waves)
-    modulation = rearrange(bound.tree.time_projection(time), "b f (n d) -> b f n d", n=6)
-    return time.unsqueeze(2), modulation
+    modulation: Tensor = bound.tree.time_projection(time)
+    return time.unsqueeze(2), modulation.view(*time.shape[:2], 6, -1)
 
 
 def check_latents(bound: BoundWan, latents: Tensor) -> tuple[int, int, int]:
