@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from .attention import Attention, torch_attention
 from .config import WanConfig
-
-if TYPE_CHECKING:
-    from .transformer import Block, CausalWan
+from .modules import Block, WanTree
 
 T = TypeVar("T")
 
@@ -39,12 +37,12 @@ def at_once(module: nn.Module, function: Callable[..., T], *arguments: object) -
 class BoundWan:
     """A module tree with Wan's names, ready for the forward. Made by `bind`.
 
-    `tree` is any module with the parameter names of `CausalWan`, which stands for it in types.
+    `tree` is any module with the parameter names of `WanTree`, which stands for it in types.
     The network computes in `dtype` on `device`; the tree may store its weights otherwise, and
     `within` makes them available.
     """
 
-    tree: CausalWan
+    tree: WanTree
     config: WanConfig
     attention: Attention
     dtype: torch.dtype
@@ -58,7 +56,7 @@ class BoundWan:
 
     def layer(self, index: int) -> Block:
         """A layer of the tree."""
-        return cast("Block", self.tree.blocks[index])
+        return cast(Block, self.tree.blocks[index])
 
     def fingerprint(self) -> str:
         """A short name that differs between sets of weights, sizes and dtypes.
@@ -109,7 +107,7 @@ def bind(
                 "(torch.bfloat16, torch.float16 or torch.float32)"
             )
     return BoundWan(
-        tree=cast("CausalWan", tree),
+        tree=cast(WanTree, tree),
         config=config,
         attention=attention or torch_attention,
         dtype=dtype,

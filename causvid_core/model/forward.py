@@ -8,8 +8,6 @@ the block-causal order: CausVid (arXiv 2412.07772).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -17,10 +15,8 @@ from torch import Tensor, nn
 from .attention import SelfAttend
 from .binding import BoundWan
 from .kv_cache import CachedAttention
+from .modules import Block
 from .prompt import EncodedPrompt
-
-if TYPE_CHECKING:
-    from .transformer import Block
 
 
 def denoise(
@@ -109,8 +105,8 @@ def embed_time(bound: BoundWan, timesteps: Tensor) -> tuple[Tensor, Tensor]:
     angle = timesteps.to(exact)[..., None] * torch.pow(10000.0, -order / half)
     waves = torch.cat((angle.cos(), angle.sin()), dim=-1).to(bound.dtype)
     time = bound.tree.time_embedding(waves)
-    modulation = rearrange(bound.tree.time_projection(time), "b f (n d) -> b f n d", n=6)
-    return time.unsqueeze(2), modulation
+    modulation: Tensor = bound.tree.time_projection(time)
+    return time.unsqueeze(2), modulation.view(*time.shape[:2], 6, -1)
 
 
 def check_latents(bound: BoundWan, latents: Tensor) -> tuple[int, int, int]:

@@ -95,42 +95,10 @@ class KVRing:
 class CachedAttention:
     """Self-attention of one block: writes its keys and values, reads all that are filled.
 
-    Keys are kept rotated to their position, as in the reference systems.
-    """
-
-    def __init__(
-        self, attention: Attention, ring: KVRing, slots: Sequence[Slots], filled: int, rope: Tensor
-    ) -> None:
-        self._attention, self._ring = attention, ring
-        self._slots, self._filled, self._rope = slots, filled, rope
-
-    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """See `SelfAttend`. Mutates the ring."""
-        self.keep(layer, k, v)
-        keys, values = self._keys(layer), self._ring.values[layer][:, : self._filled]
-        return self._attention(rotate(q, self._rope).to(keys.dtype), keys, values)
-
-    def keep(self, layer: int, k: Tensor, v: Tensor) -> None:
-        """Write the block's keys and values [B, N, h, d]. Mutates the ring."""
-        for start, first, last in self._slots:
-            end = start + last - first
-            self._keep_keys(
-                k[:, first:last], self._rope[first:last], self._ring.keys[layer][:, start:end]
-            )
-            self._ring.values[layer][:, start:end].copy_(v[:, first:last])
-
-    def _keep_keys(self, k: Tensor, rope: Tensor, out: Tensor) -> None:
-        rotate(k, rope, out=out)
-
-    def _keys(self, layer: int) -> Tensor:
-        return self._ring.keys[layer][:, : self._filled]
-
-
-class RelativeCachedAttention(CachedAttention):
-    """Keys are kept unrotated, and rotated at use to positions counted within the window.
-
-    Nothing grows with the length of the stream (LongLive's and Infinity-RoPE's positions).
-    `key_rope` [filled, 1, d / 2] is in the order of the cache.
+    rope [N, 1, d / 2]: rotations of the block's tokens. key_rope None: keys are kept rotated to
+    their position, as in the reference systems. key_rope [filled, 1, d / 2], in the order of the
+    cache: keys are kept unrotated and rotated at use, to positions counted within the window, so
+    that positions do not grow with the stream (LongLive's and Infinity-RoPE's).
     """
 
     def __init__(
@@ -140,14 +108,27 @@ class RelativeCachedAttention(CachedAttention):
         slots: Sequence[Slots],
         filled: int,
         rope: Tensor,
-        key_rope: Tensor,
+        key_rope: Tensor | None = None,
     ) -> None:
-        super().__init__(attention, ring, slots, filled, rope)
-        self._key_rope = key_rope
+        self._attention, self._ring = attention, ring
+        self._slots, self._filled = slots, filled
+        self._rope, self._key_rope = rope, key_rope
 
-    def _keep_keys(self, k: Tensor, rope: Tensor, out: Tensor) -> None:
-        out.copy_(k)
+    def __call__(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """See `SelfAttend`. Mutates the ring."""
+        self.keep(layer, k, v)
+        keys, values = (t[layer][:, : self._filled] for t in (self._ring.keys, self._ring.values))
+        if self._key_rope is not None:
+            keys = rotate(keys, self._key_rope, out=self._ring.scratch(self._filled))
+        return self._attention(rotate(q, self._rope).to(keys.dtype), keys, values)
 
-    def _keys(self, layer: int) -> Tensor:
-        kept = self._ring.keys[layer][:, : self._filled]
-        return rotate(kept, self._key_rope, out=self._ring.scratch(self._filled))
+    def keep(self, layer: int, k: Tensor, v: Tensor) -> None:
+        """Write the block's keys and values [B, N, h, d]. Mutates the ring."""
+        for start, first, last in self._slots:
+            kept = slice(start, start + last - first)
+            keys, values = self._ring.keys[layer][:, kept], self._ring.values[layer][:, kept]
+            if self._key_rope is None:
+                rotate(k[:, first:last], self._rope[first:last], out=keys)
+            else:
+                keys.copy_(k[:, first:last])
+            values.copy_(v[:, first:last])

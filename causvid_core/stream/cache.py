@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..model.attention import Attention
 from ..model.binding import BoundWan
-from ..model.kv_cache import CachedAttention, KVRing, RelativeCachedAttention, Slots
+from ..model.kv_cache import CachedAttention, KVRing, Slots
 from ..model.rope import Rotary
 from .quantise import restore
 from .segment import Segment
@@ -116,11 +116,11 @@ class LiveCache:
         ]
         frames = range(span.first, span.end)
         if positions == "absolute":
-            own = rotary.table([segment.position(frame) for frame in frames])
-            return CachedAttention(attention, self.required_ring, slots, filled, own)
-        own = rotary.table([policy.rank(frame, span.end) for frame in frames])
-        keys = rotary.table(policy.ranks(span.end))
-        return RelativeCachedAttention(attention, self.required_ring, slots, filled, own, keys)
+            own, of_keys = rotary.table([segment.position(frame) for frame in frames]), None
+        else:
+            own = rotary.table([policy.rank(frame, span.end) for frame in frames])
+            of_keys = rotary.table(policy.ranks(span.end))
+        return CachedAttention(attention, self.required_ring, slots, filled, own, of_keys)
 
     def rewind(self, blocks: int) -> None:
         """Forget all blocks but the first `blocks`; more than there are changes nothing.

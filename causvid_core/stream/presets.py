@@ -20,7 +20,8 @@ class Preset(NamedTuple):
 
 _FOUR_STEPS = (1000, 750, 500, 250)
 _SELF_FORCING = Recipe(timesteps=_FOUR_STEPS, warp=True, shift=5.0)
-_FRAMEWISE = Recipe(timesteps=_FOUR_STEPS, warp=True, shift=5.0, frames_per_block=1)
+_FRAMEWISE = replace(_SELF_FORCING, frames_per_block=1)
+_MINI = Recipe(timesteps=(1000, 900, 650, 350), shift=5.0, window=9, positions="relative")
 
 presets: MappingProxyType[str, Preset] = MappingProxyType(
     {
@@ -38,23 +39,11 @@ presets: MappingProxyType[str, Preset] = MappingProxyType(
             _FRAMEWISE, "Causal Forcing 1.3B, one latent frame at a time; also from an image"
         ),
         "causal-forcing++-2step": Preset(
-            Recipe(
-                timesteps=(1000, 500),
-                warp=True,
-                shift=5.0,
-                frames_per_block=1,
-                first_block_timesteps=_FOUR_STEPS,
-            ),
+            replace(_FRAMEWISE, timesteps=(1000, 500), first_block_timesteps=_FOUR_STEPS),
             "Causal Forcing++ framewise: 4 steps for the first latent frame, then 2",
         ),
         "causal-forcing++-1step": Preset(
-            Recipe(
-                timesteps=(1000,),
-                warp=True,
-                shift=5.0,
-                frames_per_block=1,
-                first_block_timesteps=_FOUR_STEPS,
-            ),
+            replace(_FRAMEWISE, timesteps=(1000,), first_block_timesteps=_FOUR_STEPS),
             "Causal Forcing++ framewise: 4 steps for the first latent frame, then 1",
         ),
         "longlive": Preset(
@@ -66,28 +55,17 @@ presets: MappingProxyType[str, Preset] = MappingProxyType(
             "Reward Forcing 1.3B: long video, 3 sink frames",
         ),
         "krea-realtime": Preset(
-            Recipe(
-                timesteps=(1000, 937, 833, 625),
-                warp=False,
-                shift=5.0,
-                window=6,
-                positions="relative",
-            ),
+            Recipe(timesteps=(1000, 937, 833, 625), shift=5.0, window=6, positions="relative"),
             "Krea Realtime 14B: a short window, made for live use",
         ),
         "causvid-mini": Preset(
-            Recipe(timesteps=(1000, 900, 650, 350), shift=5.0, window=9, positions="relative"),
-            "CausVid Mini, the model inside this pack; runs on any computer",
-            width=64,
-            height=64,
+            _MINI, "CausVid Mini, the model inside this pack; runs on any computer", 64, 64
         ),
         "causvid-mini-endless": Preset(
-            Recipe(
-                timesteps=(1000, 900, 650, 350), shift=5.0, window=9, sink=3, positions="relative"
-            ),
+            replace(_MINI, sink=3),
             "CausVid Mini for long streams: the first frames stay in the window and hold the look",
-            width=64,
-            height=64,
+            64,
+            64,
         ),
     }
 )

@@ -133,17 +133,17 @@ class Session:
         elif rebuild:
             self._live.rewind(0)
         self._cached = self.segment
-        live, ids = self._live, self.segment.block_ids(len(self._history), self._history.id)
-        needed = self.segment.policy.replay(len(ids), self.bound.config.num_layers)
-        if live.block_ids or len(needed) == len(ids):
-            for place in range(len(live.block_ids), len(ids)):
+        live, total = self._live, self.segment.place(len(self._history))
+        needed = self.segment.policy.replay(total, self.bound.config.num_layers)
+        if live.block_ids or len(needed) == total:
+            for place in range(len(live.block_ids), total):
                 self._clean_pass(live, place)
-                live.block_ids.append(ids[place])
+                live.block_ids.append(self.segment.block_id(place, self._history.id))
             return live
         live.required_ring.zero()
         for place in needed:
             self._clean_pass(live, place)
-        live.block_ids.extend(ids)
+        live.block_ids.extend(self.segment.block_ids(len(self._history), self._history.id))
         return live
 
     def state_after(self, blocks: int) -> StreamState:
