@@ -14,21 +14,33 @@ from hosting.browser import find_browser, install_browser
 from hosting.environment import ROOT, Environment, SetupError
 from hosting.pins import HOST_RELEASES
 
-CHECKS = (("ruff", "check", "."),)  # modules of Python and their arguments, run before the tests
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "--quiet", "."),
+    ("lint-imports", "--no-logo"),
+    ("mypy",),
+)
+MOST_PROCESSES = 4  # each runs a ComfyUI of its own, and there are two releases
 
 
 def main() -> int:
     arguments, for_pytest = parse_arguments()
     environment = Environment(torch_index_url=arguments.torch_index_url)
-    environment.ensure([] if arguments.fast else list(HOST_RELEASES), tools=True)
+    without_comfyui = arguments.fast or arguments.checks
+    environment.ensure([] if without_comfyui else list(HOST_RELEASES), tools=True)
     variables = {"CAUSVID_HOME": str(environment.home)}
-    if not arguments.fast:
-        variables |= browser_variables(environment)
-    if not any(argument.startswith("tests") for argument in for_pytest):
-        for_pytest += ["tests/core", "tests/scripts"] if arguments.fast else ["tests"]
-    for module in (*CHECKS, ("pytest", "--durations=10", *for_pytest)):
+    commands = list(CHECKS)
+    if not arguments.checks:
+        variables |= {} if arguments.fast else browser_variables(environment)
+        if not any(argument.startswith("tests") for argument in for_pytest):
+            for_pytest += ["tests/core", "tests/scripts"] if arguments.fast else ["tests"]
+        processes = min(os.cpu_count() or 1, MOST_PROCESSES)
+        variables |= command.thread_variables(max(1, (os.cpu_count() or 1) // processes))
+        spread = ("-n", str(processes), "--dist", "loadgroup")
+        commands.append(("pytest", "--durations=10", *spread, *for_pytest))
+    for program, *options in commands:
         done = subprocess.run(
-            [environment.python, "-m", *module], cwd=ROOT, env=os.environ | variables
+            [environment.python.with_name(program), *options], cwd=ROOT, env=os.environ | variables
         )
         if done.returncode:
             return done.returncode
@@ -37,9 +49,13 @@ def main() -> int:
 
 def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
-        description="Run every test; arguments not listed here go to pytest."
+        description="Run every check and test; arguments not listed here go to pytest."
     )
-    parser.add_argument("--fast", action="store_true", help="only the tests without ComfyUI")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument(
+        "--checks", action="store_true", help="only lint, format, import rules and types"
+    )
+    part.add_argument("--fast", action="store_true", help="only what needs no ComfyUI")
     command.add_torch_index(parser)
     return parser.parse_known_args()
 

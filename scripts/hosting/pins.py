@@ -7,8 +7,11 @@ TORCH = ("torch==2.13.0", "torchvision==0.28.0", "torchaudio==2.11.0")
 TOOLS = (
     "comfy-test==0.4.15",
     "diffusers>=0.35.2,<0.38",  # later ones need a newer huggingface-hub than transformers allows
+    "import-linter==2.17",
+    "mypy==2.4.1",
     "playwright==1.65.2",
     "pytest==9.2.0",
+    "pytest-xdist==3.8.0",
     "ruff==0.17.6",
 )
 

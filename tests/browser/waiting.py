@@ -3,6 +3,7 @@
 from typing import Any
 
 STILL = """async () => {
+    const DRAWN = ".dom-widget, [data-node-id], .cvt, .causvid-holder, video, img";
     const look = () => JSON.stringify([
         app.canvas.ds.scale, [...app.canvas.ds.offset],
         [...document.querySelectorAll(".dom-widget, [data-node-id], .cvt, .causvid-holder, video, img")].map(
