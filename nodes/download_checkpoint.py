@@ -1,4 +1,4 @@
-"""Downloads a published file, when asked to."""
+"""Download CausVid Checkpoint: the only node that uses the network, and only when it runs."""
 
 from comfy_api.latest import io
 
@@ -8,13 +8,10 @@ from .host.schema import schema
 
 
 class DownloadCheckpoint(io.ComfyNode):
-    """The only node that uses the network, and only when it runs."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_DownloadCheckpoint",
-            search_aliases=["causvid download", "huggingface", "get model"],
+            node_id="CausVid_DownloadCheckpoint",
             is_output_node=True,
             inputs=[io.Combo.Input("name", options=list(DOWNLOADS))],
             outputs=[io.String.Output("file")],

@@ -1,4 +1,4 @@
-"""Continues existing footage: its end is encoded into the window of a new stream."""
+"""Extend Video: the end of footage becomes the start of a new stream."""
 
 from typing import Any
 
@@ -13,13 +13,10 @@ from .host.stream.request import StreamRequest
 
 
 class ExtendVideo(inputs.StreamNode):
-    """Starts a stream with the end of footage."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_ExtendVideo",
-            search_aliases=["causvid", "continue video", "video extension", "longer video"],
+            node_id="CausVid_ExtendVideo",
             inputs=[
                 io.Model.Input("model"),
                 io.Vae.Input("vae"),

@@ -1,4 +1,4 @@
-"""Image to video: the image is the first block of a stream, the model makes the others."""
+"""Image to Video: the image is the first block of a stream, and the model makes the others."""
 
 from typing import Any
 
@@ -13,13 +13,10 @@ from .host.stream.request import StreamRequest
 
 
 class ImageToVideo(inputs.StreamNode):
-    """Starts a stream with an image."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_ImageToVideo",
-            search_aliases=["causvid", "i2v", "image2video", "animate image", "start frame"],
+            node_id="CausVid_ImageToVideo",
             inputs=[
                 io.Model.Input("model"),
                 io.Vae.Input("vae"),

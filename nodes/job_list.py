@@ -1,4 +1,4 @@
-"""Many videos with one press."""
+"""Job List: a file of prompts as lists, for which the connected nodes run once per job."""
 
 from typing import Any
 
@@ -12,13 +12,10 @@ from .host.stream import inputs
 
 
 class JobList(io.ComfyNode):
-    """A file of prompts as lists, for which the nodes behind it run once a job."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_JobList",
-            search_aliases=["batch", "prompts from file", "csv", "queue many"],
+            node_id="CausVid_JobList",
             inputs=[
                 io.Combo.Input("file", options=list_names()),
                 io.String.Input("filename_pattern", default=PATTERN),

@@ -1,4 +1,7 @@
-"""Any published causal Wan checkpoint as a MODEL."""
+"""Load CausVid Checkpoint: any published causal Wan checkpoint as a MODEL.
+
+Reads what ComfyUI's own loader does not: original `.pt` files and other layouts.
+"""
 
 from comfy_api.latest import io
 
@@ -13,13 +16,10 @@ AUTO = "auto"
 
 
 class LoadCheckpoint(io.ComfyNode):
-    """Reads what ComfyUI's own loader does not: original `.pt` files and other layouts."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_LoadCheckpoint",
-            search_aliases=["causvid loader", "self forcing", "wan causal", "load pt"],
+            node_id="CausVid_LoadCheckpoint",
             inputs=[
                 io.Combo.Input("checkpoint", options=checkpoint_names()),
                 io.Combo.Input("weight_dtype", options=list(WEIGHT_DTYPES)),

@@ -1,4 +1,4 @@
-"""CausVid Mini: the small model inside the pack."""
+"""Load CausVid Mini: the three parts of the small model that comes with the pack."""
 
 from comfy_api.latest import io
 
@@ -9,13 +9,10 @@ from .host.schema import schema
 
 
 class LoadMini(io.ComfyNode):
-    """Loads the three parts of the Mini, which come with the pack."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_LoadMini",
-            search_aliases=["causvid", "mini", "small video model", "test model"],
+            node_id="CausVid_LoadMini",
             outputs=[io.Model.Output("model"), io.Clip.Output("clip"), io.Vae.Output("vae")],
         )
 

@@ -1,4 +1,4 @@
-"""A stream from a file."""
+"""Load CausVid Stream: reads what Save CausVid Stream wrote, and checks every byte of it."""
 
 from comfy_api.latest import io
 
@@ -9,13 +9,10 @@ from .host.stream.stream_files import identity, load, stream_names, stream_path
 
 
 class LoadStream(io.ComfyNode):
-    """Reads what Save CausVid Stream wrote, and checks every byte of it."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_LoadStream",
-            search_aliases=["causvid load", "load state", "resume", "continue video"],
+            node_id="CausVid_LoadStream",
             inputs=[io.Combo.Input("file", options=stream_names())],
             outputs=[CausVidStream.Output("stream")],
         )

@@ -1,4 +1,4 @@
-"""Prompts that change on the way, as text."""
+"""Prompt Schedule: prompts that change over time, from one text."""
 
 from typing import Any
 
@@ -14,13 +14,10 @@ EXAMPLE = """\
 
 
 class PromptSchedule(io.ComfyNode):
-    """Reads a schedule and encodes each of its texts once."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_PromptSchedule",
-            search_aliases=["prompt schedule", "timeline", "scenes", "prompt travel", "storyboard"],
+            node_id="CausVid_PromptSchedule",
             inputs=[
                 io.Clip.Input("clip"),
                 io.String.Input("text", multiline=True, default=EXAMPLE),

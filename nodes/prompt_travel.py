@@ -1,4 +1,4 @@
-"""Prompts that change on the way, from several CONDITIONINGs."""
+"""Prompt Travel: prompts that change over time, from up to eight CONDITIONINGs."""
 
 from typing import Any
 
@@ -11,13 +11,10 @@ from .host.schema import schema
 
 
 class PromptTravel(io.ComfyNode):
-    """Puts a time to each of up to eight prompts."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_PromptTravel",
-            search_aliases=["prompt travel", "prompt schedule", "keyframes", "blend prompts"],
+            node_id="CausVid_PromptTravel",
             inputs=[
                 *(io.Conditioning.Input(name, optional=True) for name in SOCKETS),
                 io.String.Input("times", multiline=True, default=""),

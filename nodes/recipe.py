@@ -1,4 +1,4 @@
-"""A recipe: how a checkpoint is sampled."""
+"""Recipe: how a checkpoint is sampled, as a preset with any of its values changed."""
 
 from typing import Any
 
@@ -11,14 +11,11 @@ from .host.schema import CausVidRecipe, advanced, schema, verdict
 
 
 class RecipeNode(io.ComfyNode):
-    """A preset, and any of its values changed."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         preset, *changes = recipe_inputs()
         return schema(
-            "CausVid_Recipe",
-            search_aliases=["causvid preset", "self forcing", "longlive", "steps", "kv window"],
+            node_id="CausVid_Recipe",
             inputs=[preset, *map(advanced, changes)],
             outputs=[CausVidRecipe.Output("recipe")],
         )

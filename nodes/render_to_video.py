@@ -1,18 +1,10 @@
-"""A stream straight into a video file, for as long as the disk lasts."""
+"""Render to Video: denoises, decodes and writes a file block by block, in constant memory."""
 
 from typing import Any
 
 from comfy_api.latest import io
 
-from ..causvid_core.media import (
-    AUTO,
-    MOST_QUALITY,
-    PIXEL_FORMATS,
-    QUALITY,
-    VideoSettings,
-    checked_settings,
-    codecs,
-)
+from ..causvid_core import media
 from ..causvid_core.stream.geometry import FPS
 from .host.files import check_prefix
 from .host.media.footage import FootageSockets
@@ -28,13 +20,10 @@ from .host.stream.request import StreamRequest
 
 
 class RenderToVideo(io.ComfyNode):
-    """Denoises, decodes and writes block by block, in constant memory."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_RenderToVideo",
-            search_aliases=["causvid long video", "endless", "save video", "hours", "prores"],
+            node_id="CausVid_RenderToVideo",
             is_output_node=True,
             inputs=[
                 io.Model.Input("model"),
@@ -43,15 +32,19 @@ class RenderToVideo(io.ComfyNode):
                 *inputs.size_inputs(),
                 io.Float.Input("minutes", default=1.0, min=0.0, max=1440.0, step=0.05, round=0.001),
                 inputs.seed_input(),
-                io.Combo.Input("codec", options=list(codecs())),
-                io.Int.Input("quality", default=QUALITY, min=0, max=MOST_QUALITY),
+                io.Combo.Input("codec", options=list(media.codecs())),
+                io.Int.Input("quality", default=media.QUALITY, min=0, max=media.MOST_QUALITY),
                 io.String.Input("filename_prefix", default="video/CausVid"),
                 inputs.frames_input(),
                 *inputs.footage_inputs(),
                 inputs.strength_input(),
                 advanced(inputs.fit_input()),
                 advanced(io.Float.Input("fps", default=FPS, min=1.0, max=240.0, step=1.0)),
-                advanced(io.Combo.Input("pixel_format", options=list(PIXEL_FORMATS), default=AUTO)),
+                advanced(
+                    io.Combo.Input(
+                        "pixel_format", options=list(media.PIXEL_FORMATS), default=media.AUTO
+                    )
+                ),
                 *inputs.stream_inputs(),
                 *inputs.option_inputs(),
             ],
@@ -72,7 +65,7 @@ class RenderToVideo(io.ComfyNode):
 
         def check() -> None:
             if codec is not None and pixel_format is not None:
-                checked_settings(VideoSettings(codec, pixel_format=pixel_format))
+                media.checked_settings(media.VideoSettings(codec, pixel_format=pixel_format))
             if filename_prefix is not None:
                 check_prefix(filename_prefix)
             inputs.check_size(width, height)
@@ -94,7 +87,7 @@ class RenderToVideo(io.ComfyNode):
         pixel_format: str,
         **widgets: Any,
     ) -> io.NodeOutput:
-        settings, decoder = VideoSettings(codec, quality, fps, pixel_format), StreamVAE(vae)
+        settings, decoder = media.VideoSettings(codec, quality, fps, pixel_format), StreamVAE(vae)
         sockets = FootageSockets.taken_from(widgets)
         request = StreamRequest.from_widgets(seconds=60 * minutes, **widgets)
         if sockets.connected:

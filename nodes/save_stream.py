@@ -1,4 +1,4 @@
-"""A stream into a file, to be continued another day."""
+"""Save CausVid Stream: a stream into a file below the output folder."""
 
 from comfy_api.latest import io
 
@@ -10,13 +10,10 @@ from .host.stream.stream_files import CONTENTS, LIGHT, save
 
 
 class SaveStream(io.ComfyNode):
-    """Writes the stream up to here below the output folder."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_SaveStream",
-            search_aliases=["causvid save", "save state", "checkpoint", "resume"],
+            node_id="CausVid_SaveStream",
             is_output_node=True,
             inputs=[
                 CausVidStream.Input("stream"),

@@ -1,4 +1,4 @@
-"""Streams and latents into images."""
+"""Stream Decode: a stream or a LATENT into images, from where it was decoded before."""
 
 from typing import Any
 
@@ -13,13 +13,10 @@ from .host.stream import inputs
 
 
 class StreamDecode(io.ComfyNode):
-    """Decodes a stream, or a LATENT, and continues seamlessly where it ended before."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_StreamDecode",
-            search_aliases=["causvid vae decode", "streaming vae", "taehv", "taew2_1", "decode"],
+            node_id="CausVid_StreamDecode",
             inputs=[
                 CausVidStream.Input("stream", optional=True),
                 io.Latent.Input("latent", optional=True),

@@ -1,4 +1,4 @@
-"""What a stream holds, as text and as a picture."""
+"""Stream Info: what a stream holds, as text and as a picture."""
 
 from typing import Any
 
@@ -11,13 +11,10 @@ from .host.stream.stream_info import contact_sheet
 
 
 class StreamInfo(io.ComfyNode):
-    """Looks at a stream without changing it."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_StreamInfo",
-            search_aliases=["causvid inspect", "contact sheet", "stream text"],
+            node_id="CausVid_StreamInfo",
             is_output_node=True,
             inputs=[CausVidStream.Input("stream"), io.Vae.Input("vae", optional=True)],
             outputs=[io.String.Output("info"), io.Image.Output("sheet")],

@@ -1,4 +1,4 @@
-"""Text to video, block by block, as a new stream or the continuation of one."""
+"""Text to Video, block by block, as a new stream or the continuation of one."""
 
 from typing import Any
 
@@ -11,13 +11,10 @@ from .host.stream.request import StreamRequest
 
 
 class TextToVideo(inputs.StreamNode):
-    """Rolls a causal Wan MODEL out over a text prompt."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_TextToVideo",
-            search_aliases=["causvid", "t2v", "self forcing", "causal wan", "streaming video"],
+            node_id="CausVid_TextToVideo",
             inputs=[
                 io.Model.Input("model"),
                 *inputs.prompt_inputs(),

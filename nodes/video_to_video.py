@@ -1,4 +1,4 @@
-"""Video to video: footage taken in block by block, noised to a strength and denoised again."""
+"""Video to Video: SDEdit per block over footage of any length, which is never held whole."""
 
 from typing import Any
 
@@ -13,13 +13,10 @@ from .host.stream.request import StreamRequest
 
 
 class VideoToVideo(inputs.StreamNode):
-    """SDEdit per block over footage of any length, which is never held whole."""
-
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
-            "CausVid_VideoToVideo",
-            search_aliases=["causvid", "v2v", "sdedit", "restyle", "vid2vid", "streamdiffusion"],
+            node_id="CausVid_VideoToVideo",
             inputs=[
                 io.Model.Input("model"),
                 io.Vae.Input("vae", optional=True),

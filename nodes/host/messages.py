@@ -34,12 +34,8 @@ def localised(key: str, english: str, **values: Any) -> str:
         return english
     try:
         return _filled(templates(language)[key], values)
-    except (
-        LookupError,
-        ValueError,
-        TypeError,
-        OSError,
-    ):  # never cost the artist a run for a translation
+    except (LookupError, ValueError, TypeError, OSError):
+        # A bad translation must never cost the artist a run.
         return english
 
 

@@ -14,6 +14,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from .texts import node_text, socket_text
 
 CATEGORY = "CausVid"
+NODE_TEXTS = ("display_name", "description", "search_aliases")
 
 CausVidStream = io.Custom("CAUSVID_STREAM")
 CausVidPrompts = io.Custom("CAUSVID_PROMPTS")
@@ -23,7 +24,7 @@ AnyInput = TypeVar("AnyInput")
 
 
 def schema(
-    node_id: str, *, inputs: Sequence[Any] = (), outputs: Sequence[Any] = (), **values: Any
+    *, node_id: str, inputs: Sequence[Any] = (), outputs: Sequence[Any] = (), **values: Any
 ) -> io.Schema:
     """An `io.Schema` in the pack's category, with its texts, which are put into the sockets.
 
@@ -34,7 +35,7 @@ def schema(
             for name, text in socket_text(node_id, group, socket.id).items():
                 setattr(socket, name, text)
     values |= {"inputs": list(inputs), "outputs": list(outputs), "category": CATEGORY}
-    values |= {name: node_text(node_id, name) for name in ("display_name", "description")}
+    values |= {name: node_text(node_id, name) for name in NODE_TEXTS}
     known = {field.name for field in fields(io.Schema)}
     return io.Schema(
         node_id=node_id, **{name: value for name, value in values.items() if name in known}

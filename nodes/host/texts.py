@@ -23,8 +23,8 @@ def texts() -> dict[str, Any]:
     return json.loads(PATH.read_text("utf-8"))
 
 
-def node_text(node_id: str, field: str) -> str:
-    """`display_name` or `description` of a node. Raises MissingText."""
+def node_text(node_id: str, field: str) -> Any:
+    """The `display_name`, `description` or `search_aliases` of a node. Raises MissingText."""
     return _found(node_id, field, texts()["nodes"].get(node_id, {}))
 
 

@@ -184,5 +184,5 @@ def test_what_makes_no_file_is_refused_before_anything_runs(host: Host, refusal:
 
     assert "leads out of ComfyUI's output folder" in rejected(filename_prefix="../../x")
     assert "choose auto, yuv422p10le" in rejected(codec="prores", pixel_format="yuv420p")
-    assert "use a multiple of 16" in rejected(width=100)
+    assert "Use a multiple of 16" in rejected(width=100)
     assert "minutes is 0" in refusal(render_prompt(minutes=0.0))

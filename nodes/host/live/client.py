@@ -5,8 +5,6 @@ messages has no bound: pictures for a client that does not read would hold up ev
 the memory. So they are left out while messages wait.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from comfy_execution.progress import get_progress_state
@@ -49,11 +47,8 @@ class LiveClient:
             facts = {**facts, "next_px_frame": following[0].px_frame if following else end}
             self._server.send_sync(EVENT, event(facts, part), self.shown.client_id)
             if following:
-                facts = {
-                    **facts,
-                    "first_px_frame": following[0].px_frame,
-                    "after_px_frame": part[-1].px_frame,
-                }
+                facts["first_px_frame"] = following[0].px_frame
+                facts["after_px_frame"] = part[-1].px_frame
 
     def _keeps_up(self) -> bool:
         connected = self.shown.client_id in self._server.sockets

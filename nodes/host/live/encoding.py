@@ -1,7 +1,5 @@
 """Px frames on their way from the device to small compressed pictures, beside the running work."""
 
-from __future__ import annotations
-
 import io
 import logging
 import threading

@@ -1,7 +1,5 @@
 """The decoder that live pictures are made with: quick enough to be no burden beside a rollout."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +10,7 @@ from comfy.latent_formats import Wan21
 from comfy.model_patcher import ModelPatcher
 from safetensors.torch import load_file
 
-from ....causvid_core.media import (
-    ColourDecoder,
-    SketchDecoder,
-    SketchNet,
-    StreamDecoder,
-    TinyDecoder,
-)
+from ....causvid_core import media
 from ....causvid_core.mini import weights_path
 from ..loading.tiny_decoders import tiny_names, tiny_path
 
@@ -29,29 +21,29 @@ CPU_SHARE = 0.01
 log = logging.getLogger("causvid")
 
 
-def quick_decoder(model: ModelPatcher) -> StreamDecoder:
+def quick_decoder(model: ModelPatcher) -> media.StreamDecoder:
     """A decoder of this MODEL's latents: a tiny one from models/vae_approx, or plain colours; for
     the Mini its own sketches.
     """
     if model.model.latent_format.latent_rgb_factors is not Wan21.latent_rgb_factors:
-        net = SketchNet.from_state_dict(load_file(weights_path("sketch")))
-        return SketchDecoder(net.to(model.load_device))
+        net = media.SketchNet.from_state_dict(load_file(weights_path("sketch")))
+        return media.SketchDecoder(net.to(model.load_device))
     for path in _tiny_files():
         if model.load_device.type == "cpu" and path.stat().st_size > CPU_SHARE * model.model_size():
             continue
         dtype = torch.float32 if model.load_device.type == "cpu" else torch.float16
         try:
-            return TinyDecoder.from_file(path, model.load_device, dtype)
+            return media.TinyDecoder.from_file(path, model.load_device, dtype)
         except (ValueError, OSError) as error:
             log.warning("CausVid: the live view does without %s: %s", path.name, error)
     return colours(model)
 
 
-def colours(model: ModelPatcher) -> StreamDecoder:
+def colours(model: ModelPatcher) -> media.StreamDecoder:
     """Rough colours, one for each latent pixel."""
     latent_format: Any = model.model.latent_format
     factors, bias = latent_format.latent_rgb_factors, latent_format.latent_rgb_factors_bias
-    return ColourDecoder(factors, bias, scale=1)
+    return media.ColourDecoder(factors, bias, scale=1)
 
 
 def _tiny_files() -> Iterator[Path]:

@@ -1,7 +1,5 @@
 """GET /causvid/live: what a reloaded page needs to go on showing streams where it was."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any
 

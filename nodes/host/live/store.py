@@ -1,7 +1,5 @@
 """Pictures of streams that run or ran lately: a reloaded page gets back what it had seen."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -102,12 +100,9 @@ class LiveStore:
         None when there is no such stream.
         """
         with self._lock:
+            wanted = (client_id, prompt_id, node_id)
             for shown in self._streams:
-                if (shown.client_id, shown.prompt_id, shown.node_id) == (
-                    client_id,
-                    prompt_id,
-                    node_id,
-                ):
+                if (shown.client_id, shown.prompt_id, shown.node_id) == wanted:
                     return shown.facts, list(_fitting(shown.pictures, px_frame, limit_bytes))
         return None
 

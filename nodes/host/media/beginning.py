@@ -1,7 +1,5 @@
 """Streams that begin with given pictures: an image that stands still, or the end of footage."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +17,8 @@ from ....causvid_core.stream.geometry import (
 )
 from ..messages import joined, message
 from ..stream.request import StreamRequest
-from .footage import FootageSockets, given_latents
+from .footage import FootageSockets, footage, given_latents
 from .vae import StreamVAE
-from .video_input import footage
 
 AUTO_SECONDS = 2.0  # of context for a recipe that keeps everything
 DECODED_BEFORE = 2  # latent frames that a piece of a LATENT is decoded after, to be as in the whole

@@ -1,7 +1,5 @@
 """Streams and latents into IMAGE: a latent frame at a time, with Cancel, as far as memory goes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
@@ -12,20 +10,9 @@ import torch
 from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
-from ....causvid_core.media import (
-    LATENT_MEAN,
-    LATENT_STD,
-    SPACE_SCALE,
-    Z_DIM,
-    StreamDecoder,
-    WanDecoder,
-    decode_blocks,
-    decoder_memory,
-    latents_to_redecode,
-    resume_decoder,
-)
+from ....causvid_core import media
 from ....causvid_core.stream import StreamBlock, StreamState
-from ....causvid_core.stream.geometry import px_frames_from_latent
+from ....causvid_core.stream.geometry import SPACE_SCALE, px_frames_from_latent
 from ..files import in_bytes
 from ..loading import tiny_decoders
 from ..messages import joined, message
@@ -77,13 +64,13 @@ def decode_stream(
     size = (state.batch, total, state.height * SPACE_SCALE, state.width * SPACE_SCALE)
     said = [_require_room(size, message("decode.or_new", new=NEW) if frames == WHOLE else "")]
     with _decoder(vae, tiny, size) as decoder:
-        again = latents_to_redecode(decoder, state.decoder, state.history, first)
+        again = media.latents_to_redecode(decoder, state.decoder, state.history, first)
         before = 0 if again is None else again.shape[2]
         ahead = sum(block.latents.shape[2] for block in state.history[first:])
         counting = _Counting(decoder, ahead + before)
-        resume_decoder(counting, state.decoder, state.history, first)
-        image = _collected(decode_blocks(counting, state.history, first), size)
-        memory = decoder_memory(decoder, state.blocks, round(decoder_gb * GB))
+        media.resume_decoder(counting, state.decoder, state.history, first)
+        image = _collected(media.decode_blocks(counting, state.history, first), size)
+        memory = media.decoder_memory(decoder, state.blocks, round(decoder_gb * GB))
         needed = sum(tensor.nbytes for tensor in decoder.memory.past)
     if before:
         said.append(message("decode.again", count=before))
@@ -98,22 +85,23 @@ def decode_latent(latent: dict[str, Tensor], vae: Any, tiny: str) -> Decoded:
     Raises ValueError for another LATENT, and when memory does not suffice.
     """
     samples = latent["samples"]
-    if samples.ndim != 5 or samples.shape[1] != Z_DIM or not samples.shape[2]:
-        raise ValueError(message("decode.other_latent", shape=tuple(samples.shape), channels=Z_DIM))
+    if samples.ndim != 5 or samples.shape[1] != media.Z_DIM or not samples.shape[2]:
+        shape = tuple(samples.shape)
+        raise ValueError(message("decode.other_latent", shape=shape, channels=media.Z_DIM))
     batch, _, count, height, width = samples.shape
     size = (batch, px_frames_from_latent(count), height * SPACE_SCALE, width * SPACE_SCALE)
     said = _require_room(size)
-    mean, std = (torch.tensor(v).view(-1, 1, 1, 1) for v in (LATENT_MEAN, LATENT_STD))
+    mean, std = (torch.tensor(v).view(-1, 1, 1, 1) for v in (media.LATENT_MEAN, media.LATENT_STD))
     with _decoder(vae, tiny, size) as decoder:
         block = StreamBlock.new((samples.cpu().float() - mean) / std, torch.empty(0))
-        image = _collected(decode_blocks(_Counting(decoder, count), [block]), size)
+        image = _collected(media.decode_blocks(_Counting(decoder, count), [block]), size)
     return Decoded(image, None, said)
 
 
 class _Counting:
     """A decoder that moves the progress bar with every latent frame, and heeds Cancel."""
 
-    def __init__(self, decoder: StreamDecoder, latent_frames: int) -> None:
+    def __init__(self, decoder: media.StreamDecoder, latent_frames: int) -> None:
         self._decoder = decoder
         self._bar = comfy.utils.ProgressBar(latent_frames)
 
@@ -130,7 +118,7 @@ class _Counting:
 
 def _decoder(
     vae: Any, tiny: str, size: tuple[int, int, int, int]
-) -> AbstractContextManager[StreamDecoder]:
+) -> AbstractContextManager[media.StreamDecoder]:
     batch, _, height, width = size
     if tiny != tiny_decoders.NONE:
         return tiny_decoders.opened(tiny, height, width, batch)
@@ -140,9 +128,11 @@ def _decoder(
 
 
 @contextmanager
-def _wan_decoder(vae: StreamVAE, height: int, width: int, batch: int) -> Iterator[StreamDecoder]:
+def _wan_decoder(
+    vae: StreamVAE, height: int, width: int, batch: int
+) -> Iterator[media.StreamDecoder]:
     with vae.loaded(vae.decoding_bytes(height, width, batch)) as weights:
-        yield WanDecoder(weights)
+        yield media.WanDecoder(weights)
 
 
 def _require_room(size: tuple[int, int, int, int], remedy: str = "") -> str:

@@ -1,15 +1,18 @@
-"""Footage that is connected to a node: a VIDEO, IMAGE or LATENT, checked against the stream."""
+"""Footage that is connected to a node: a VIDEO, IMAGE or LATENT, read while it is needed."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from comfy_api.latest import Input
 from torch import Tensor
 
-from ....causvid_core.stream.geometry import SPACE_SCALE
+from ....causvid_core.media import Footage, as_rgb, describe_footage, footage_file, nearest_frames
+from ....causvid_core.stream.geometry import FPS, SPACE_SCALE
 from ..messages import message
 from ..stream.request import StreamRequest
-from .vae import StreamVAE
 
 
 class FootageSockets(NamedTuple):
@@ -39,11 +42,21 @@ class FootageSockets(NamedTuple):
         return self
 
 
-def encoder_for(vae: Any) -> StreamVAE:
-    """The VAE that encodes footage. Raises ValueError when it is missing."""
-    if vae is None:
-        raise ValueError(message("vae.needed"))
-    return StreamVAE(vae)
+def footage(video: Any = None, images: Tensor | None = None) -> Footage:
+    """The footage of a VIDEO or of an IMAGE batch, which is taken to have 16 frames a second.
+
+    A video file is never held whole. Raises ValueError when there is nothing to see.
+    """
+    if images is not None:
+        text = message("footage.images", count=len(images))
+        return _from_images(images, range(len(images)), text)
+    if type(video).get_stream_source is Input.Video.get_stream_source:  # made of images in memory
+        parts = video.get_components()
+        images, fps = parts.images, float(parts.frame_rate)
+        chosen = nearest_frames([n / fps for n in range(len(images))], FPS)
+        return _from_images(images, chosen, describe_footage(len(images), fps, len(chosen), FPS))
+    trim = getattr(video, "get_active_trim_window", lambda: (0.0, 0.0))()
+    return footage_file(video.get_stream_source(), FPS, *trim)
 
 
 def given_latents(request: StreamRequest, latent: dict[str, Tensor]) -> Tensor:
@@ -65,3 +78,14 @@ def given_latents(request: StreamRequest, latent: dict[str, Tensor]) -> Tensor:
     if samples.shape[0] not in (1, state.batch):
         raise ValueError(message("latent.other_batch", found=samples.shape[0], videos=state.batch))
     return model.process_latent_in(samples)
+
+
+def _from_images(images: Tensor, chosen: Any, text: str) -> Footage:
+    images = as_rgb(images)
+
+    def read(skip: int) -> Iterator[Tensor]:
+        return (images[index] for index in chosen[skip:])
+
+    sample = images[:: max(1, len(images) // 16), ::7, ::7].contiguous().cpu().numpy()
+    name = hashlib.sha256(f"{tuple(images.shape)}".encode() + sample.tobytes()).hexdigest()
+    return Footage(len(chosen), text, name, read)

@@ -1,7 +1,5 @@
 """A video file in ComfyUI's output folder, written while its stream is made."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,16 +11,7 @@ import folder_paths
 from comfy_api.latest import InputImpl, io, ui
 from torch import Tensor
 
-from ....causvid_core.media import (
-    CODECS,
-    Film,
-    VideoFile,
-    VideoSettings,
-    VideoWriter,
-    WanDecoder,
-    checked_settings,
-    is_deep,
-)
+from ....causvid_core import media
 from ....causvid_core.storage import DiskStore
 from ....causvid_core.stream import Block, DecoderMemory, StreamState
 from ....causvid_core.stream.geometry import SPACE_SCALE
@@ -50,7 +39,7 @@ class Recording:
         self,
         request: StreamRequest,
         vae: StreamVAE,
-        settings: VideoSettings,
+        settings: media.VideoSettings,
         *,
         prefix: str,
         frames: str,
@@ -59,9 +48,9 @@ class Recording:
         state = request.state
         if state.batch != 1:
             raise ValueError(message("video.one_only", videos=state.batch))
-        self._vae, self._settings = vae, checked_settings(settings)
+        self._vae, self._settings = vae, media.checked_settings(settings)
         self._height, self._width = state.height * SPACE_SCALE, state.width * SPACE_SCALE
-        suffix = CODECS[settings.codec].suffix
+        suffix = media.CODECS[settings.codec].suffix
         self._file = output_file(prefix, suffix, self._width, self._height)
         self._metadata = workflow_metadata(hidden)
         self._first_block = 0 if frames == WHOLE else state.blocks
@@ -98,8 +87,8 @@ class Recording:
     @contextmanager
     def _consumer(self, state: StreamState, view: LiveView) -> Iterator[Callable[[Block], None]]:
         """Opens the file, first writes what `state` has already, then every block."""
-        deep = is_deep(self._settings.pixel_format)
-        file = VideoFile(
+        deep = media.is_deep(self._settings.pixel_format)
+        file = media.VideoFile(
             self._file.path,
             self._settings,
             width=self._width,
@@ -108,7 +97,7 @@ class Recording:
         )
         done = False
         try:
-            with VideoWriter(file) as writer:
+            with media.VideoWriter(file) as writer:
                 shown: list[Callable[[Tensor], None]] = []
 
                 def give(frames: Tensor) -> None:
@@ -116,8 +105,8 @@ class Recording:
                     for show_frames in shown:
                         show_frames((frames >> 8).byte() if deep else frames)
 
-                decoder = WanDecoder(self._vae.on_weights())
-                with Film(decoder, self._vae.device, give, deep=deep) as film:
+                decoder = media.WanDecoder(self._vae.on_weights())
+                with media.Film(decoder, self._vae.device, give, deep=deep) as film:
                     if (before := state.blocks - self._first_block) > 0:
                         show(message("video.decoding_before", count=before))
                     heed = management.throw_exception_if_processing_interrupted

@@ -1,8 +1,5 @@
 """Footage as the source of a stream: measured, fitted, encoded block by block, denoised again."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +8,13 @@ import torch
 from torch import Tensor
 
 from ....causvid_core.media import MotionStrength, WanEncoder, encoded_blocks, fitted
-from ....causvid_core.stream import StreamState, whole_px
+from ....causvid_core.stream import whole_px
 from ....causvid_core.stream.geometry import SPACE_SCALE, TIME_SCALE
 from ..messages import joined, message
 from ..notice import show
 from ..stream.request import StreamRequest
-from .footage import FootageSockets, encoder_for, given_latents
+from .footage import FootageSockets, footage, given_latents
 from .vae import StreamVAE
-from .video_input import footage
 
 HOLD, CUT = ENDINGS = ("repeat last frame", "cut off")
 
@@ -45,14 +41,25 @@ def restyled(
         if follow_motion:
             show(message("motion.needs_pictures"))
         return _latents(request, sockets.latents, strength, hold)
-    encoder, clip, state = encoder_for(vae), footage(sockets.video, sockets.images), request.state
+    if vae is None:
+        raise ValueError(message("vae.needed"))
+    encoder, clip, state = StreamVAE(vae), footage(sockets.video, sockets.images), request.state
     request, end = _measured(request, clip.px_frames, clip.text, hold)
     follows = MotionStrength(strength, follow_motion)
     height, width = state.height * SPACE_SCALE, state.width * SPACE_SCALE
     frames = fitted(clip.read(0), width, height, fit)
     request = request.with_companion(encoder.patcher, encoder.encoding_bytes(height, width))
     source_id = f"{clip.name} {encoder.name} {fit} {strength} {follow_motion} {ending}"
-    source = _encoded(encoder, frames, state, hold, follows.push)
+
+    def on_block(px: Tensor) -> None:
+        # At strength 0 nothing else would notice Cancel.
+        management.throw_exception_if_processing_interrupted()
+        follows.push(px)
+
+    def wan_encoder() -> WanEncoder:
+        return WanEncoder(encoder.on_weights())
+
+    source = encoded_blocks(wan_encoder, frames, state, hold, on_block)
     return replace(request, source=source, strength=follows, source_id=source_id), end
 
 
@@ -98,23 +105,6 @@ def _measured(
         ends = message("footage.left_out", count=wanted - taken)
     note = joined(message("footage.read", footage=text), ends)
     return replace(request, px_frames=taken, note=note), state.px_frames + min(taken, there)
-
-
-def _encoded(
-    vae: StreamVAE,
-    frames: Iterable[Tensor],
-    state: StreamState,
-    hold: bool,
-    on_frames: Callable[[Tensor], None],
-) -> Iterator[Tensor]:
-    """The core's `encoded_blocks` with a VAE of the host."""
-
-    def on_block(px: Tensor) -> None:
-        # At strength 0 nothing else would notice Cancel.
-        management.throw_exception_if_processing_interrupted()
-        on_frames(px)
-
-    return encoded_blocks(lambda: WanEncoder(vae.on_weights()), frames, state, hold, on_block)
 
 
 def _held(latents: Tensor, frames: int) -> Tensor:

@@ -4,8 +4,6 @@ The file's name is a digest of everything that decides the result, so only the s
 it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Iterator

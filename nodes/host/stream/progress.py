@@ -1,7 +1,5 @@
 """Progress of a rollout in the host's interface, with the newest frame while it is made."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Sequence
 from itertools import accumulate

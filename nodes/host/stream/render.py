@@ -1,7 +1,5 @@
 """A request, rendered: memory, progress, notices and tidying up around one rollout of the core."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from itertools import islice
