@@ -5,7 +5,7 @@ from comfy_api.latest import ComfyExtension, io
 from .download_checkpoint import DownloadCheckpoint
 from .extend_video import ExtendVideo
 from .host.live.route import register_route
-from .host.loading.folders import register_folder
+from .host.loading.checkpoints import register_folder
 from .image_to_video import ImageToVideo
 from .job_list import JobList
 from .load_checkpoint import LoadCheckpoint

@@ -7,8 +7,7 @@ from comfy_api.latest import io
 
 from ..causvid_core import recipes
 from .host.files import file_identity
-from .host.loading.checkpoints import load_checkpoint
-from .host.loading.folders import checkpoint_names, checkpoint_path
+from .host.loading.checkpoints import checkpoint_names, checkpoint_path, load_checkpoint
 from .host.loading.models import WEIGHT_DTYPES
 from .host.schema import advanced, schema
 

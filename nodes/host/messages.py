@@ -28,7 +28,7 @@ def message(key: str, **values: Any) -> str:
 
 
 def localised(key: str, english: str, **values: Any) -> str:
-    """The sentence `key` in the language of the editor, or `english` where there is none."""
+    """The sentence `key` in the language of the editor, or `english` if it has no translation."""
     language = setting(LANGUAGE_SETTING)
     if not isinstance(language, str) or language == ENGLISH:
         return english

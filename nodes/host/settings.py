@@ -7,8 +7,6 @@ from typing import Any
 import folder_paths
 from server import PromptServer
 
-FILE = "comfy.settings.json"
-
 
 def setting(name: str) -> Any:
     """The value of a setting; None where it was never changed or cannot be read.
@@ -20,7 +18,7 @@ def setting(name: str) -> Any:
     users = list(getattr(manager, "users", ()))
     user = users[0] if len(users) == 1 else "default"
     try:
-        path = Path(folder_paths.get_user_directory()) / user / FILE
+        path = Path(folder_paths.get_user_directory()) / user / "comfy.settings.json"
         return json.loads(path.read_text("utf-8")).get(name)
     except (OSError, ValueError, AttributeError, TypeError):
         return None

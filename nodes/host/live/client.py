@@ -1,8 +1,8 @@
-"""The client that queued the prompt which runs now, and how it is told without harm to anybody.
+"""The client that queued the running prompt, and messages to it that harm no other client.
 
 The host writes to all its websockets in one loop that waits for each of them, and its queue of
-messages has no bound: pictures for a client that does not read would hold up everybody and fill
-the memory. So they are left out while messages wait.
+messages has no bound: pictures for a client that does not read would delay all the others and
+fill the memory. So pictures are left out while messages wait.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ class LiveClient:
             "workflow_id": shown.workflow_id,
         }
 
-    def tell(self, facts: dict[str, Any], pictures: list[Picture], urgent: bool = False) -> None:
+    def send(self, facts: dict[str, Any], pictures: list[Picture], urgent: bool = False) -> None:
         """Keep the pictures and send them, in several events if they are many.
 
         urgent: send even when messages wait; for what is small and must arrive.

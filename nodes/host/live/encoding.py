@@ -1,7 +1,6 @@
-"""Px frames on their way from the device to small compressed pictures, beside the running work."""
+"""Px frames from the device to small compressed pictures, while the rollout continues."""
 
 import io
-import logging
 import threading
 import time
 from collections import deque
@@ -13,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from ..notice import log
 from .store import Picture
 
 LONGEST_SIDE_PX = 512
@@ -21,8 +21,6 @@ WAITING = 4  # batches; the oldest is dropped when one more comes
 PICTURES_PER_SECOND = 32.0
 BYTES_PER_SECOND = 1.5e6
 BURST_SECONDS = 2.0
-
-log = logging.getLogger("causvid")
 
 
 class Arriving:

@@ -1,6 +1,5 @@
-"""The decoder that live pictures are made with: quick enough to be no burden beside a rollout."""
+"""The decoder of live pictures: quick enough not to slow a rollout down."""
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,11 @@ from safetensors.torch import load_file
 from ....causvid_core import media
 from ....causvid_core.mini import weights_path
 from ..loading.tiny_decoders import tiny_names, tiny_path
+from ..notice import log
 
 NAMES = ("taew2_1", "lighttaew2_1")
 CPU_SHARE = 0.01
 """What a tiny decoder may have of the model's size to be quick enough on a CPU."""
-
-log = logging.getLogger("causvid")
 
 
 def quick_decoder(model: ModelPatcher) -> media.StreamDecoder:

@@ -1,4 +1,4 @@
-"""GET /causvid/live: what a reloaded page needs to go on showing streams where it was."""
+"""GET /causvid/live: what a reloaded page needs to show its streams again."""
 
 import base64
 from typing import Any
@@ -17,11 +17,11 @@ STORE = LiveStore()
 
 
 def register_route() -> None:
-    """Serve `STORE`. Read only; a client is told of its own streams alone.
+    """Serve `STORE`. Read only; a client gets its own streams only.
 
     ?client_id=C gives {"streams": [...]}, what is known of each. With &prompt_id=P&node_id=N and
-    perhaps &after=PX_FRAME it gives one of them with its next frames, as the event does; there
-    are none left when "frames" is empty. Tools that look at nodes have no server, and need none.
+    perhaps &after=PX_FRAME it gives one of them with its next frames, as the event does; "frames"
+    is empty at the end. Tools that only inspect nodes have no server; then this does nothing.
     """
     server = getattr(PromptServer, "instance", None)
     if server is not None:

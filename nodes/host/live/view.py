@@ -33,8 +33,8 @@ STILLS_PER_SECOND = 4.0
 class LiveView:
     """What a node shows while it lengthens `state` by `blocks` blocks; use it in a `with`.
 
-    decoded: the node itself decodes and gives `frames`; else a quick decoder does. `block` is
-    told every finished block in any case. `fps`: px frames per second of the video, which may be
+    decoded: the node itself decodes and gives `frames`; else a quick decoder does. `block`
+    gets every finished block in any case. `fps`: px frames per second of the video, which may be
     set until there are frames. Nothing here waits for the device.
     """
 
@@ -74,7 +74,7 @@ class LiveView:
         self._encoder = None
         ended = DONE if kind is None else STOPPED
         facts = self._facts(ended, self._block, self._next_px, self._next_px)
-        self._client.tell(facts, [], urgent=True)
+        self._client.send(facts, [], urgent=True)
 
     def block(self, block: Block) -> None:
         """A finished block; its latents are only read."""
@@ -157,10 +157,10 @@ class LiveView:
         if pictures:
             self._newest_px = pictures[-1].px_frame
         facts = self._facts(RUNNING, batch.block, batch.since, reached)
-        self._client.tell({**facts, "after_px_frame": before}, pictures)
+        self._client.send({**facts, "after_px_frame": before}, pictures)
 
     def _facts(self, state: str, block: int, first_px: int, next_px: int) -> dict[str, Any]:
-        """What the event says beside its frames.
+        """What the event carries besides its frames.
 
         block: index within the run of the newest finished block. first_px_frame, next_px_frame:
         the part of the stream that this event is about; a frame stands until the next one, the

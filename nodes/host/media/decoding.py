@@ -23,7 +23,7 @@ from .vae import StreamVAE
 
 
 class Decoded(NamedTuple):
-    """IMAGE `[frames, H, W, 3]`, the stream with its decoder's memory, and what was said of it."""
+    """IMAGE `[frames, H, W, 3]`, the stream with its decoder's memory, and a notice."""
 
     image: Tensor
     state: StreamState | ExecutionBlocker | None
@@ -99,7 +99,7 @@ def decode_latent(latent: dict[str, Tensor], vae: Any, tiny: str) -> Decoded:
 
 
 class _Counting:
-    """A decoder that moves the progress bar with every latent frame, and heeds Cancel."""
+    """A decoder that moves the progress bar with every latent frame, and stops at Cancel."""
 
     def __init__(self, decoder: media.StreamDecoder, latent_frames: int) -> None:
         self._decoder = decoder

@@ -109,8 +109,8 @@ class Recording:
                 with media.Film(decoder, self._vae.device, give, deep=deep) as film:
                     if (before := state.blocks - self._first_block) > 0:
                         show(message("video.decoding_before", count=before))
-                    heed = management.throw_exception_if_processing_interrupted
-                    film.begin(state, self._first_block, heed)
+                    stop_at_cancel = management.throw_exception_if_processing_interrupted
+                    film.begin(state, self._first_block, stop_at_cancel)
                     view.fps = self._settings.fps
                     shown.append(view.frames)
                     yield film.add

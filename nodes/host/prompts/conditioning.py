@@ -26,16 +26,6 @@ NOT_TEXT = {
 }
 
 
-def text_context(conditioning: list[list[Any]], text_dim: int) -> Tensor:
-    """The prompt embedding `[B, l, text_dim]`.
-
-    Raises ValueError when the conditioning is not one plain text prompt of that width.
-    """
-    embedding = plain_prompt(conditioning)
-    check_width(embedding, text_dim)
-    return embedding
-
-
 def plain_prompt(conditioning: list[list[Any]]) -> Tensor | None:
     """The embedding of a conditioning, of any width, or None where the encoder gave none.
 

@@ -8,7 +8,7 @@ from ....causvid_core import Recipe
 from ....causvid_core.prompts import EncodedSchedule
 from ....causvid_core.stream import PromptPlan, StreamState
 from ..messages import message
-from .conditioning import check_width, text_context
+from .conditioning import check_width, plain_prompt
 from .problems import translated_problems
 
 
@@ -33,7 +33,9 @@ def stream_prompts(
         with translated_problems():
             return prompts.plan(recipe, stream)
     if positive is not None:
-        return text_context(positive, text_dim)
+        embedding = plain_prompt(positive)
+        check_width(embedding, text_dim)
+        return embedding
     raise ValueError(message("prompt.none"))
 
 

@@ -79,7 +79,7 @@ class Autosave:
 def autosave(request: StreamRequest, blocks: int) -> Autosave | None:
     """The file of a request that makes `blocks` blocks.
 
-    None when nothing is to be saved, or when another run could not tell the source apart.
+    None when nothing is to be saved, or when another run could not recognise the source.
     """
     every = request.checkpoint_blocks
     if not every:

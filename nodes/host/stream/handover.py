@@ -11,7 +11,7 @@ from comfy_execution.utils import get_executing_context
 
 from ....causvid_core.stream import LiveCache, StreamState
 
-FREE_SHARE = 0.25  # of the device's memory that other nodes find free beside a kept ring
+FREE_SHARE = 0.25  # of the device's memory that must stay free for other nodes
 
 
 class _Kept:
@@ -21,7 +21,7 @@ class _Kept:
 
 
 def keep(cache: LiveCache) -> bool:
-    """Let `settle` spare the ring, if a node of this execution goes on with it.
+    """Let `settle` spare the ring, if a node of this execution continues with it.
 
     False where nobody does, memory is short, or nothing would say when the execution ends.
     """
@@ -39,7 +39,7 @@ def keep(cache: LiveCache) -> bool:
 
 
 def take(state: StreamState) -> None:
-    """A stream begins or goes on: a kept ring that does not serve it is given back."""
+    """A stream starts or continues: frees a kept ring that it cannot use."""
     kept, _Kept.cache = _Kept.cache, None
     if kept is None:
         return
@@ -70,7 +70,7 @@ def _drop(cache: LiveCache) -> None:
 
 
 def _continued_here() -> bool:
-    """Whether a node of this execution takes the running node's STREAM to go on with it.
+    """Whether a node of this execution continues the running node's STREAM.
 
     It may take it from a node between, which decodes or saves it.
     """

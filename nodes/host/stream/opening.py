@@ -1,4 +1,4 @@
-"""How a stream begins or goes on: by which recipe, and whether a stream fits what is connected."""
+"""How a stream starts or continues: its recipe, and whether it fits what is connected."""
 
 from comfy.model_patcher import ModelPatcher
 
@@ -15,7 +15,7 @@ CHANGED = {
     (False, True): "stream.new_recipe",
     (True, True): "stream.new_model_and_recipe",
 }
-"""What is said of a stream that continues with another model, another recipe."""
+"""The notice about a stream that continues with another model, another recipe."""
 
 
 def default_recipe(model: ModelPatcher) -> Recipe:
@@ -35,7 +35,7 @@ def continued(
     batch: int,
     allow_changes: bool = False,
 ) -> StreamState:
-    """The stream, if it can go on with this model, recipe, latent size and number of prompts.
+    """The stream, if it can continue with this model, recipe, latent size and number of prompts.
 
     allow_changes: another model or recipe takes it over, and recomputes its memory. Raises
     ValueError saying what differs.

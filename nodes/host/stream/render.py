@@ -149,7 +149,7 @@ def _stored(request: StreamRequest, finished: StreamState) -> tuple[StreamState,
     """The finished stream with what it carries, and sentences about that.
 
     A cache in 8 bits is never handed over on the device: whether a node is rendered again or
-    not, the next one goes on from the same numbers.
+    not, the next one continues from the same numbers.
     """
     keeps, live = request.keep_cache != RECOMPUTE, finished.live
     size, stored = handover.held_bytes(finished), finished.uncached()

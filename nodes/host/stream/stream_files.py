@@ -10,16 +10,7 @@ from ....causvid_core import load_stream, save_stream
 from ....causvid_core.storage import SUFFIX, is_stream_file
 from ....causvid_core.stream import StreamState, snapshot
 from ....causvid_core.stream.geometry import SPACE_SCALE
-from ..files import (
-    file_identity,
-    file_within,
-    files_in,
-    in_bytes,
-    input_folder,
-    output_file,
-    output_folder,
-    workflow_metadata,
-)
+from .. import files
 from ..messages import message
 from ..notice import show
 
@@ -33,8 +24,8 @@ _LONGEST_METADATA = 4 * 2**20
 def stream_names() -> list[str]:
     """Stream files below both folders, newest first, as the host names files."""
     found = []
-    for folder, mark in ((output_folder(), _OUTPUT_MARK), (input_folder(), "")):
-        for path in files_in(folder, {SUFFIX}):
+    for folder, mark in ((files.output_folder(), _OUTPUT_MARK), (files.input_folder(), "")):
+        for path in files.files_in(folder, {SUFFIX}):
             stat = path.stat()
             if _is_stream(str(path), stat.st_mtime_ns, stat.st_size):
                 name = path.relative_to(folder).as_posix() + mark
@@ -45,10 +36,10 @@ def stream_names() -> list[str]:
 def stream_path(name: str) -> Path:
     """The file behind a name of `stream_names`. Raises FileNotFoundError or ValueError."""
     plain, annotated = folder_paths.annotated_filepath(name)
-    folder = Path(annotated).resolve() if annotated else input_folder()
-    if folder not in (output_folder(), input_folder()):
+    folder = Path(annotated).resolve() if annotated else files.input_folder()
+    if folder not in (files.output_folder(), files.input_folder()):
         raise ValueError(message("file.input_or_output_only"))
-    path = file_within(folder, plain, _KIND)
+    path = files.file_within(folder, plain, _KIND)
     if path.suffix != SUFFIX:
         raise ValueError(message("file.no_stream", name=f"{path.name!r:.100}", suffix=SUFFIX))
     return path
@@ -61,10 +52,10 @@ def save(state: StreamState, prefix: str, contents: str, hidden: Any) -> tuple[d
     the file as the host's interface names it, and a line about it.
     """
     width, height = state.width * SPACE_SCALE, state.height * SPACE_SCALE
-    file = output_file(prefix, SUFFIX, width, height)
+    file = files.output_file(prefix, SUFFIX, width, height)
     state, held = _filled(state, contents)
     save_stream(state, file.path, _metadata(hidden))
-    size = in_bytes(file.path.stat().st_size)
+    size = files.in_bytes(file.path.stat().st_size)
     text = message("stream.saved", name=file.name, size=size, contents=held)
     entry = {"filename": file.filename, "subfolder": file.subfolder, "type": "output"}
     return entry, text
@@ -78,7 +69,7 @@ def load(name: str) -> StreamState:
 def identity(name: str | None) -> str:
     """Changes when the file does; empty when it is not there, or the name not yet known."""
     try:
-        return file_identity(stream_path(name)) if name else ""
+        return files.file_identity(stream_path(name)) if name else ""
     except (OSError, ValueError):
         return ""
 
@@ -98,7 +89,7 @@ def _filled(state: StreamState, contents: str) -> tuple[StreamState, str]:
 
 
 def _metadata(hidden: Any) -> dict[str, str]:
-    metadata = workflow_metadata(hidden)
+    metadata = files.workflow_metadata(hidden)
     if sum(map(len, metadata.values())) > _LONGEST_METADATA:
         show(message("stream.workflow_too_large"))
         return {}
