@@ -6,7 +6,7 @@ STILL = """async () => {
     const DRAWN = ".dom-widget, [data-node-id], .cvt, .causvid-holder, video, img";
     const look = () => JSON.stringify([
         app.canvas.ds.scale, [...app.canvas.ds.offset],
-        [...document.querySelectorAll(".dom-widget, [data-node-id], .cvt, .causvid-holder, video, img")].map(
+        ...[...document.querySelectorAll(DRAWN)].map(
             element => Object.values(element.getBoundingClientRect().toJSON())),
     ]);
     for (let last = "", same = 0; same < 8;) {
