@@ -9,6 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import causvid_core as cv
+from causvid_core.model import kv_cache
 from causvid_core.stream import cache, session
 
 from .streams import RECIPES, SIZE, latents, make
@@ -114,6 +115,20 @@ def model(wan):
 def whole(model, context, recipe):
     """Eight blocks without interruption."""
     return latents(make(model, cv.start(recipe, model, **SIZE, seed=7), context, 8))
+
+
+@pytest.fixture
+def allocations(monkeypatch):
+    """The tokens of every allocation of a ring of keys and values, two a layer."""
+    made = []
+    allocate = kv_cache.KVRing._allocate
+
+    def noted(ring, tokens):
+        made.append(tokens)
+        return allocate(ring, tokens)
+
+    monkeypatch.setattr(kv_cache.KVRing, "_allocate", noted)
+    return made
 
 
 @pytest.fixture(autouse=True)

@@ -115,7 +115,14 @@ def test_stream_files_are_told_from_others(state, path):
     assert not is_stream_file(path.with_name("none.safetensors"))
 
 
-@pytest.mark.parametrize("moment", ["writing", "flushing", "moving"])
+MOMENTS = {
+    "writing": (safetensors_file, "raw_bytes"),
+    "flushing": (os, "fsync"),
+    "moving": (os, "replace"),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_failed_write_leaves_the_old_file(state, path, monkeypatch, moment):
     cv.save_stream(state, path)
     before = path.read_bytes()
@@ -123,37 +130,42 @@ def test_a_failed_write_leaves_the_old_file(state, path, monkeypatch, moment):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    place = {
-        "writing": (safetensors_file, "raw_bytes"),
-        "flushing": (os, "fsync"),
-        "moving": (os, "replace"),
-    }[moment]
-    monkeypatch.setattr(*place, full)
+    monkeypatch.setattr(*MOMENTS[moment], full)
     with pytest.raises(OSError, match="No space left"):
         cv.save_stream(state.light()._replace(seed=99), path)
     assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_killed_process_leaves_an_old_or_a_new_file(state, path):
-    large = state.light()._replace(decoder=DecoderMemory("wan", 1, (torch.zeros(1, 2**21),)))
-    states = {seed: large._replace(seed=seed) for seed in (1, 2)}
-    cv.save_stream(states[1], path)
-    caught_writing = 0
-    for attempt in range(8):
-        child = os.fork()
-        if not child:
-            with contextlib.suppress(BaseException):
-                for turn in range(1000):
-                    cv.save_stream(states[1 + turn % 2], path)
-            os._exit(0)
-        time.sleep(0.02 + 0.013 * attempt)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        loaded = cv.load_stream(path)
-        assert same(loaded, states[loaded.seed])
-        caught_writing += len(list(path.parent.iterdir())) > 1 + caught_writing
-    assert caught_writing
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_process_leaves_an_old_or_a_new_file(state, path, moment, when):
+    """Killed before or after the first call of each step of writing, in the middle of a file."""
+    cv.save_stream(state, path)
+    new = state.light()._replace(seed=99)
+    told, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        step = getattr(*MOMENTS[moment])
+
+        def halt(*arguments):
+            if when == "after":
+                step(*arguments)
+            os.write(tell, b".")
+            signal.pause()
+
+        with contextlib.suppress(BaseException):
+            setattr(*MOMENTS[moment], halt)
+            cv.save_stream(new, path)
+        os._exit(1)
+    os.close(tell)
+    assert os.read(told, 1) == b".", "the child ended before it was killed"
+    os.close(told)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    moved = (moment, when) == ("moving", "after")
+    assert same(cv.load_stream(path), new if moved else state)
+    assert len(list(path.parent.iterdir())) == (1 if moved else 2)
 
 
 def test_what_killed_processes_left_is_removed_after_a_day(state, path):

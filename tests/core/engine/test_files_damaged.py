@@ -1,9 +1,8 @@
-"""Stream files that are damaged, foreign or hostile: an error each, quickly and without memory."""
+"""Stream files that are damaged, foreign or hostile: an error each, in bounded memory."""
 
 import json
 import pickle
 import random
-import time
 import tracemalloc
 import zipfile
 import zlib
@@ -18,8 +17,6 @@ from causvid_core.stream import DecoderMemory, snapshot
 
 from .stream_files import parts, put, rewrite, same
 from .streams import SIZE
-
-SECONDS = 5.0  # for one file, on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +38,7 @@ def path(state, tmp_path):
 
 @pytest.fixture
 def refusal(path, monkeypatch):
-    """Loads the file, which must be refused; returns the sentence. Watches time and memory."""
+    """Loads the file, which must be refused; returns the sentence. Watches memory."""
 
     def load():
         taken = []
@@ -55,7 +52,6 @@ def refusal(path, monkeypatch):
         size = path.stat().st_size
         held = min(size, safetensors_file.LIMITS.header_bytes)
         monkeypatch.setattr(safetensors_file.torch, "empty", counting)
-        started = time.monotonic()
         tracemalloc.start()
         try:
             with pytest.raises(ValueError) as caught:
@@ -64,7 +60,6 @@ def refusal(path, monkeypatch):
         finally:
             tracemalloc.stop()
             monkeypatch.undo()
-        assert time.monotonic() - started < SECONDS
         assert peak < 12 * held + 2e6 and sum(taken) <= size
         assert str(caught.value).startswith("stream.safetensors ")
         return str(caught.value)

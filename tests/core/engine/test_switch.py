@@ -4,12 +4,11 @@ import pytest
 import torch
 
 import causvid_core as cv
-from causvid_core.model import kv_cache
 from causvid_core.model.attention import torch_attention
-from causvid_core.stream import release, session, snapshot
+from causvid_core.stream import session
 from causvid_core.stream.noise import seeded_noise
 
-from .streams import RECIPES, SIZE, Stop, latents, make
+from .streams import HAND_OVERS, RECIPES, SIZE, Stop, latents, make, no_waits
 from .switch_scripts import SCRIPTS, SHORT, WINDOWS, Script, assert_close, slow_latents
 
 
@@ -55,43 +54,22 @@ def test_a_new_scene_takes_the_steps_of_a_first_block(model, context):
 LONG = Script({2: "recache", 3: "flush", 6: "cut", 8: "recache", 9: "carry"})
 
 
-def hand_over_live(state, model, path):
-    return state
-
-
-def hand_over_light(state, model, path):
-    return state.light()
-
-
-def hand_over_exact(state, model, path):
-    exact = snapshot(state)
-    release(state)
-    return exact
-
-
-def hand_over_recomputed(state, model, path):
-    return snapshot(state.light(), model)
-
-
-def hand_over_file(state, model, path):
-    cv.save_stream(state, path)
-    return cv.load_stream(path)
-
-
-HAND_OVERS = [value for name, value in sorted(globals().items()) if name.startswith("hand_over_")]
-
-
 @pytest.fixture
 def long(model, recipe):
     """Eleven blocks with every switch, without interruption."""
     return make(model, cv.start(recipe, model, **SIZE, seed=7), LONG, 11)
 
 
-@pytest.mark.parametrize("hand_over", HAND_OVERS)
+@pytest.mark.parametrize("hand_over", [*HAND_OVERS, "file"])
 def test_cuts_into_nodes_do_not_show(model, recipe, long, tmp_path, hand_over):
+    def through_a_file(state, model):
+        cv.save_stream(state, tmp_path / "s.safetensors")
+        return cv.load_stream(tmp_path / "s.safetensors")
+
+    hand_over = through_a_file if hand_over == "file" else hand_over
     state, parts = cv.start(recipe, model, **SIZE, seed=7), []
     for count in (2, 1, 3, 1, 2, 2):
-        parts += make(model, hand_over(state, model, tmp_path / "s.safetensors"), LONG, count)
+        parts += make(model, hand_over(state, model), LONG, count)
         state = parts[-1].state
     assert torch.equal(latents(parts), latents(long))
     assert [block.switch for block in state.history] == [LONG.switch(i) for i in range(11)]
@@ -171,18 +149,11 @@ def test_an_interrupt_anywhere_leaves_every_state_valid(model, recipe, context, 
         assert torch.equal(latents(make(bound, state, context, 2)), straight)
 
 
-def test_a_chain_with_switches_allocates_the_ring_once(model, context, monkeypatch):
-    made = []
-    allocate = kv_cache.KVRing._allocate
-    monkeypatch.setattr(
-        kv_cache.KVRing,
-        "_allocate",
-        lambda ring, tokens: made.append(tokens) or allocate(ring, tokens),
-    )
+def test_a_chain_with_switches_allocates_the_ring_once(model, allocations):
     state = cv.start(RECIPES["window"], model, **SIZE)
     for count in (3, 3, 1, 4):
         state = make(model, state, LONG, count)[-1].state
-    assert len(made) == 2 * model.config.num_layers
+    assert len(allocations) == 2 * model.config.num_layers
 
 
 @pytest.mark.parametrize(
@@ -222,9 +193,6 @@ def test_a_switch_never_waits_for_the_device(wan, mode):
     recipe = cv.Recipe(**SHORT, window=9, sink=3)
     rollout = cv.rollout(model, cv.start(recipe, model, **SIZE), Script({3: mode, 5: mode}), 8)
     next(rollout)
-    try:
-        torch.cuda.set_sync_debug_mode("error")
+    with no_waits():
         for _ in rollout:
             pass
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
