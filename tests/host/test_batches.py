@@ -162,7 +162,7 @@ def test_a_changed_list_is_read_again(host: Host) -> None:
         ("b.txt", "\n", {}, "b.txt: there is no prompt in it"),
         ("c.jsonl", '{"prompt": "a"}\n{', {}, "c.jsonl: line 2: column 2: "),
         ("d.txt", "a\nb\n", {"first": 3}, "has 2 jobs, so it cannot start with job 3"),
-        ("d.txt", "a\n", {"filename_pattern": "../{index}"}, "cannot be a file in the output folder"),
+        ("d.txt", "a\n", {"filename_pattern": "../{index}"}, "be a file in the output folder"),
         ("d.txt", "a\n", {"filename_pattern": "{prompt.__class__}"}, "it may have {index}"),
         ("d.txt [output]", None, {}, "job list must be in ComfyUI's input folder"),
         ("../server.log", None, {}, "lies outside of ComfyUI's input folder"),
