@@ -41,6 +41,11 @@ def mini_prompt(**changes: Any) -> Prompt:
     }
 
 
+def lora_node(strength: float, model: str = "mini") -> dict[str, Any]:
+    """The test's LoRA on the MODEL of a loader."""
+    return node("LoraLoaderModelOnly", model=[model, 0], lora_name=LORA, strength_model=strength)
+
+
 def recipe_node(**changes: Any) -> dict[str, Any]:
     """The recipe node with its widgets at their defaults, but for `changes`."""
     return node(
