@@ -7,17 +7,12 @@ from pathlib import Path
 import pytest
 from hosting.host import Host
 
-from .waiting import until_still
+from .waiting import ADD, until_still
 
 IN_PANEL = ("CausVid_VideoToVideo", "CausVid_PromptSchedule", "CausVid_LoadMini")
 PICTURE = re.compile(r"!\[(?P<says>[^\]]*)\]\((?P<address>[^)]+)\)")
-ADD = """name => {
-    app.graph.clear();
-    const node = window.LiteGraph.createNode(name);
-    node.pos = [420, 200];
-    app.graph.add(node);
-    app.canvas.ds.offset = [0, 0];
-    app.canvas.setDirty(true, true);
+TITLE_BAR = """() => {
+    const [node] = app.graph._nodes;
     return app.canvasPosToClientPos([node.pos[0] + 90, node.pos[1] - 12]);
 }"""
 SHOWN = """title => {
@@ -53,7 +48,8 @@ def test_the_page_opens_in_the_panel_with_its_pictures(
 ) -> None:
     text = help_text(host, name)
     title = text.splitlines()[0].removeprefix("# ")
-    title_bar = page.evaluate(ADD, name)
+    page.evaluate(ADD, name)
+    title_bar = page.evaluate(TITLE_BAR)
     until_still(page)
     page.mouse.click(*title_bar)
     page.click('[data-testid="info-button"]')

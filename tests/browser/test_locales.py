@@ -9,16 +9,11 @@ from hosting import locales
 from hosting.browser import LOADED
 from hosting.host import Host
 
-from .waiting import until_still
+from .waiting import ADD, until_still
 
 SET = "language => app.extensionManager.setting.set('Comfy.Locale', language)"
-ADD = """name => {
-    app.graph.clear();
-    const node = window.LiteGraph.createNode(name);
-    node.pos = [300, 200];
-    app.graph.add(node);
-    app.canvas.ds.offset = [0, 0];
-    app.canvas.setDirty(true, true);
+NAMES = """() => {
+    const [node] = app.graph._nodes;
     return {
         title: node.title,
         inputs: Object.fromEntries(node.inputs.map(i => [i.name, i.localized_name ?? i.label])),
@@ -61,7 +56,8 @@ def test_a_node_is_shown_in_chinese(
         pytest.skip("its editor loads a language over what packs gave; tests/host asks /i18n there")
     page, known = speaking("zh"), locales.catalogue("zh")
     page.evaluate("app.extensionManager.setting.set('Comfy.VueNodes.Enabled', true)")
-    shown = page.evaluate(ADD, "CausVid_VideoToVideo")
+    page.evaluate(ADD, "CausVid_VideoToVideo")
+    shown = page.evaluate(NAMES)
     assert shown["title"] == known.texts["CausVid Video to Video"]
     assert shown["inputs"]["stream"] == known.inputs["stream"]
     assert shown["widgets"]["strength"] == known.inputs["strength"]

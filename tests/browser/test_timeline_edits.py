@@ -12,7 +12,7 @@ from causvid_core.prompts.schedule_text import Script, parse_schedule
 from causvid_core.stream.segment import SWITCHES
 from causvid_core.stream.window import WindowPolicy
 
-from .schedules import core_cases, mistyped
+from .schedules import CORE, mistyped
 
 PLAN = WindowPolicy(3, 3, window=None, sink=0)
 EDIT = """async cases => {
@@ -73,7 +73,7 @@ def test_a_change_says_what_was_meant_and_leaves_the_rest(page: Any) -> None:
 
 def any_change(rng: random.Random) -> tuple[str, str, int, Any] | None:
     """A schedule that can be read and laid out, a change, the scene and a value for it."""
-    text = (core_cases().typed_schedule if rng.random() < 0.5 else mistyped)(rng)
+    text = (CORE.typed_schedule if rng.random() < 0.5 else mistyped)(rng)
     try:
         entries = parse_schedule(text).entries
         lay_out(entries, PLAN, Defaults())

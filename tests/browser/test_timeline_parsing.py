@@ -21,7 +21,7 @@ from causvid_core.stream.presets import recipes
 from causvid_core.stream.segment import SWITCHES
 from causvid_core.stream.window import WindowPolicy
 
-from .schedules import core_cases, corpus, mistyped
+from .schedules import CORE, corpus, mistyped
 
 WORDS = """async () => {
     const at = name => import(`/extensions/causvid-stream/timeline/${name}.js`);
@@ -93,7 +93,7 @@ def test_both_come_to_the_same_blocks(page) -> None:
     rng = random.Random(3)
     cases = []
     for number in range(900):
-        text = (core_cases().typed_schedule if number % 2 else mistyped)(rng)
+        text = (CORE.typed_schedule if number % 2 else mistyped)(rng)
         defaults = Defaults(rng.choice(SWITCHES), rng.choice([0, 0.5, 1 / 3, 2.0]), 0.7)
         try:
             parse_schedule(text, defaults.scene)

@@ -1,4 +1,4 @@
-"""Waiting for what a page does by itself, instead of for a time."""
+"""A node on an empty page, and waiting for what a page does by itself instead of for a time."""
 
 from typing import Any
 
@@ -15,6 +15,15 @@ STILL = """async () => {
         same = now === last ? same + 1 : 0;
         last = now;
     }
+}"""
+
+ADD = """name => {
+    app.graph.clear();
+    const node = window.LiteGraph.createNode(name);
+    node.pos = [420, 200];
+    app.graph.add(node);
+    app.canvas.ds.offset = [0, 0];
+    app.canvas.setDirty(true, true);
 }"""
 
 DRAFT = """kind => [localStorage, sessionStorage].some(

@@ -26,7 +26,7 @@ COMMAND = [
     "1",
 ]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-PATIENCE = 120.0
+PATIENCE = 600.0  # seconds for what takes a few
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals")
 
@@ -39,8 +39,9 @@ def running(tmp_path):
         command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     ) as process:
         file, until = tmp_path / "a.mp4", time.monotonic() + PATIENCE
-        while not (file.exists() and file.stat().st_size > 8000) and time.monotonic() < until:
+        while not (file.exists() and file.stat().st_size > 8000):
             assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < until, "nothing was written"
             time.sleep(0.05)
         yield process
         process.kill()

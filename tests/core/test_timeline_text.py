@@ -161,36 +161,38 @@ def test_what_people_type_is_read() -> None:
         assert parse_schedule(typed_schedule(rng)).entries
 
 
+SIGNS = [
+    "0",
+    "3s",
+    "1:05",
+    ": ",
+    "：",
+    "~",
+    "[",
+    "cut",
+    "]",
+    "|",
+    "*",
+    "#",
+    "\\",
+    "-",
+    "b",
+    " ",
+    "\t",
+    "\n",
+    "\r",
+    "red",
+    "0.5",
+    ",",
+    "１",
+    "é",
+]
+
+
 def test_any_text_is_read_or_refused() -> None:
     rng, read = random.Random(2), 0
-    pieces = [
-        "0",
-        "3s",
-        "1:05",
-        ": ",
-        "：",
-        "~",
-        "[",
-        "cut",
-        "]",
-        "|",
-        "*",
-        "#",
-        "\\",
-        "-",
-        "b",
-        " ",
-        "\t",
-        "\n",
-        "\r",
-        "red",
-        "0.5",
-        ",",
-        "１",
-        "é",
-    ]
     for _ in range(2000):
-        text = "".join(rng.choices(pieces, k=rng.randint(1, 14)))
+        text = "".join(rng.choices(SIGNS, k=rng.randint(1, 14)))
         try:
             parse_schedule(text)
         except ScheduleError as error:

@@ -1,7 +1,6 @@
 """Many jobs: a hundred prompts in the queue, and a whole list with one press."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from hosting.client import PromptRejected
 from hosting.graph import Prompt
 from hosting.host import Host
 
-from .prompts import SEEDS, TEXT, facts, mini_prompt, node, recipe_node
+from .prompts import SEEDS, TEXT, entry_of, facts, mini_prompt, node, recipe_node
 
 JOBS = 100
 BAD = 40
@@ -43,16 +42,9 @@ def run_all(host: Host, prompts: list[Prompt]) -> tuple[list[dict[str, Any]], li
         status, answer = host.client.post("/prompt", {"prompt": prompt})
         assert status == 200, answer
         queued.append(answer["prompt_id"])
-    memory = []
-    entries: list[dict[str, Any]] = []
-    deadline = time.monotonic() + 600
-    while len(entries) < len(queued):
-        assert time.monotonic() < deadline, f"{len(entries)} of {len(queued)} jobs have ended"
-        entry = host.client.get(f"/history/{queued[len(entries)]}").get(queued[len(entries)])
-        if entry is None:
-            time.sleep(0.05)
-            continue
-        entries.append(entry)
+    entries, memory = [], []
+    for prompt_id in queued:
+        entries.append(entry_of(host, prompt_id))
         memory.append(host.memory())
     return entries, memory
 

@@ -8,7 +8,7 @@ from hosting.client import Run
 from hosting.graph import Prompt
 from hosting.host import Host
 
-from .prompts import facts, mini_prompt, node, recipe_node
+from .prompts import cancel, facts, lora_node, mini_prompt, node, recipe_node
 
 HANDED = "The next node takes the KV cache over on the device"
 SECOND_TEXT = "a small blue square moving left over a white background"
@@ -95,13 +95,7 @@ def test_after_a_cancel_in_the_second_node_the_chain_goes_on_whole(
     host: Host, whole: dict[str, Any]
 ) -> None:
     prompt = chain(seed=1, cache_gb=0.5)
-
-    def press_cancel(message: Any) -> None:
-        if isinstance(message, dict) and message["type"] == "progress":
-            if message["data"]["node"] == "second" and message["data"]["value"] >= 3:
-                host.client.interrupt()
-
-    assert host.run(prompt, press_cancel).status == "interrupted"
+    assert host.run(prompt, cancel(host, "second", 3)).status == "interrupted"
     again = host.run(prompt)
     assert "video" in again.cached and facts(again)["digest"] == whole["digest"]
 
@@ -119,12 +113,7 @@ def test_a_stream_goes_on_with_another_model_and_recipe_when_allowed(
 ) -> None:
     prompt = chain()
     first = facts(host.run(prompt))
-    prompt["patched"] = node(
-        "LoraLoaderModelOnly",
-        model=["mini", 0],
-        lora_name="mini_lora.safetensors",
-        strength_model=0.5,
-    )
+    prompt["patched"] = lora_node(0.5)
     prompt["recipe"] = recipe_node(timesteps="1000, 500")
     changes = {"model": ["patched", 0], "recipe": ["recipe", 0]}
     prompt["third"]["inputs"] |= changes

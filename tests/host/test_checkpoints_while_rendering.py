@@ -10,7 +10,7 @@ import pytest
 from hosting.host import Host
 from hosting.pins import HOST_RELEASES
 
-from .prompts import facts, mini_prompt, node
+from .prompts import cancel, facts, mini_prompt, node
 
 EVERY, BLOCKS = 2, 9
 STEPS = 5  # of the model in a block: four and a clean pass
@@ -77,13 +77,7 @@ def test_a_damaged_checkpoint_is_passed_over(mortal: Host) -> None:
     prompt = prompts()
     expected = facts(mortal.run(prompt))["digest"]
     prompt["long"]["inputs"]["checkpoint_blocks"] = 3  # rendered again, under the same name
-
-    def press_cancel(message: Any) -> None:
-        if isinstance(message, dict) and message["type"] == "progress":
-            if message["data"]["node"] == "long" and message["data"]["value"] >= 4 * STEPS:
-                mortal.client.interrupt()
-
-    assert mortal.run(prompt, press_cancel).status == "interrupted"
+    assert mortal.run(prompt, cancel(mortal, "long", 4 * STEPS)).status == "interrupted"
     (file,) = checkpoints(mortal)
     content = bytearray(file.read_bytes())
     content[-100] ^= 1

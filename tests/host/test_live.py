@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-import time
 import uuid
 from itertools import count
 from typing import Any
@@ -16,7 +15,7 @@ from hosting.graph import Prompt
 from hosting.host import Host
 from PIL import Image
 
-from .prompts import facts, mini_prompt, node
+from .prompts import entry_of, facts, mini_prompt, node
 
 EVENT = "causvid.frames"
 AGAIN = count()
@@ -130,10 +129,7 @@ def test_only_the_page_that_queued_is_told(host: Host, listen: Any) -> None:
 def test_nothing_is_made_for_a_prompt_without_a_page(host: Host, listen: Any) -> None:
     anybody = listen(uuid.uuid4().hex)
     _, answer = host.client.post("/prompt", {"prompt": mini_prompt(px_frames=21)})
-    for _ in range(600):
-        if host.client.get(f"/history/{answer['prompt_id']}"):
-            break
-        time.sleep(0.1)
+    entry_of(host, answer["prompt_id"])
     kinds = received(anybody)
     assert "status" in kinds and EVENT not in kinds
 
@@ -194,12 +190,7 @@ def test_a_page_that_does_not_read_costs_no_memory(host: Host, listen: Any) -> N
     deaf = listen(client_id)
     request = {"prompt": flood(batches=80, pause=0.1), "client_id": client_id}
     _, answer = host.client.post("/prompt", request)
-    entry: dict[str, Any] = {}
-    for _ in range(600):
-        if entry := host.client.get(f"/history/{answer['prompt_id']}"):
-            break
-        time.sleep(0.2)
-    [shown] = entry[answer["prompt_id"]]["outputs"]["flood"]["text"]
+    [shown] = entry_of(host, answer["prompt_id"])["outputs"]["flood"]["text"]
     waiting = json.loads(shown)["waiting"]
     assert max(waiting) < 10, "messages pile up for a page that does not read"
     deaf.close()

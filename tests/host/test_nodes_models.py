@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 import causvid_core as cv
 from causvid_core.mini import weights_path
 
-from .prompts import DIT, LORA, facts, mini_prompt, node, recipe_node
+from .prompts import DIT, facts, lora_node, mini_prompt, node, recipe_node
 
 SEED = 5
 
@@ -51,9 +51,7 @@ def test_a_lora_changes_the_video_and_strength_0_does_not(
     plain = look(with_model(unet(weight_dtype)))
     seen = {}
     for strength in (0.0, 1.0):
-        prompt = with_model(
-            node("LoraLoaderModelOnly", model=["unet", 0], lora_name=LORA, strength_model=strength)
-        )
+        prompt = with_model(lora_node(strength, "unet"))
         seen[strength] = look(prompt | {"unet": unet(weight_dtype)})
     assert seen[0.0]["digest"] == plain["digest"] and seen[0.0]["model"] == plain["model"]
     assert seen[1.0]["finite"] and likeness(plain, seen[1.0]) < 0.9999
@@ -92,9 +90,7 @@ def test_our_forward_equals_the_hosts(
         "look": node("Probe_CompareForwards", model=["unet", 0], positive=["text", 0]),
     }
     if lora:
-        prompt["lora"] = node(
-            "LoraLoaderModelOnly", model=["unet", 0], lora_name=LORA, strength_model=0.7
-        )
+        prompt["lora"] = lora_node(0.7, "unet")
         prompt["look"]["inputs"]["model"] = ["lora", 0]
     seen = facts(host.run(prompt))
     assert seen["size"] > 0.1

@@ -7,7 +7,7 @@ import pytest
 from hosting.client import PromptRejected
 from hosting.host import Host
 
-from .prompts import mini_prompt, node, recipe_node
+from .prompts import lora_node, mini_prompt, node, recipe_node
 
 
 @pytest.mark.parametrize("name", ["width", "height"])
@@ -97,12 +97,7 @@ def test_streams_that_do_not_fit(
     )
     prompt["look"]["inputs"] = {"latent": ["more", 1]}
     prompt["many"] = node("Probe_MakeConditioning", batch=3, width=4096, options="{}")
-    prompt["patched"] = node(
-        "LoraLoaderModelOnly",
-        model=["mini", 0],
-        lora_name="mini_lora.safetensors",
-        strength_model=1.0,
-    )
+    prompt["patched"] = lora_node(1.0)
     prompt["recipe"] = recipe_node(preset="self-forcing")
     assert sentence in refusal(prompt, "more")
 

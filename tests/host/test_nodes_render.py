@@ -17,7 +17,7 @@ from causvid_core.media.writer_codecs import CODECS
 from causvid_core.stream.state import StreamState
 
 from .media import clip, decode
-from .prompts import facts, mini_prompt, node
+from .prompts import cancel, facts, mini_prompt, node
 
 BLOCK, TWO_BLOCKS = 9, 21  # px frames
 CODEC_ERROR = 0.02
@@ -153,16 +153,8 @@ def test_footage_is_made_over_into_a_file(host: Host, video: Any) -> None:
 
 
 def test_cancel_leaves_a_video_that_plays_and_nothing_else(host: Host) -> None:
-    blocks = []
-
-    def press_cancel(message: Any) -> None:
-        if isinstance(message, dict) and message["type"] == "progress":
-            if message["data"]["node"] == "video" and message["data"]["value"] >= 3 * 5 + 2:
-                blocks.append(message["data"]["value"] // 5)
-                host.client.interrupt()
-
     prompt = render_prompt(minutes=10.0, filename_prefix="video/cancelled")
-    run = host.run(prompt, press_cancel)
+    run = host.run(prompt, cancel(host, "video", 3 * 5 + 2))
     assert run.status == "interrupted"
     [path] = (host.base / "output/video").glob("cancelled_*.mp4")
     found = frames(path)

@@ -11,7 +11,7 @@ from hosting.host import Host
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .prompts import facts, mini_prompt, node
+from .prompts import cancel, facts, mini_prompt, node
 
 OTHER = "a small blue square moving left over a white background"
 
@@ -41,6 +41,16 @@ def chain(**changes: Any) -> Prompt:
 def kept(run: Run, name: str) -> Tensor:
     """The IMAGE that a node gave, [T, H, W, 3]."""
     return load_file(Path(facts(run, f"keep_{name}")))["image"]
+
+
+def run_both_ways(host: Host, prompt: Prompt, within: float) -> None:
+    """The nodes "look" and "theirs" must give the same IMAGE, but for `within`."""
+    for name in ("look", "theirs"):
+        prompt[f"keep_{name}"] = node("DecodeProbe_Keep", image=[name, 0])
+    run = host.run(prompt)
+    assert run.status == "success", run.error
+    theirs = kept(run, "theirs").clamp(0, 1)
+    torch.testing.assert_close(kept(run, "look"), theirs, atol=within, rtol=0)
 
 
 def notice(run: Run, node_id: str) -> str:
@@ -118,13 +128,7 @@ def test_a_latent_gives_what_vae_decode_gives(host: Host) -> None:
     prompt = mini_prompt(px_frames=21, seed=1)
     prompt["look"] = decode_node(latent=["video", 1])
     prompt["theirs"] = node("VAEDecode", samples=["video", 1], vae=["mini", 2])
-    for name in ("look", "theirs"):
-        prompt[f"keep_{name}"] = node("DecodeProbe_Keep", image=[name, 0])
-    run = host.run(prompt)
-    assert run.status == "success", run.error
-    torch.testing.assert_close(
-        kept(run, "look"), kept(run, "theirs").clamp(0, 1), atol=1e-4, rtol=0
-    )
+    run_both_ways(host, prompt, within=1e-4)
     prompt["on"] = node("CausVid_StreamInfo", stream=["look", 1])
     run = host.run(prompt)
     assert run.status == "error" and "returns a STREAM only if stream is connected" in run.error
@@ -141,24 +145,12 @@ def test_a_tiny_decoder_gives_what_the_hosts_gives(host: Host) -> None:
     del prompt["look"]["inputs"]["vae"]
     prompt["loaded"] = node("VAELoader", vae_name=file)
     prompt["theirs"] = node("VAEDecode", samples=["video", 1], vae=["loaded", 0])
-    for name in ("look", "theirs"):
-        prompt[f"keep_{name}"] = node("DecodeProbe_Keep", image=[name, 0])
-    run = host.run(prompt)
-    assert run.status == "success", run.error
-    torch.testing.assert_close(
-        kept(run, "look"), kept(run, "theirs").clamp(0, 1), atol=1e-3, rtol=0
-    )
+    run_both_ways(host, prompt, within=1e-3)
 
 
 def test_after_a_cancel_the_stream_is_decoded_whole(host: Host) -> None:
     prompt = chain()
-
-    def press_cancel(message: Any) -> None:
-        if isinstance(message, dict) and message["type"] == "progress":
-            if message["data"]["node"] == "new_2" and message["data"]["value"] >= 2:
-                host.client.interrupt()
-
-    assert host.run(prompt, press_cancel).status == "interrupted"
+    assert host.run(prompt, cancel(host, "new_2", 2)).status == "interrupted"
     run = host.run(prompt)
     assert {"video", "second", "new_1"} <= run.cached
     joined = torch.cat([kept(run, "new_1"), kept(run, "new_2")])

@@ -4,15 +4,7 @@ import pytest
 import torch
 
 import causvid_core as cv
-from causvid_core.distill.dmd import (
-    Gradient,
-    Sample,
-    critic_loss,
-    draw_timesteps,
-    generator_loss,
-    matching_gradient,
-    sample_from_data,
-)
+from causvid_core.distill import dmd
 from causvid_core.distill.guidance import Guidance
 from causvid_core.distill.network import Network, add_noise, flow_matching_loss
 from causvid_core.distill.rollout_training import self_rollout
@@ -52,7 +44,7 @@ def test_the_gradient_compares_the_scores(causal):
     real = Network.of(make_model(1), RECIPE) if causal else bidirectional(1)
     x0, noise, conditioning = latents(1), latents(2), prompts()
     timesteps = torch.tensor([[300.0, 100.0], [640.0, 980.0]] if causal else [[300.0], [640.0]])
-    found = matching_gradient(
+    found = dmd.matching_gradient(
         x0, real, fake, noise, timesteps, conditioning, Guidance(1 + guidance, empty)
     )
 
@@ -75,7 +67,7 @@ def test_one_timestep_for_all_blocks_is_one_a_block():
     scores = Network.of(make_model(1), RECIPE), bidirectional(2)
     arguments = (latents(1), *scores, latents(2))
     found = [
-        matching_gradient(*arguments, torch.tensor(t), prompts(), Guidance()).values
+        dmd.matching_gradient(*arguments, torch.tensor(t), prompts(), Guidance()).values
         for t in ([[300.0], [640.0]], [[300.0, 300.0], [640.0, 640.0]])
     ]
     torch.testing.assert_close(*found, atol=1e-5, rtol=1e-5)
@@ -86,7 +78,7 @@ def test_the_loss_hands_the_gradient_to_x0():
     learned = torch.ones(2, 6, dtype=torch.bool)
     learned[0, :3] = False
     wanted = latents(2)
-    loss = generator_loss(Sample(x0, learned), Gradient(wanted, torch.zeros(2)))
+    loss = dmd.generator_loss(dmd.Sample(x0, learned), dmd.Gradient(wanted, torch.zeros(2)))
     loss.backward()
     values = (learned.sum() * 16 * SIZE[0] * SIZE[1]).item()
     expected = wanted * per_frame(learned) / values
@@ -97,7 +89,7 @@ def test_the_loss_hands_the_gradient_to_x0():
 
 def test_equal_scores_leave_the_student_alone():
     real, fake = bidirectional(1), bidirectional(1)
-    found = matching_gradient(
+    found = dmd.matching_gradient(
         latents(1), real, fake, latents(2), torch.tensor([[300.0]] * 2), prompts(), Guidance()
     )
     assert found.values.count_nonzero() == 0
@@ -110,7 +102,7 @@ def test_a_perfect_teacher_gives_no_infinity():
         for parameter in exact.bound.tree.parameters():
             parameter.zero_()
     x0 = torch.zeros(1, 16, 6, *SIZE)
-    found = matching_gradient(
+    found = dmd.matching_gradient(
         x0,
         exact,
         exact,
@@ -125,8 +117,8 @@ def test_a_perfect_teacher_gives_no_infinity():
 def test_the_critic_learns_the_flow_of_samples():
     critic, conditioning = bidirectional(2), prompts()
     x0, noise, timesteps = latents(1).requires_grad_(), latents(2), torch.tensor([[300.0], [40.0]])
-    sample = Sample(x0, torch.ones(2, 6, dtype=torch.bool))
-    loss = critic_loss(critic, sample, noise, timesteps, conditioning)
+    sample = dmd.Sample(x0, torch.ones(2, 6, dtype=torch.bool))
+    loss = dmd.critic_loss(critic, sample, noise, timesteps, conditioning)
     sigma = timesteps.double()[:, None, :, None, None] / 1000
     noisy = (1 - sigma) * x0.detach().double() + sigma * noise.double()
     t = timesteps.repeat_interleave(6, dim=1)
@@ -161,7 +153,7 @@ def test_flow_matching_counts_what_is_learned(teacher_forcing):
 def test_samples_from_data_are_denoised_from_the_students_levels():
     network, data, noise = student(), latents(3), latents(4)
     drawn = torch.tensor([[0, 2], [3, 1]])
-    sample = sample_from_data(network, data, noise, SCHEDULE, drawn, prompts())
+    sample = dmd.sample_from_data(network, data, noise, SCHEDULE, drawn, prompts())
     frames = drawn.repeat_interleave(3, dim=1)
     timesteps = torch.tensor([*SCHEDULE.timesteps, 0.0])[frames]
     sigma = per_frame(torch.tensor([*SCHEDULE.sigmas, 0.0]).double()[frames])
@@ -180,18 +172,18 @@ def test_each_step_reaches_its_own_network_only(inputs):
     def make():
         if inputs == "data":
             drawn = torch.tensor([[0, 2], [1, 1]])
-            return sample_from_data(network, latents(3), latents(4), SCHEDULE, drawn, prompts())
+            return dmd.sample_from_data(network, latents(3), latents(4), SCHEDULE, drawn, prompts())
         return self_rollout(network, RECIPE, (2, 16, 6, *SIZE), prompts(), seeded_noise(1), 1)
 
     sample = make()
-    gradient = matching_gradient(
+    gradient = dmd.matching_gradient(
         sample.x0, real, fake, latents(2), timesteps, prompts(), Guidance(4.5, empty)
     )
     assert not gradient.values.requires_grad
-    generator_loss(sample, gradient).backward()
+    dmd.generator_loss(sample, gradient).backward()
     assert gradients(network).abs().sum() > 0 and untouched(real) and untouched(fake)
     network.bound.tree.zero_grad()
-    critic_loss(fake, make(), latents(5), timesteps, prompts()).backward()
+    dmd.critic_loss(fake, make(), latents(5), timesteps, prompts()).backward()
     assert gradients(fake).abs().sum() > 0 and untouched(real) and untouched(network)
 
 
@@ -223,10 +215,10 @@ def test_exact_scores_lead_to_the_teachers_distribution():
         z, noise = (torch.randn(16, 4, 2, 4, 4, generator=generator) for _ in range(2))
         x0 = mean + log_deviation.exp() * z
         fake = Bell(mean.item(), log_deviation.exp().item())
-        timesteps = draw_timesteps(generator, 16, shift=5.0)
-        gradient = matching_gradient(x0, real, fake, noise, timesteps, None, Guidance())
+        timesteps = dmd.draw_timesteps(generator, 16, shift=5.0)
+        gradient = dmd.matching_gradient(x0, real, fake, noise, timesteps, None, Guidance())
         optimizer.zero_grad()
-        generator_loss(Sample(x0, learned), gradient).backward()
+        dmd.generator_loss(dmd.Sample(x0, learned), gradient).backward()
         optimizer.step()
     assert mean.item() == pytest.approx(2.0, abs=0.1)
     assert log_deviation.exp().item() == pytest.approx(0.5, abs=0.1)
@@ -234,7 +226,7 @@ def test_exact_scores_lead_to_the_teachers_distribution():
 
 def test_timesteps_are_warped_and_clamped():
     generator = torch.Generator().manual_seed(0)
-    drawn = draw_timesteps(generator, 2000, 2, shift=8.0)
+    drawn = dmd.draw_timesteps(generator, 2000, 2, shift=8.0)
     assert drawn.shape == (2000, 2) and drawn.min() == 20 and drawn.max() == 980
     inside = drawn[(drawn > 20) & (drawn < 980)] / 1000
     uniform = inside / (8 - 7 * inside)  # the shift undone

@@ -103,41 +103,32 @@ def test_an_error_keeps_what_was_made(tmp_path):
     assert len(ShardSet(tmp_path, kind="clips")) == 1
 
 
+def flipped(data, at, bit):
+    """`data` with a bit changed in the byte at `at`, which may count from the end."""
+    changed = bytearray(data)
+    changed[at] ^= bit
+    return bytes(changed)
+
+
+DAMAGES = {
+    "truncated": lambda data, start: data[:-1],
+    "header cut": lambda data, start: data[:100],
+    "empty": lambda data, start: b"",
+    "a bit of a tensor": lambda data, start: flipped(data, start + 5, 16),
+    "a bit of the last tensor": lambda data, start: flipped(data, -1, 1),
+    "a prompt": lambda data, start: data.replace(b"prompt 4", b"prompt 5"),
+    "a tensor's name": lambda data, start: data.replace(b'"1.states"', b'"7.states"'),
+    "longer": lambda data, start: data + b"x",
+}
+
+
 def damage(path, kind):
-    data = bytearray(path.read_bytes())
+    data = path.read_bytes()
     start = 8 + int.from_bytes(data[:8], "little")
-    if kind == "truncated":
-        data = data[:-1]
-    elif kind == "header cut":
-        data = data[:100]
-    elif kind == "empty":
-        data = b""
-    elif kind == "a bit of a tensor":
-        data[start + 5] ^= 16
-    elif kind == "a bit of the last tensor":
-        data[-1] ^= 1
-    elif kind == "a prompt":
-        data = data.replace(b"prompt 4", b"prompt 5")
-    elif kind == "a tensor's name":
-        data = data.replace(b'"1.states"', b'"7.states"')
-    elif kind == "longer":
-        data += b"x"
-    path.write_bytes(bytes(data))
+    path.write_bytes(DAMAGES[kind](data, start))
 
 
-KINDS = [
-    "truncated",
-    "header cut",
-    "empty",
-    "a bit of a tensor",
-    "a bit of the last tensor",
-    "a prompt",
-    "a tensor's name",
-    "longer",
-]
-
-
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DAMAGES)
 def test_a_damaged_shard_is_named(tmp_path, kind):
     fill(tmp_path, range(9))
     path = shards(tmp_path)[1]

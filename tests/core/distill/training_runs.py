@@ -1,11 +1,14 @@
 """Small runs of the trainer, in this process or in several: `python -m ...training_runs FILE...`.
 
-Every FILE is a config as JSON; the process group is that of the environment, as torchrun sets it.
+Every FILE is JSON: the `config`; `resume`; and, for a process that SIGKILL must end, `kill_after`,
+a name of KILLED and how often it is called before. The process group is that of the environment,
+as torchrun sets it.
 """
 
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -13,10 +16,12 @@ from pathlib import Path
 
 import torch
 
+from causvid_core.distill.training import saved_runs
 from causvid_core.distill.training.export import export
 from causvid_core.distill.training.ranks import joined
 from causvid_core.distill.training.run import train
 from causvid_core.distill.training.settings import Experiment
+from causvid_core.distill.training.stages import STAGES
 from causvid_core.distill.training.tables import read_table
 from causvid_core.hashing import content_hash
 from causvid_core.mini.embedded import MINI
@@ -27,6 +32,7 @@ SHAPE = {"dim": 32, "ffn_dim": 48, "num_heads": 2, "num_layers": 1, "freq_dim": 
 SHAPE |= {"text_dim": 12, "text_len": 64}
 FRAMES, SIZE = 6, 4
 SAMPLES, SHARD = 8, 2
+KILLED = {"training": (STAGES["dmd"], "step"), "saving": (saved_runs, "save_tensors")}
 
 
 def make_data(folder):
@@ -127,9 +133,26 @@ def start(*arguments, module="tests.core.distill.training_runs", rank=0, count=1
     )
 
 
+def kill_after(name, calls):
+    """Let SIGKILL end this process as a function of KILLED returns for the `calls`-th time."""
+    owner, attribute = KILLED[name]
+    function, made = getattr(owner, attribute), []
+
+    def counted(*arguments, **options):
+        result = function(*arguments, **options)
+        made.append(1)
+        if len(made) == calls:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, attribute, counted)
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with joined("cpu") as ranks:
         for path in sys.argv[1:]:
             given = json.loads(Path(path).read_text())
+            if "kill_after" in given:
+                kill_after(*given["kill_after"])
             train(read_table(Experiment, given["config"], path), ranks, given["resume"])

@@ -1,11 +1,7 @@
-"""For tests only: IMAGEs kept whole, decoders against the host's own, and latents out of reach."""
+"""Decoding: IMAGEs kept whole, decoders against the host's own, and latents out of reach."""
 
-import importlib
-import json
-import sys
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import comfy.sd
@@ -16,25 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-PACK_NAME = "causvid-stream"
+from .base import Node, OutputNode, pack_module, shown
 
 
-def pack_module(path: str) -> ModuleType:
-    """A module of the pack as the host has loaded it."""
-    package = next(name for name in sys.modules if name.endswith(PACK_NAME))
-    return importlib.import_module(f"{package}.{path}")
-
-
-class Node:
-    """What all probes share."""
-
-    CATEGORY = "test"
-    FUNCTION = "run"
-    OUTPUT_NODE = True
-    RETURN_TYPES: tuple[str, ...] = ()
-
-
-class Keep(Node):
+class Keep(OutputNode):
     """Writes an IMAGE to a file in the temporary folder and names it."""
 
     @classmethod
@@ -45,18 +26,14 @@ class Keep(Node):
         path = Path(folder_paths.get_temp_directory(), f"kept_{own}.safetensors")
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({"image": image.cpu().clone().contiguous()}, path)
-        return {"ui": {"text": [json.dumps(str(path))]}}
+        return shown(str(path))
 
 
-class CompareStreams(Node):
+class CompareStreams(OutputNode):
     """How far the pack's streaming VAE is from the host's at once, for every way of cutting.
 
     The VAE is a small one of random weights, so that every tap of it counts.
     """
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {}}
 
     def run(self) -> dict[str, Any]:
         media = pack_module("causvid_core.media.vae"), pack_module("causvid_core.media.wan_stream")
@@ -97,18 +74,14 @@ class CompareStreams(Node):
                 difference = (joined - expected).abs().max().item()
                 farthest[how] = max(farthest[how], difference)
         farthest["size"] = encoded.std().item()
-        return {"ui": {"text": [json.dumps(farthest)]}}
+        return shown(farthest)
 
 
-class CompareTiny(Node):
+class CompareTiny(OutputNode):
     """How far the pack's tiny decoder is from the host's TAEHV on the same random weights.
 
     Leaves the weights in `vae_approx`, as a file that the host's own VAE loader offers.
     """
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {}}
 
     def run(self) -> dict[str, Any]:
         tiny = pack_module("causvid_core.media.tiny")
@@ -134,13 +107,12 @@ class CompareTiny(Node):
             "difference": (joined - expected).abs().max().item(),
             "within": ((expected > 0) & (expected < 1)).float().mean().item(),
         }
-        return {"ui": {"text": [json.dumps(facts)]}}
+        return shown(facts)
 
 
 class TailLatent(Node):
     """The end of a LATENT."""
 
-    OUTPUT_NODE = False
     RETURN_TYPES = ("LATENT",)
 
     @classmethod
@@ -154,18 +126,13 @@ class TailLatent(Node):
 class HugeLatent(Node):
     """A LATENT of 832x480 px that takes no memory itself, but a terabyte as images."""
 
-    OUTPUT_NODE = False
     RETURN_TYPES = ("LATENT",)
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {}}
 
     def run(self) -> tuple[dict[str, Tensor]]:
         return ({"samples": torch.zeros(1, 1, 1, 1, 1).expand(1, 16, 60_000, 60, 104)},)
 
 
-NODE_CLASS_MAPPINGS = {
+NODES = {
     "DecodeProbe_Keep": Keep,
     "DecodeProbe_CompareStreams": CompareStreams,
     "DecodeProbe_CompareTiny": CompareTiny,

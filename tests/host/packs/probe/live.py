@@ -1,31 +1,19 @@
-"""For tests only: a node that shows frames of its own through the live view, as many as asked."""
+"""The live view: frames shown as if they had been decoded, as many as asked."""
 
-import importlib
-import json
-import sys
 import threading
-from types import ModuleType
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import torch
+from PIL import Image
 from server import PromptServer
 
-PACK_NAME = "causvid-stream"
+from .base import OutputNode, pack_module, shown
 
 
-def pack_module(path: str) -> ModuleType:
-    """A module of the pack as the host has loaded it."""
-    package = next(name for name in sys.modules if name.endswith(PACK_NAME))
-    return importlib.import_module(f"{package}.{path}")
-
-
-class Flood:
+class Flood(OutputNode):
     """Shows batches of noise as if it had decoded them, and tells what that led to, as JSON."""
-
-    CATEGORY = "test"
-    FUNCTION = "run"
-    OUTPUT_NODE = True
-    RETURN_TYPES = ()
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -55,27 +43,42 @@ class Flood:
             if fail:
                 raise RuntimeError("as asked")
         facts = {"waiting": waiting, "threads": live_threads()}
-        return {"ui": {"text": [json.dumps(facts)]}}
+        return shown(facts)
 
 
-class Threads:
+class Threads(OutputNode):
     """How many threads of live views there are, as JSON."""
-
-    CATEGORY = "test"
-    FUNCTION = "run"
-    OUTPUT_NODE = True
-    RETURN_TYPES = ()
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"again": ("INT", {"default": 0})}}
 
     def run(self, again: int) -> dict[str, Any]:
-        return {"ui": {"text": [json.dumps({"threads": live_threads()})]}}
+        return shown({"threads": live_threads()})
+
+
+class CountStills(OutputNode):
+    """The steps at which progress takes a still, of 31 at 16 a second with 4 stills a second."""
+
+    def run(self) -> dict[str, Any]:
+        progress = pack_module("nodes.host.stream.progress")
+        taken: list[int] = []
+        step = 0
+
+        def still(x0: Any) -> Any:
+            taken.append(step)
+            return SimpleNamespace(here=True, images=lambda: [Image.new("RGB", (8, 8))])
+
+        view = SimpleNamespace(decoded=False, stills_per_second=4.0, still=still)
+        on_step = progress.RolloutProgress(view, 0, [31])
+        with mock.patch.object(progress, "time", SimpleNamespace(monotonic=lambda: step / 16)):
+            for step in range(31):
+                on_step(SimpleNamespace(block=0, step=step, x0=None))
+        return shown(taken)
 
 
 def live_threads() -> int:
     return sum(thread.name == "causvid-live" for thread in threading.enumerate())
 
 
-NODE_CLASS_MAPPINGS = {"Probe_Flood": Flood, "Probe_LiveThreads": Threads}
+NODES = {"Probe_CountStills": CountStills, "Probe_Flood": Flood, "Probe_LiveThreads": Threads}

@@ -1,26 +1,15 @@
-"""For tests only: the pack's VAE code against the host's, and a VAE that is none of Wan's."""
+"""Media: the VAE code against the host's, a VAE that is no video VAE, and what a VIDEO holds."""
 
-import importlib
-import json
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
-PACK_NAME = "causvid-stream"
+from .base import Node, OutputNode, pack_module, shown
 
 
-def pack_module(path: str) -> ModuleType:
-    """A module of the pack as the host has loaded it."""
-    package = next(name for name in sys.modules if name.endswith(PACK_NAME))
-    return importlib.import_module(f"{package}.{path}")
-
-
-class CompareVAE:
+class CompareVAE(OutputNode):
     """How far the pack's encoding is from the host's, and whether weights were copied."""
-
-    CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_NODE = "test", "run", (), True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -44,26 +33,20 @@ class CompareVAE:
         with torch.inference_mode():
             back = vae.decode(model.model.process_latent_out(ours))[0]
         facts["decoded"] = (decoded - back).abs().max().item()
-        return {"ui": {"text": [json.dumps(facts)]}}
+        return shown(facts)
 
 
-class OtherVAE:
+class OtherVAE(Node):
     """A VAE that is no video VAE."""
 
-    CATEGORY, FUNCTION, RETURN_TYPES = "test", "run", ("VAE",)
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {}}
+    RETURN_TYPES = ("VAE",)
 
     def run(self) -> tuple[Any]:
         return (SimpleNamespace(first_stage_model=torch.nn.Linear(4, 4), patcher=None),)
 
 
-class Video:
+class Video(OutputNode):
     """What the host's own loader gets out of a VIDEO."""
-
-    CATEGORY, FUNCTION, RETURN_TYPES, OUTPUT_NODE = "test", "run", (), True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
@@ -77,10 +60,10 @@ class Video:
             "fps": float(parts.frame_rate),
             "metadata": dict(parts.metadata or {}),
         }
-        return {"ui": {"text": [json.dumps(facts)]}}
+        return shown(facts)
 
 
-NODE_CLASS_MAPPINGS = {
+NODES = {
     "MediaProbe_CompareVAE": CompareVAE,
     "MediaProbe_OtherVAE": OtherVAE,
     "MediaProbe_Video": Video,
