@@ -109,7 +109,7 @@ class WanVAE(nn.Module):
 
         Raises ValueError when they are not those of a Wan 2.1 VAE.
         """
-        vae = cls._on({name: weight.float().clone() for name, weight in state_dict.items()})
+        vae = cls.sharing({name: weight.float().clone() for name, weight in state_dict.items()})
         channels_last(vae)
         return vae.requires_grad_(False)
 
@@ -119,10 +119,6 @@ class WanVAE(nn.Module):
 
         Nothing is copied. Raises ValueError when they are not those of a Wan 2.1 VAE.
         """
-        return cls._on(weights)
-
-    @classmethod
-    def _on(cls, weights: Mapping[str, Tensor]) -> WanVAE:
         gamma = weights.get("decoder.head.0.gamma")
         if gamma is None:
             raise ValueError("This is not a Wan 2.1 VAE: it has no decoder.head.0.gamma.")

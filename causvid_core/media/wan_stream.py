@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .decoding import Past, StreamCodec, StreamDecoder, digest
 from .vae import TIME_SCALE, WanVAE
-from .vae_layers import CausalConv3d, ResidualBlock, Upsample
+from .vae_layers import CausalConv3d, Upsample
 
 
 class WanDecoder(StreamDecoder):
@@ -75,22 +74,10 @@ def _on(device: torch.device, past: Past) -> Past:
 def _reach(vae: WanVAE) -> int:
     """Latent frames that the layers of the decoder look back at, all together."""
     seen, rate = 0.0, 1
-    layers = vae.decoder
-    for layer in _temporal(layers.conv1, layers.middle, layers.upsamples, layers.head):
-        seen += 2 / rate
-        if isinstance(layer, Upsample):
+    for layer in vae.decoder.modules():  # in the order in which they are called
+        doubles = isinstance(layer, Upsample) and hasattr(layer, "time_conv")
+        if doubles or (isinstance(layer, CausalConv3d) and not layer.spatial):
+            seen += 2 / rate
+        if doubles:
             rate *= 2
     return math.ceil(seen)
-
-
-def _temporal(*layers: nn.Module) -> Iterator[nn.Module]:
-    """The layers that look back, in order, as `run` calls them."""
-    for layer in layers:
-        if isinstance(layer, CausalConv3d):
-            if not layer.spatial:
-                yield layer
-        elif isinstance(layer, Upsample):
-            if hasattr(layer, "time_conv"):
-                yield layer
-        elif isinstance(layer, (nn.Sequential, ResidualBlock)):
-            yield from _temporal(*layer.children())

@@ -53,16 +53,13 @@ class Entry:
 
     start: None to follow the previous entry. prompts: texts with their weights. transition: length
     of the fade from the previous entry. transition and mode: None for the schedule's default.
-    comment: the one at the end of the line; above: the comment lines before it. line, column: where
-    the entry was read.
+    line, column: where the entry was read.
     """
 
     start: Moment | None
     prompts: tuple[tuple[str, Fraction], ...]
     transition: Moment | None = None
     mode: str | None = None
-    comment: str = ""
-    above: tuple[str, ...] = ()
     line: int = field(default=0, compare=False)
     column: int = field(default=1, compare=False)
 

@@ -16,7 +16,7 @@ from ..stream.segment import CARRY
 from ..stream.state import StreamState
 from ..stream.window import WindowPolicy
 from .blending import INTERPOLATIONS, blend, check_together
-from .entries import Defaults, Entry, Placement, first_px, lay_out, placement_of
+from .entries import Defaults, Entry, first_px, lay_out, placement_of
 
 _KEPT = 8
 """Mixed contexts that are kept; any other is mixed again, to the same values."""
@@ -130,11 +130,9 @@ class ScheduledPrompts:
         placed = self._placements[number]
         own = placed.first + placed.fading
         begins = number > 0 and block_index == own
-        return placed.mode if begins or self._taken_over(block_index, placed) else CARRY
-
-    def _taken_over(self, block: int, placed: Placement) -> bool:
-        fading = placed.first <= block < placed.first + placed.fading
-        return block == self._takes_over and not fading
+        fading = placed.first <= block_index < own
+        taken_over = block_index == self._takes_over and not fading
+        return placed.mode if begins or taken_over else CARRY
 
     def _whole(self, entry: int) -> Tensor:
         """The context of an entry without any fade."""

@@ -26,34 +26,30 @@ _BAR = re.compile(r"(?<!\\)\|")
 _ESCAPED = re.compile(r"\\([#|])")
 
 
-class Script(NamedTuple):
-    """The entries of a text and the comment lines below the last one."""
-
-    entries: tuple[Entry, ...]
-    below: tuple[str, ...] = ()
-
-
 class _Line(NamedTuple):
     number: int
     text: str
-    comment: str
-    above: tuple[str, ...]
+
+    @property
+    def column(self) -> int:
+        """Where its text begins, from 1."""
+        return 1 + len(self.text) - len(self.text.lstrip())
 
 
-def parse_schedule(text: str, scene_seconds: float = SCENE_SECONDS) -> Script:
+def parse_schedule(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry, ...]:
     """The entries of a schedule.
 
     A line without a time begins `scene_seconds` after the previous one; the first begins at 0.
     Raises ScheduleError with the place of the first thing that cannot be read.
     """
-    lines, below = _lines(text)
+    lines = _lines(text)
     if not lines:
         raise ScheduleError("no_prompt", 1, 1)
     if not _has_marks(lines):
-        return Script((_one_prompt(lines),), below)
+        return (_one_prompt(lines),)
     entries = tuple(_entry(line) for line in lines)
     _check_order(entries, scene_seconds)
-    return Script(entries, below)
+    return entries
 
 
 def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry, ...]:
@@ -62,15 +58,13 @@ def parse_times(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Entry,
     Raises ScheduleError.
     """
     entries = []
-    for line in _lines(text)[0]:
+    for line in _lines(text):
         head = read_head(line.text, line.number, prompt_follows=False)
-        column = 1 + len(line.text) - len(line.text.lstrip())
         if rest := line.text[head.end :].strip():
             begin = line.text.index(rest, head.end)
             raise ScheduleError("behind_time", line.number, begin + 1, rest)
-        entries.append(
-            Entry(head.start, (), head.transition, head.mode, line=line.number, column=column)
-        )
+        marks = (head.start, (), head.transition, head.mode)
+        entries.append(Entry(*marks, line.number, line.column))
     _check_order(entries, scene_seconds)
     return tuple(entries)
 
@@ -86,20 +80,11 @@ def format_moment(moment: Moment) -> str:
     return f"{hours}:{minutes:02}:{rest}" if hours else f"{minutes}:{rest}"
 
 
-def _lines(text: str) -> tuple[list[_Line], tuple[str, ...]]:
-    """Lines that are neither blank nor comments, and the comment lines below the last one."""
-    lines: list[_Line] = []
-    above: list[str] = []
-    for number, line in enumerate(re.split(r"\r\n?|\n", text.removeprefix("\ufeff")), start=1):
-        found = _COMMENT.search(line)
-        kept = line[: found.start()] if found else line
-        comment = line[found.end() :].strip() if found else ""
-        if kept.strip():
-            lines.append(_Line(number, kept.rstrip(), comment, tuple(above)))
-            above = []
-        elif found:
-            above.append(comment)
-    return lines, tuple(above)
+def _lines(text: str) -> list[_Line]:
+    """Lines that are neither blank nor comments, without the comment at their end."""
+    lines = re.split(r"\r\n?|\n", text.removeprefix("\ufeff"))
+    kept = (_COMMENT.split(line, maxsplit=1)[0].rstrip() for line in lines)
+    return [_Line(number, line) for number, line in enumerate(kept, start=1) if line]
 
 
 def _has_marks(lines: Sequence[_Line]) -> bool:
@@ -114,32 +99,25 @@ def _lacks_colon(text: str) -> bool:
 
 
 def _entry(line: _Line) -> Entry:
-    column = 1 + len(line.text) - len(line.text.lstrip())
     if is_headed(line.text):
         head = read_head(line.text, line.number)
         prompts = _parts(line.text[head.end :], [(0, line.number, head.end)])
         marks = (head.start, prompts, head.transition, head.mode)
     elif _lacks_colon(line.text):
-        raise ScheduleError("like_time", line.number, column, line.text.strip())
+        raise ScheduleError("like_time", line.number, line.column, line.text.strip())
     else:
         marks = (None, _parts(line.text, [(0, line.number, 0)]), None, None)
-    return Entry(*marks, line.comment, line.above, line.number, column)
+    return Entry(*marks, line.number, line.column)
 
 
 def _one_prompt(lines: Sequence[_Line]) -> Entry:
-    """All lines as one prompt; their comments stand above it."""
+    """All lines as one prompt."""
     joined, places = "", []
     for line in lines:
         joined += " " if joined else ""
-        column = len(line.text) - len(line.text.lstrip())
-        places.append((len(joined), line.number, column))
+        places.append((len(joined), line.number, line.column - 1))
         joined += line.text.strip()
-    comments = [*lines[0].above]
-    for line, following in zip(lines, [*lines[1:], None], strict=True):
-        if following is not None:
-            comments += [line.comment] * bool(line.comment) + [*following.above]
-    prompts = _parts(joined, places)
-    return Entry(None, prompts, comment=lines[-1].comment, above=tuple(comments), line=1)
+    return Entry(None, _parts(joined, places), line=1)
 
 
 def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str, Fraction], ...]:

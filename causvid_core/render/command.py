@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from argparse import _ArgumentGroup as Group
     from argparse import _SubParsersAction as Subparsers
 
-USUAL = RenderRequest()
 DTYPES = ("float32", "bfloat16", "float16")
 EPILOG = """\
 Ctrl-C leaves a video that plays and a stream file, and prints the command that resumes from there.
@@ -37,7 +36,9 @@ def register(subparsers: Subparsers[argparse.ArgumentParser]) -> None:
     _length(parser.add_argument_group("length and size"))
     _files(parser.add_argument_group("files"))
     _models(parser.add_argument_group("models"))
-    parser.set_defaults(run=_run)
+    usual = vars(RenderRequest())
+    usual.pop("quiet")  # an option of the whole program
+    parser.set_defaults(run=_run, **usual)
 
 
 def _content(group: Group) -> None:
@@ -52,33 +53,24 @@ def _content(group: Group) -> None:
     group.add_argument(
         "--mode",
         choices=SWITCHES,
-        default=USUAL.mode,
         help="what happens to the stream's memory when the prompt changes, unless the line of the "
-        f"schedule says otherwise (default {USUAL.mode})",
+        "schedule says otherwise (default %(default)s)",
     )
     footage = group.add_mutually_exclusive_group()
     footage.add_argument("--image", type=Path, help="a picture for the video to begin with")
     footage.add_argument("--video", type=Path, help="a video to transform")
     group.add_argument(
-        "--video-from",
-        type=float,
-        default=USUAL.video_from,
-        metavar="SECONDS",
-        help="where in that video to begin",
+        "--video-from", type=float, metavar="SECONDS", help="where in that video to begin"
     )
     group.add_argument(
         "--strength",
         type=float,
-        default=USUAL.strength,
-        help=f"how much of that video to replace, 0 to 1 (default {USUAL.strength:g})",
+        help="how much of that video to replace, 0 to 1 (default %(default)g)",
     )
     group.add_argument(
-        "--fit",
-        choices=FITS,
-        default=USUAL.fit,
-        help=f"how pictures of another shape are fitted (default {USUAL.fit})",
+        "--fit", choices=FITS, help="how pictures of another shape are fitted (default %(default)s)"
     )
-    group.add_argument("--seed", type=int, default=USUAL.seed)
+    group.add_argument("--seed", type=int)
 
 
 def _length(group: Group) -> None:
@@ -89,7 +81,6 @@ def _length(group: Group) -> None:
     group.add_argument(
         "--scale",
         type=int,
-        default=USUAL.scale,
         help="enlarge by a whole factor; default: until both sides have at least 256 px",
     )
 
@@ -111,16 +102,12 @@ def _files(group: Group) -> None:
     group.add_argument(
         "--quality",
         type=int,
-        default=USUAL.quality,
-        help=f"0 to 100, on the same scale for every codec (default {USUAL.quality})",
+        help="0 to 100, on the same scale for every codec (default %(default)s)",
     )
     group.add_argument(
-        "--fps",
-        type=float,
-        default=USUAL.fps,
-        help=f"frames per second at which the file plays (default {USUAL.fps:g})",
+        "--fps", type=float, help="frames per second at which the file plays (default %(default)g)"
     )
-    group.add_argument("--pixel-format", choices=PIXEL_FORMATS, default=USUAL.pixel_format)
+    group.add_argument("--pixel-format", choices=PIXEL_FORMATS)
     group.add_argument(
         "--sheet", type=Path, help="also write a picture with frames from the whole video"
     )
@@ -129,7 +116,7 @@ def _files(group: Group) -> None:
 def _models(group: Group) -> None:
     group.add_argument("--checkpoint", help="a causal Wan 2.1 transformer in any published layout")
     group.add_argument("--lora", help="a LoRA to apply, such as LongLive's")
-    group.add_argument("--lora-strength", type=float, default=USUAL.lora_strength)
+    group.add_argument("--lora-strength", type=float)
     group.add_argument("--vae", help="Wan's VAE")
     group.add_argument("--context", metavar="FILE", help="prompt embeddings; see below")
     group.add_argument("--recipe", help="how the checkpoint is sampled")

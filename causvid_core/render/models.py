@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from .. import mini
-from ..media.decoding import StreamDecoder
 from ..media.loading import load_vae
 from ..media.vae import WanVAE
-from ..media.wan_stream import WanDecoder, WanEncoder
 from ..model.checkpoints import load_model, open_checkpoint
 from ..model.checkpoints.read import read_stored
 from ..model.transformer import CausalWan
@@ -33,14 +31,6 @@ class Models:
     preset: Preset
     encode: Callable[[str], Tensor]
     device: torch.device
-
-    def decoder(self) -> StreamDecoder:
-        """A fresh one."""
-        return WanDecoder(self.vae)
-
-    def encoder(self) -> WanEncoder:
-        """A fresh one."""
-        return WanEncoder(self.vae)
 
 
 def load_models(request: RenderRequest) -> Models:

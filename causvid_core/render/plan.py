@@ -14,6 +14,7 @@ from torch import Tensor
 from ..media.encoding import as_clip, encoded_blocks, fitted
 from ..media.fitting import fit
 from ..media.footage import footage_file
+from ..media.wan_stream import WanEncoder
 from ..prompts.entries import Defaults
 from ..prompts.layout import EncodedSchedule, distinct_texts
 from ..prompts.schedule_text import parse_schedule
@@ -70,7 +71,7 @@ def plan_render(request: RenderRequest, models: Models, store: DiskStore) -> Pla
             )
         px_frames = min(px_frames or left, left)
         frames = fitted(footage.read(skipped), *_px_size(state), request.fit)
-        source = encoded_blocks(models.encoder, frames, state)
+        source = encoded_blocks(lambda: WanEncoder(models.vae), frames, state)
     px_frames = px_frames or px_frames_from_seconds(USUAL_SECONDS)
     return Plan(state, context, blocks_for(state, px_frames), px_frames, source)
 
@@ -109,7 +110,7 @@ def _context(request: RenderRequest, models: Models, state: StreamState) -> Tens
         return state.history[-1].context
     if request.schedule is None:
         return models.encode(request.text)
-    entries = parse_schedule(request.text).entries
+    entries = parse_schedule(request.text)
     embeddings = {text: models.encode(text) for text in distinct_texts(entries)}
     return EncodedSchedule(entries, embeddings, Defaults(request.mode)).plan(state.recipe, state)
 
@@ -121,7 +122,7 @@ def _with_picture(
     assert request.image is not None
     frame = fit(_picture(request.image)[None], *_px_size(state), request.fit)
     still = px_of(WindowPolicy.of(state.recipe), 0, 1)
-    latents = models.encoder().encode_all(as_clip(frame.expand(still, -1, -1, -1)))
+    latents = WanEncoder(models.vae).encode_all(as_clip(frame.expand(still, -1, -1, -1)))
     return prime(models.model, state, context, latents)
 
 

@@ -18,6 +18,7 @@ from ..media.background_writer import VideoWriter
 from ..media.film import Film
 from ..media.sheet import evenly
 from ..media.video import contact_sheet
+from ..media.wan_stream import WanDecoder
 from ..media.writer import VideoFile
 from ..media.writer_codecs import CODECS, VideoSettings, is_deep
 from ..storage.disk import DiskStore
@@ -91,7 +92,7 @@ def _render(
             progress(record)
 
         deep = is_deep(settings.pixel_format)
-        with Film(models.decoder(), models.device, give, deep=deep) as film:
+        with Film(WanDecoder(models.vae), models.device, give, deep=deep) as film:
             try:
                 film.begin(state, state.blocks if request.resume else 0, stop.check)
                 with closing(

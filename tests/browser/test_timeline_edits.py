@@ -8,7 +8,7 @@ from typing import Any
 
 from causvid_core.prompts.entries import Defaults, Entry, Placement, block_of, lay_out
 from causvid_core.prompts.schedule_errors import ScheduleError
-from causvid_core.prompts.schedule_text import Script, parse_schedule
+from causvid_core.prompts.schedule_text import parse_schedule
 from causvid_core.stream.segment import SWITCHES
 from causvid_core.stream.window import WindowPolicy
 
@@ -45,6 +45,7 @@ EDIT = """async cases => {
         }
     });
 }"""
+Scenes = tuple[Entry, ...]
 PARTS = {
     "start": "start",
     "time": "start",
@@ -75,7 +76,7 @@ def any_change(rng: random.Random) -> tuple[str, str, int, Any] | None:
     """A schedule that can be read and laid out, a change, the scene and a value for it."""
     text = (CORE.typed_schedule if rng.random() < 0.5 else mistyped)(rng)
     try:
-        entries = parse_schedule(text).entries
+        entries = parse_schedule(text)
         lay_out(entries, PLAN, Defaults())
     except ScheduleError:
         return None
@@ -100,33 +101,31 @@ def check(case: tuple[str, str, int, Any], text: str) -> None:
     old, new = parse_schedule(before), parse_schedule(text)
     if change in PARTS:
         part = PARTS[change]
-        wanted = replace(old.entries[index], **{part: getattr(new.entries[index], part)})
-        assert new == Script(put(old.entries, index, wanted), old.below)
+        wanted = replace(old[index], **{part: getattr(new[index], part)})
+        assert new == put(old, index, wanted)
         same_lines(before, text)
         check_value(change, value, old, new, index)
     elif change == "remove":
-        kept = [entry for number, entry in enumerate(old.entries) if number != index]
-        assert [meaning(entry) for entry in new.entries] == [meaning(entry) for entry in kept]
+        kept = [entry for number, entry in enumerate(old) if number != index]
+        assert [meaning(entry) for entry in new] == [meaning(entry) for entry in kept]
         gone = lines(before)
-        gone.pop(old.entries[index].line - 1)
+        gone.pop(old[index].line - 1)
         assert text.strip() == "".join(gone).strip() or "0" in text
     else:
-        assert len(new.entries) == len(old.entries) + 1
-        stays = [meaning(entry) for entry in old.entries]
-        places = [n for n in range(len(new.entries)) if without(new.entries, n) == stays]
+        assert len(new) == len(old) + 1
+        stays = [meaning(entry) for entry in old]
+        places = [n for n in range(len(new)) if without(new, n) == stays]
         assert places
         placed = {scene.entry: scene for scene in scenes(new)}
         assert any(n in placed and placed[n].first == value for n in places)
 
 
-def check_value(change: str, value: Any, old: Script, new: Script, index: int) -> None:
-    entry, was = new.entries[index], old.entries[index]
+def check_value(change: str, value: Any, old: Scenes, new: Scenes, index: int) -> None:
+    entry, was = new[index], old[index]
     if change == "mode":
         assert entry.mode == value
     elif change == "prompt":
-        assert (
-            entry.prompts == parse_schedule(f"0: {value}".replace(" #", " \\#")).entries[0].prompts
-        )
+        assert entry.prompts == parse_schedule(f"0: {value}".replace(" #", " \\#"))[0].prompts
     elif change in ("start", "time"):
         assert entry.start is not None
         if was.start is not None:
@@ -135,7 +134,7 @@ def check_value(change: str, value: Any, old: Script, new: Script, index: int) -
             earlier = block_of(PLAN, floor(px)) < value  # the neighbours may hold it back
             later = block_of(PLAN, floor(px)) > value
             assert not later or index, "nothing holds the first scene back"
-            assert not earlier or index < len(new.entries) - 1, "nothing holds the last scene back"
+            assert not earlier or index < len(new) - 1, "nothing holds the last scene back"
     else:
         assert was.transition is None or entry.transition.unit == was.transition.unit
         placed = {scene.entry: scene for scene in scenes(new)}
@@ -154,8 +153,8 @@ def same_lines(before: str, after: str) -> None:
     assert behind[0] == behind[1]
 
 
-def scenes(script: Script) -> tuple[Placement, ...]:
-    return lay_out(script.entries, PLAN, Defaults())
+def scenes(entries: Scenes) -> tuple[Placement, ...]:
+    return lay_out(entries, PLAN, Defaults())
 
 
 def meaning(entry: Entry) -> tuple[Any, ...]:
@@ -163,11 +162,11 @@ def meaning(entry: Entry) -> tuple[Any, ...]:
     return start, entry.transition, entry.mode, entry.prompts
 
 
-def without(entries: tuple[Entry, ...], number: int) -> list[tuple[Any, ...]]:
+def without(entries: Scenes, number: int) -> list[tuple[Any, ...]]:
     return [meaning(entry) for other, entry in enumerate(entries) if other != number]
 
 
-def put(entries: tuple[Entry, ...], index: int, entry: Entry) -> tuple[Entry, ...]:
+def put(entries: Scenes, index: int, entry: Entry) -> Scenes:
     return (*entries[:index], entry, *entries[index + 1 :])
 
 

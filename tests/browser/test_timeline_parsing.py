@@ -112,7 +112,7 @@ def test_both_come_to_the_same_blocks(page) -> None:
 def read(text: str, scene_seconds: float) -> dict[str, Any]:
     """What Python reads, in the form that READ gives."""
     try:
-        entries = parse_schedule(text, scene_seconds).entries
+        entries = parse_schedule(text, scene_seconds)
     except ScheduleError as error:
         return {"error": str(error)}
     return {
@@ -133,7 +133,7 @@ def read(text: str, scene_seconds: float) -> dict[str, Any]:
 def laid_out(text: str, plan: tuple[int, int], defaults: Defaults) -> dict[str, Any]:
     """What Python lays out, in the form that LAY_OUT gives."""
     blocks = WindowPolicy(*plan, window=None, sink=0)
-    entries = parse_schedule(text, defaults.scene).entries
+    entries = parse_schedule(text, defaults.scene)
     result: dict[str, Any] = {
         "blocks": [first_px(blocks, block) for block in (0, 1, 2, 7)],
         "frames": [block_of(blocks, px) for px in (0, 1, 8, 9, 10, 100)],

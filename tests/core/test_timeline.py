@@ -118,12 +118,12 @@ def test_blocks_agree_with_a_walk_over_px_frames() -> None:
 
 
 def timeline(text: str, **options: Any) -> EncodedSchedule:
-    script = parse_schedule(text)
+    entries = parse_schedule(text)
     texts = {
         text: torch.full((1, 2, 4), float(number + 1))
-        for number, text in enumerate(distinct_texts(script.entries))
+        for number, text in enumerate(distinct_texts(entries))
     }
-    return EncodedSchedule(script.entries, texts, **options)
+    return EncodedSchedule(entries, texts, **options)
 
 
 def test_a_fade_rises_evenly_and_is_the_same_however_it_is_asked_for() -> None:
@@ -161,9 +161,7 @@ def test_a_schedule_takes_over_from_another_prompt_with_its_entry_s_mode() -> No
 def test_defaults_of_a_schedule() -> None:
     text = "0: a\n3s: b\nc\n20s [cut]: d"
     placed = lay_out(
-        parse_schedule(text).entries,
-        WindowPolicy.of(RECIPES[0]),
-        Defaults("recache", 0.75, scene=6),
+        parse_schedule(text), WindowPolicy.of(RECIPES[0]), Defaults("recache", 0.75, scene=6)
     )
     assert [p.first for p in placed] == [0, 4, 12, 26] and placed[3].mode == "cut"
     assert [p.fading for p in placed] == [0, 2, 2, 0] and placed[1].mode == "recache"
@@ -193,7 +191,7 @@ def test_what_a_schedule_comes_to_in_words() -> None:
 
 
 def test_contexts_are_checked_and_trimmed() -> None:
-    entries = parse_schedule("0: a\n3s: b").entries
+    entries = parse_schedule("0: a\n3s: b")
     padded = torch.zeros(1, 512, 4).index_fill(1, torch.arange(3), 1.0)
     made = EncodedSchedule(entries, {"a": padded, "b": torch.ones(2, 5, 4)})
     assert [context.shape for context in made.contexts] == [(1, 3, 4), (2, 5, 4)]

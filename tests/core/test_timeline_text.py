@@ -36,7 +36,7 @@ from causvid_core.prompts.schedule_text import format_moment, parse_schedule, pa
 )
 def test_times_in_every_spelling(typed: str, amount: float, unit: str) -> None:
     for line in (f"{typed}: a", f"\t {typed} : a", f"{typed}：a", f"{typed}[cut]:a"):
-        (entry,) = parse_schedule(line).entries
+        (entry,) = parse_schedule(line)
         assert entry.start == Moment(Fraction(amount), unit), line
         assert entry.prompts == (("a", 1),)
 
@@ -47,15 +47,14 @@ def test_a_scene_a_line_with_fade_mode_weights_and_comments() -> None:
         "3s ~1,5s [Recache]: 0.7 * a blue \\| square | 0.3 * colour \\#1 # why\n"
         "5s [cut] ～ 2b： \\# 你好\nand on\n# end"
     )
-    entries, below = parse_schedule(text)
-    assert below == ("end",) and [entry.line for entry in entries] == [2, 5, 6, 7]
-    assert entries[0] == Entry(Moment(Fraction(0), "s"), (("a red circle", 1),), above=("my film",))
+    entries = parse_schedule(text)
+    assert [entry.line for entry in entries] == [2, 5, 6, 7]
+    assert entries[0] == Entry(Moment(Fraction(0), "s"), (("a red circle", 1),))
     assert entries[1].prompts == (
         ("a blue | square", Fraction("0.7")),
         ("colour #1", Fraction("0.3")),
     )
     assert entries[1].transition == Moment(Fraction("1.5"), "s") and entries[1].mode == "recache"
-    assert entries[1].comment == "why" and entries[1].above == ("then",)
     assert entries[2].prompts == (("# 你好", 1),) and entries[2].mode == "cut"
     assert entries[2].transition == Moment(Fraction(2), "b")
     assert entries[3] == Entry(None, (("and on", 1),))
@@ -66,7 +65,7 @@ def test_a_scene_a_line_with_fade_mode_weights_and_comments() -> None:
     ["a red circle\nmoving left", "3 dogs run: fast", "16:9 footage of a 0.5 m ring", "60s party"],
 )
 def test_text_without_times_is_one_prompt(text: str) -> None:
-    (entry,) = parse_schedule(text).entries
+    (entry,) = parse_schedule(text)
     assert entry.start is None and entry.prompts == ((text.replace("\n", " "), 1),)
 
 
@@ -158,7 +157,7 @@ def typed_schedule(rng: random.Random) -> str:
 def test_what_people_type_is_read() -> None:
     rng = random.Random(1)
     for _ in range(300):
-        assert parse_schedule(typed_schedule(rng)).entries
+        assert parse_schedule(typed_schedule(rng))
 
 
 SIGNS = [

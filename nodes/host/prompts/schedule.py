@@ -53,7 +53,7 @@ def schedule_of_text(
 ) -> tuple[Sequence[Entry], dict[str, Tensor]]:
     """Entries of a schedule's text, and the embedding of each distinct prompt in it."""
     with translated_problems():
-        entries = parse_schedule(text, scene_seconds).entries
+        entries = parse_schedule(text, scene_seconds)
     return entries, {prompt: encode(clip, prompt) for prompt in distinct_texts(entries)}
 
 
