@@ -32,6 +32,7 @@ _RELATIVES = {
     "casual_audio": "a speech-to-video model",
     "face": "a character animation model",
     "pose": "a character animation model",
+    "img_emb.emb_pos": "a first-and-last-frame model",
     "motion": "a character animation model",
 }
 
@@ -179,16 +180,11 @@ def _refuse_relatives(shapes: Mapping[str, Sequence[int]]) -> None:
     """Raise ValueError when a parameter belongs to a variant of Wan that computes otherwise."""
     for name in shapes:
         parts = name.split(".")
-        own = parts[0] in _TOP_LEVEL
-        if own and parts[0] == "blocks" and len(parts) > 2:
-            own = parts[2] in _IN_BLOCK
-        if own and name != "img_emb.emb_pos":
+        in_block = parts[0] != "blocks" or len(parts) < 3 or parts[2] in _IN_BLOCK
+        if parts[0] in _TOP_LEVEL and in_block and name not in _RELATIVES:
             continue
-        if name == "img_emb.emb_pos":
-            kind = "a first-and-last-frame model"
-        else:
-            known = (text for key, text in _RELATIVES.items() if key in name)
-            kind = next(known, "not a plain Wan model")
+        known = (text for key, text in _RELATIVES.items() if key in name)
+        kind = next(known, "not a plain Wan model")
         raise ValueError(
             f"found {name}: this is {kind}; "
             "expected a plain Wan 2.1 text-to-video or image-to-video model"

@@ -64,18 +64,13 @@ def _write_cache(
     _, modulation = embed_time(bound, timesteps)
     last = bound.config.num_layers - 1
     x = _layers(bound, last, x, modulation, attend, prompt)
-    block = bound.layer(last)
-    bound.within(block, _keep_last, bound, block, last, x, modulation, attend)
+    bound.within(bound.layer(last), _keep_last, bound, last, x, modulation, attend)
 
 
 def _keep_last(
-    bound: BoundWan,
-    block: Block,
-    layer: int,
-    x: Tensor,
-    modulation: Tensor,
-    attend: CachedAttention,
+    bound: BoundWan, layer: int, x: Tensor, modulation: Tensor, attend: CachedAttention
 ) -> None:
+    block = bound.layer(layer)
     shift, scale = _modulation(block.modulation, modulation, x.dtype)[:2]
     attend.keep(layer, *_keys_values(bound, block, _modulate(block.norm1, x, shift, scale)))
 
@@ -154,7 +149,8 @@ def _block(
     q = bound.heads(own.norm_q(own.q(inputs)))
     k, v = _keys_values(bound, block, inputs)
     x = _add_gated(x, own.o(attend(layer, q, k, v).flatten(2)), gate)
-    x = _add(x, _attend_prompt(bound, block, layer, x, prompt))
+    from_prompt = _attend_prompt(bound, block, layer, x, prompt)
+    x = x + from_prompt if torch.is_grad_enabled() else x.add_(from_prompt)
     return _add_gated(x, block.ffn(_modulate(block.norm2, x, ffn_shift, ffn_scale)), ffn_gate)
 
 
@@ -212,8 +208,3 @@ def _add_gated(x: Tensor, y: Tensor, gate: Tensor) -> Tensor:
 def _by_frame(x: Tensor, modulation: Tensor) -> Tensor:
     """A view [B, f, N / f, dim] of [B, N, dim], for a modulation [b, f, 1, dim]."""
     return x.view(x.shape[0], modulation.shape[1], -1, x.shape[2])
-
-
-def _add(x: Tensor, y: Tensor) -> Tensor:
-    """x + y; overwrites x where no gradient is wanted."""
-    return x + y if torch.is_grad_enabled() else x.add_(y)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .attention import BlockCausalAttention, FullAttention, SelfAttend
 from .binding import BoundWan, as_bound
 from .forward import check_latents, denoise
-from .pieces import Piece, block_causal, split_blocks, teacher_forced
+from .pieces import block_causal, split_blocks, teacher_forced
 from .prompt import encode_prompt
 from .rope import Rotary
 
@@ -68,16 +68,13 @@ def forward_all(
         noisy, timesteps = _after_clean(clean, noisy, timesteps, given)
     rope = rotary.table([*positions[:given], *positions])
     in_tokens = [piece.times(grid[0] * grid[1]) for piece in pieces]
-    attend = (
-        _fused(rope, in_tokens) if flex else BlockCausalAttention(bound.attention, rope, in_tokens)
-    )
+    if flex:
+        from .flex import FlexBlockCausalAttention  # not in every PyTorch that a host may have
+
+        attend = FlexBlockCausalAttention(rope, in_tokens)
+    else:
+        attend = BlockCausalAttention(bound.attention, rope, in_tokens)
     return denoise(bound, noisy, timesteps, attend, prompt)[:, :, given:]
-
-
-def _fused(rope: Tensor, pieces: Sequence[Piece]) -> SelfAttend:
-    from .flex import FlexBlockCausalAttention  # not in every PyTorch that a host may have
-
-    return FlexBlockCausalAttention(rope, pieces)
 
 
 def _after_clean(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -50,17 +51,11 @@ class DiskStore:
                 "space there"
             ) from error
         finally:
-            _unlink(path)
+            with suppress(PermissionError):  # it is mapped, on Windows
+                path.unlink(missing_ok=True)
         moved, start = [], 0
         for tensor in tensors:
             part = mapped[start : start + tensor.nbytes]
             moved.append(part.view(tensor.dtype).view(tensor.shape))
             start += tensor.nbytes
         return moved
-
-
-def _unlink(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except PermissionError:  # it is mapped, on Windows
-        pass

@@ -39,6 +39,8 @@ of the decoder and how far it got.
 SUFFIX = ".safetensors"
 
 _OWN_NOTES = ("format", "version", "stream", "checksum")
+_PLAIN = ("height", "width", "batch", "seed", "model")
+"""Fields of a state that a header holds as they are."""
 _SNIFFED_BYTES = 64 * 1024
 
 
@@ -149,11 +151,7 @@ def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
     }
     header = {
         "recipe": state.recipe.to_dict(),
-        "height": state.height,
-        "width": state.width,
-        "batch": state.batch,
-        "seed": state.seed,
-        "model": state.model,
+        **{name: getattr(state, name) for name in _PLAIN},
         "switch": state.switch,
         "blocks": blocks,
         "snapshot": snapshot,
@@ -176,11 +174,7 @@ def _unpack(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StreamS
         )
     return StreamState(
         recipe=Recipe.from_dict(header["recipe"]),
-        height=header["height"],
-        width=header["width"],
-        batch=header["batch"],
-        seed=header["seed"],
-        model=header["model"],
+        **{name: header[name] for name in _PLAIN},
         history=tuple(
             StreamBlock(
                 block["key"],

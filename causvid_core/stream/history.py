@@ -105,15 +105,11 @@ class History:
             # Pinned memory is scarce; the copy frees it for the next block.
             block = block._replace(latents=block.latents.clone())
         self._settled.append(block)
-        if self._store is not None:
-            self._move(self._store)
-
-    def _move(self, store: DiskStore) -> None:
         blocks = self._settled[self._in_memory :]
         latents = [block.latents for block in blocks]
-        if store.is_worth_it(latents):
+        if self._store is not None and self._store.is_worth_it(latents):
             self._settled[self._in_memory :] = [
                 block._replace(latents=moved)
-                for block, moved in zip(blocks, store.move(latents), strict=True)
+                for block, moved in zip(blocks, self._store.move(latents), strict=True)
             ]
             self._in_memory = len(self._settled)

@@ -43,8 +43,7 @@ class Prompts:
         context: Tensor | PromptPlan | None = None,
         switch: str = CARRY,
     ) -> None:
-        self._bound, self._batch = bound, batch
-        self._plan = _Constant(context) if isinstance(context, Tensor) else context
+        self._bound, self._batch, self._given = bound, batch, context
         self._switch = checked_switch(switch)
         self._trimmed: list[tuple[Tensor, Tensor]] = []
         self._encoded: list[tuple[Tensor, EncodedPrompt]] = []
@@ -53,9 +52,11 @@ class Prompts:
 
     def context(self, block: int) -> Tensor:
         """Context of a block on the CPU, [B, l, text_dim] without common padding rows."""
-        if self._plan is None:
+        given = self._given
+        if given is None:
             raise RuntimeError("a replay has no prompts but those of its blocks")
-        return _remembered(self._trimmed, self._plan.at(block), self._trim)
+        given = given if isinstance(given, Tensor) else given.at(block)
+        return _remembered(self._trimmed, given, self._trim)
 
     def switch(self, block: int, before: Tensor | None, pending: str = CARRY) -> str:
         """Mode of the switch before a block.
@@ -73,9 +74,11 @@ class Prompts:
         return _remembered(self._encoded, context, self._encode)
 
     def _asked(self, block: int, before: Tensor) -> str:
-        if isinstance(self._plan, _Constant):
-            return CARRY if _same(before, self.context(block)) else self._switch
-        planned = getattr(self._plan, "switch", None)
+        if isinstance(self._given, Tensor):
+            own = self.context(block)
+            same = own is before or (own.shape == before.shape and bool((own == before).all()))
+            return CARRY if same else self._switch
+        planned = getattr(self._given, "switch", None)
         return CARRY if planned is None else checked_switch(planned(block))
 
     def _trim(self, given: Tensor) -> Tensor:
@@ -90,18 +93,6 @@ class Prompts:
 
     def _encode(self, context: Tensor) -> EncodedPrompt:
         return encode_prompt(self._bound, context.to(self._bound.device, non_blocking=True))
-
-
-class _Constant:
-    def __init__(self, context: Tensor) -> None:
-        self._context = context
-
-    def at(self, block_index: int) -> Tensor:
-        return self._context
-
-
-def _same(context: Tensor, other: Tensor) -> bool:
-    return context is other or (context.shape == other.shape and bool((context == other).all()))
 
 
 def _remembered(known: list[tuple[Tensor, T]], tensor: Tensor, make: Callable[[Tensor], T]) -> T:

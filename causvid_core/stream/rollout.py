@@ -145,7 +145,7 @@ def rollout(
     if source is not None:
         opener = from_source(source, strength, state.policy, state.blocks, blocks)
     noise = noise or seeded_noise(state.seed)
-    return _generate(bound, state, prompts, blocks, opener, noise, on_step or _ignore, store)
+    return _generate(bound, state, prompts, blocks, opener, noise, on_step, store)
 
 
 @torch.no_grad()
@@ -156,7 +156,7 @@ def _generate(
     blocks: int,
     opener: Opener,
     noise: Noise,
-    on_step: Callable[[StepRecord], object],
+    on_step: Callable[[StepRecord], object] | None,
     store: DiskStore | None,
 ) -> Generator[Block, None, None]:
     with Session(bound, state, blocks, prompts, store) as session:
@@ -171,7 +171,8 @@ def _generate(
                 steps = len(timesteps)
                 for step in range(opening.step, steps):
                     x0 = x - sigmas[step] * block.flow(x, timesteps[step])
-                    on_step(StepRecord(block.index, blocks, step, steps, x0, block.first_frame))
+                    if on_step is not None:
+                        on_step(StepRecord(block.index, blocks, step, steps, x0, block.first_frame))
                     if step + 1 < steps:
                         x = add_noise(x0, fresh(step + 1), sigmas[step + 1])
                 block.finish(x0)
@@ -191,7 +192,3 @@ def _fresh(bound: BoundWan, noise: Noise, block: OpenBlock) -> Callable[[int], T
         return drawn.to(bound.device, torch.float32, non_blocking=True)
 
     return fresh
-
-
-def _ignore(record: StepRecord) -> None:
-    """The default `on_step`."""

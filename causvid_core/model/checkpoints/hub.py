@@ -46,7 +46,8 @@ def download(
     """
     entry = _entry(name)
     folder = Path(folder) if folder is not None else Path("models") / entry.folder
-    converts = as_safetensors and entry.folder == "diffusion_models" and _is_pickle(entry.local)
+    is_pickle = Path(entry.local).suffix in (".pt", ".pth", ".bin", ".ckpt")
+    converts = as_safetensors and entry.folder == "diffusion_models" and is_pickle
     final = folder / (Path(entry.local).stem + ".safetensors" if converts else entry.local)
     record = _read_record(final)
     if final.exists():
@@ -103,10 +104,6 @@ def _entry(name: str) -> Download:
     raise CheckpointError(
         f"there is no download named {name}{hint}; known are {', '.join(DOWNLOADS)}"
     )
-
-
-def _is_pickle(file: str) -> bool:
-    return Path(file).suffix in (".pt", ".pth", ".bin", ".ckpt")
 
 
 def _commit(repository: Repository) -> str:

@@ -11,8 +11,9 @@ import json
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch import Tensor
 from ...storage.lazy import LazyDict, LazyTensor, lazily
 from .errors import CheckpointError
 from .names import DIFFUSERS, DIFFUSERS_BLOCK, FUSED, canonical_name
-from .read import LORA_KEYS, Stored, read_stored
+from .read import LORA_KEYS, read_stored
 
 logger = logging.getLogger("causvid")
 
@@ -77,11 +78,11 @@ def read_lora(source: str | Path | Mapping[str, Any], alpha: float | None = None
     kinds of patches other than LoRA, and for halves without their counterpart.
     """
     stored = read_stored(source, LORA_KEYS)
-    lora = Lora(
-        stored.source,
-        alpha=alpha if alpha is not None else _file_alpha(stored),
-        rank_stabilised=json.loads(stored.metadata.get("use_rslora", "false")),
-    )
+    if alpha is None:
+        value = json.loads(stored.metadata.get("lora_alpha", "null"))
+        alpha = float(value) if isinstance(value, (int, float)) else None
+    rank_stabilised = json.loads(stored.metadata.get("use_rslora", "false"))
+    lora = Lora(stored.source, alpha=alpha, rank_stabilised=rank_stabilised)
     for name, tensor in stored.tensors.items():
         match = _PARTS.match(name)
         if _UNSUPPORTED.search(name):
@@ -110,7 +111,7 @@ def read_lora(source: str | Path | Mapping[str, Any], alpha: float | None = None
 
 def apply_lora(
     tensors: LazyDict,
-    lora: str | Path | Mapping[str, Any] | Lora,
+    lora: str | Path | Mapping[str, Any],
     strength: float = 1.0,
     alpha: float | None = None,
 ) -> LazyDict:
@@ -118,20 +119,20 @@ def apply_lora(
 
     Layers of the LoRA that the model lacks are logged; when none fits it is refused.
     """
-    lora = lora if isinstance(lora, Lora) else read_lora(lora, alpha)
+    read = read_lora(lora, alpha)
     result, unknown, fitted = dict(tensors), [], 0
     flat = _flat_names(tensors)
-    for stem, patch in lora.patches.items():
+    for stem, patch in read.patches.items():
         targets = _targets(stem, patch, flat)
         if not all(f"{module}.weight" in tensors for module, _ in targets):
             unknown.append(stem)
             continue
         fitted += 1
         for module, part in targets:
-            _patch_module(result, module, part, lora.scale(part) * strength, strength, lora.source)
+            _patch_module(result, module, part, read.scale(part) * strength, strength, read.source)
     if not fitted:
         raise CheckpointError(
-            f"{lora.source} fits none of this model's layers; its first is {unknown[0]}, which "
+            f"{read.source} fits none of this model's layers; its first is {unknown[0]}, which "
             "belongs to another model"
         )
     if unknown:
@@ -139,29 +140,24 @@ def apply_lora(
         logger.warning(
             "%s: %d layers are not in this model and were left out (%d of a text encoder), the "
             "first is %s",
-            lora.source,
+            read.source,
             len(unknown),
             elsewhere,
             unknown[0],
         )
-    logger.info("%s: merged into %d layers", lora.source, fitted)
+    logger.info("%s: merged into %d layers", read.source, fitted)
     return result
 
 
 def merge_lora(
     state_dict: Mapping[str, Tensor | LazyTensor],
-    lora: str | Path | Mapping[str, Any] | Lora,
+    lora: str | Path | Mapping[str, Any],
     strength: float = 1.0,
     alpha: float | None = None,
 ) -> dict[str, Tensor]:
     """A new state dict (Wan's names) with the LoRA merged; untouched tensors are shared."""
     patched = apply_lora(lazily(state_dict), lora, strength, alpha)
     return {name: tensor.load() for name, tensor in patched.items()}
-
-
-def _file_alpha(stored: Stored) -> float | None:
-    value = json.loads(stored.metadata.get("lora_alpha", "null"))
-    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _flat_names(tensors: LazyDict) -> dict[str, str]:
@@ -208,7 +204,7 @@ def _patch_module(
                 f"{source} was made for another model: its {module} is {found[0]} x {found[1]}, "
                 f"this model's is {shape[0]} x {math.prod(shape[1:])}"
             )
-        tensors[weight] = _low_rank(tensors[weight], patch.down, patch.up, scale)
+        tensors[weight] = _plus(tensors[weight], partial(_product, patch.up, patch.down), scale)
     for name, diff in ((weight, patch.diff), (f"{module}.bias", patch.diff_b)):
         if diff is not None and name in tensors:
             if math.prod(diff.shape) != math.prod(tensors[name].shape):
@@ -216,28 +212,23 @@ def _patch_module(
                     f"{source} was made for another model: its change of {name} has shape "
                     f"{diff.shape}, this model's is {tensors[name].shape}"
                 )
-            tensors[name] = _plus(tensors[name], diff, strength)
+            tensors[name] = _plus(tensors[name], partial(_difference, diff), strength)
 
 
-def _low_rank(base: LazyTensor, down: LazyTensor, up: LazyTensor, scale: float) -> LazyTensor:
+def _plus(base: LazyTensor, change: Callable[[], Tensor], factor: float) -> LazyTensor:
+    """base + factor * change, computed in float32."""
+    # Eight bits would round most of a small change away.
+    dtype = torch.bfloat16 if base.dtype.itemsize == 1 else base.dtype
+
     def load() -> Tensor:
-        change = up.load().float().flatten(1) @ down.load().float().flatten(1)
-        weight = base.load().float()
-        return (weight + scale * change.reshape(weight.shape)).to(dtype)
+        return (base.load().float() + factor * change().reshape(base.shape)).to(dtype)
 
-    dtype = _merged_dtype(base.dtype)
     return LazyTensor(base.shape, dtype, load)
 
 
-def _plus(base: LazyTensor, diff: LazyTensor, strength: float) -> LazyTensor:
-    def load() -> Tensor:
-        weight = base.load().float()
-        return (weight + strength * diff.load().float().reshape(weight.shape)).to(dtype)
-
-    dtype = _merged_dtype(base.dtype)
-    return LazyTensor(base.shape, dtype, load)
+def _product(up: LazyTensor, down: LazyTensor) -> Tensor:
+    return up.load().float().flatten(1) @ down.load().float().flatten(1)
 
 
-def _merged_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Eight bits would round most of a small change away."""
-    return torch.bfloat16 if dtype.itemsize == 1 else dtype
+def _difference(diff: LazyTensor) -> Tensor:
+    return diff.load().float()

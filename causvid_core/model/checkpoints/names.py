@@ -126,8 +126,7 @@ def canonical_name(name: str) -> str:
 
 def strip_prefixes(name: str) -> str:
     """Remove what training wrappers and containers put around a name, in any nesting."""
-    for wrapper in _WRAPPERS:
-        name = name.replace(wrapper, "")
+    name = _unwrapped(name)
     while prefix := next((prefix for prefix in _PREFIXES if name.startswith(prefix)), ""):
         name = name.removeprefix(prefix)
     return name

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ...storage.lazy import LazyDict, LazyTensor
+from ...storage.lazy import LazyDict, LazyTensor, lazily
 from ...storage.safetensors_file import (
     CHECKPOINT_LIMITS,
     Entry,
@@ -31,8 +31,12 @@ WEIGHT_KEYS = ("generator_ema", "generator", "ema_model", "ema", "model_ema", "m
 LORA_KEYS = ("generator_lora", "lora", *WEIGHT_KEYS)
 
 _INDEX_NAMES = ("diffusion_pytorch_model.safetensors.index.json", "model.safetensors.index.json")
-_SINGLE_NAMES = ("diffusion_pytorch_model.safetensors", "model.safetensors")
-_LORA_NAMES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
+_SINGLE_NAMES = (
+    "diffusion_pytorch_model.safetensors",
+    "model.safetensors",
+    "adapter_model.safetensors",
+    "pytorch_lora_weights.safetensors",
+)
 
 
 class Stored(NamedTuple):
@@ -57,7 +61,7 @@ def read_stored(
     Files are told apart by their content, not by their name. Raises CheckpointError.
     """
     if isinstance(source, Mapping):
-        return _from_mapping(source, {}, "the given state dict", keys)
+        return _from_mapping(source, "the given state dict", keys)
     path = Path(source)
     if not path.exists():
         raise CheckpointError(f"{path} does not exist; check the name and the folder")
@@ -67,10 +71,14 @@ def read_stored(
         return _from_shards(path)
     kind = _sniff(path)
     if kind == "safetensors":
-        tensors, metadata = _describe(path)
-        beside = _beside(path.parent) if path.name in (*_SINGLE_NAMES, *_LORA_NAMES) else {}
-        return Stored(tensors, beside | metadata, str(path), "", ())
-    return _from_mapping(_load_pickled(path, kind), {}, str(path), keys)
+        return _from_safetensors(path)
+    return _from_mapping(_load_pickled(path, kind), str(path), keys)
+
+
+def _from_safetensors(path: Path) -> Stored:
+    tensors, metadata = _describe(path)
+    beside = _beside(path.parent) if path.name in _SINGLE_NAMES else {}
+    return Stored(tensors, beside | metadata, str(path), "", ())
 
 
 def _describe(path: Path) -> tuple[LazyDict, dict[str, str]]:
@@ -114,10 +122,9 @@ def _from_folder(folder: Path) -> Stored:
         for name in _INDEX_NAMES:
             if (place / name).is_file():
                 return _from_shards(place / name)
-        for name in (*_SINGLE_NAMES, *_LORA_NAMES):
+        for name in _SINGLE_NAMES:
             if (place / name).is_file():
-                tensors, metadata = _describe(place / name)
-                return Stored(tensors, _beside(place) | metadata, str(place / name), "", ())
+                return _from_safetensors(place / name)
     raise CheckpointError(
         f"{folder} is a folder without {_SINGLE_NAMES[0]} or its index; expected a diffusers "
         "model folder, or one with a transformer folder inside"
@@ -126,14 +133,15 @@ def _from_folder(folder: Path) -> Stored:
 
 def _from_shards(index: Path) -> Stored:
     weight_map = _json(index).get("weight_map", {})
+    shards = sorted(set(weight_map.values()))
     tensors: LazyDict = {}
     metadata = _beside(index.parent)
-    for shard in sorted(set(weight_map.values())):
+    for shard in shards:
         path = index.parent / shard
         if not path.is_file():
             raise CheckpointError(
-                f"{index.parent} is incomplete: {shard} is missing, one of "
-                f"{len(set(weight_map.values()))} parts; download it again"
+                f"{index.parent} is incomplete: {shard} is missing, one of {len(shards)} parts; "
+                "download it again"
             )
         part, notes = _describe(path)
         metadata |= notes
@@ -224,24 +232,19 @@ def _load_pickled(path: Path, kind: str) -> Any:
     except Exception as error:  # the unpickler meets garbage with any exception there is
         name = foreign_object(path, kind)
         if name is None:
-            raise _damaged(path) from error
+            raise CheckpointError(
+                f"{path} is damaged or truncated ({path.stat().st_size:,} bytes can be found); "
+                "download it again"
+            ) from error
         raise CheckpointError(
             f"{path} contains code or Python objects ({name}) that would run on loading, so it is "
             "refused; ask its author for a safetensors file"
         ) from error
 
 
-def _damaged(path: Path) -> CheckpointError:
-    return CheckpointError(
-        f"{path} is damaged or truncated ({path.stat().st_size:,} bytes can be found); "
-        "download it again"
-    )
-
-
-def _from_mapping(
-    content: Any, metadata: dict[str, str], source: str, keys: tuple[str, ...]
-) -> Stored:
+def _from_mapping(content: Any, source: str, keys: tuple[str, ...]) -> Stored:
     """Walk into the entry that holds the weights."""
+    metadata: dict[str, str] = {}
     taken: list[str] = []
     ignored: list[str] = []
     while isinstance(content, Mapping) and not _holds_weights(content, keys):
@@ -255,7 +258,7 @@ def _from_mapping(
                 f"{source} holds no state dict: found {found}; expected one of {', '.join(keys)} "
                 "or bare tensors"
             )
-        metadata = metadata | _notes(content)
+        metadata |= _notes(content)
         ignored += [".".join((*taken, str(name))) for name in content if name != key]
         taken.append(str(key))
         content = content[key]
@@ -263,12 +266,8 @@ def _from_mapping(
         raise CheckpointError(
             f"{source} holds a {type(content).__name__}, not a state dict of named tensors"
         )
-    tensors = {
-        str(name): value if isinstance(value, LazyTensor) else LazyTensor.of(value)
-        for name, value in content.items()
-        if isinstance(value, (Tensor, LazyTensor))
-    }
-    metadata = metadata | _notes(content)
+    tensors = lazily({str(n): t for n, t in content.items() if isinstance(t, (Tensor, LazyTensor))})
+    metadata |= _notes(content)
     ignored += [str(name) for name in content if str(name) not in tensors]
     return Stored(tensors, metadata, source, ".".join(taken), tuple(ignored))
 
