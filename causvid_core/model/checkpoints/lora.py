@@ -166,11 +166,11 @@ def _flat_names(tensors: LazyDict) -> dict[str, str]:
     for parameter in tensors:
         module = parameter.rpartition(".")[0]
         names[module.replace(".", "_")] = module
-        for theirs, ours in DIFFUSERS:
+        for theirs, ours in DIFFUSERS.items():
             if module == ours:
                 names[theirs.replace(".", "_")] = module
         match = re.match(r"^(blocks\.\d+)\.(.+)$", module)
-        for theirs, ours in DIFFUSERS_BLOCK:
+        for theirs, ours in DIFFUSERS_BLOCK.items():
             if match and match.group(2) == ours and theirs != "norm2":
                 names[f"{match.group(1)}.{theirs}".replace(".", "_")] = module
     return names
