@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...storage.lazy import LazyDict, LazyTensor, lazily
+from ...storage.lazy import LazyDict, LazyTensor
 from .errors import CheckpointError
 from .names import DIFFUSERS, DIFFUSERS_BLOCK, FUSED, canonical_name
 from .read import LORA_KEYS, read_stored
@@ -147,17 +147,6 @@ def apply_lora(
         )
     logger.info("%s: merged into %d layers", read.source, fitted)
     return result
-
-
-def merge_lora(
-    state_dict: Mapping[str, Tensor | LazyTensor],
-    lora: str | Path | Mapping[str, Any],
-    strength: float = 1.0,
-    alpha: float | None = None,
-) -> dict[str, Tensor]:
-    """A new state dict (Wan's names) with the LoRA merged; untouched tensors are shared."""
-    patched = apply_lora(lazily(state_dict), lora, strength, alpha)
-    return {name: tensor.load() for name, tensor in patched.items()}
 
 
 def _flat_names(tensors: LazyDict) -> dict[str, str]:
