@@ -80,10 +80,10 @@ class KVRing:
             for own, given in zip(tensors, source, strict=True):
                 own[:, : given.shape[1]].copy_(given, non_blocking=True)
 
-    def read_prefix(self, tokens: int, device: str) -> tuple[tuple[Tensor, ...], ...]:
-        """Copies of the first `tokens` tokens of every layer: keys and values."""
+    def read_prefix(self, tokens: int) -> tuple[tuple[Tensor, ...], ...]:
+        """Copies of the first `tokens` tokens of every layer on the CPU: keys and values."""
         return tuple(
-            tuple(tensor[:, :tokens].to(device, copy=True) for tensor in tensors)
+            tuple(tensor[:, :tokens].to("cpu", copy=True) for tensor in tensors)
             for tensors in (self.keys, self.values)
         )
 

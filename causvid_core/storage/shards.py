@@ -91,12 +91,10 @@ class ShardWriter:
         """Write the waiting samples as a shard, if there are any."""
         if not self._waiting:
             return
-        write_shard(self._free_path(), self._kind, self._settings, self._waiting)
-        self._waiting.clear()
-
-    def _free_path(self) -> Path:
         taken = [int(path.stem.split("-")[1]) for path in self._folder.glob(f"{self._part:03d}-*")]
-        return self._folder / f"{self._part:03d}-{max(taken, default=-1) + 1:06d}{SUFFIX}"
+        path = self._folder / f"{self._part:03d}-{max(taken, default=-1) + 1:06d}{SUFFIX}"
+        write_shard(path, self._kind, self._settings, self._waiting)
+        self._waiting.clear()
 
 
 class ShardSet(Sequence[Sample]):

@@ -16,8 +16,6 @@ from .segment import CARRY, starts_afresh
 from .state import StreamState
 from .window import WindowPolicy
 
-_CLIP_SECONDS = 5
-
 
 def latent_frames_for(state: StreamState, px_frames: int) -> int:
     """Fewest latent frames that add `px_frames` px frames to a stream."""
@@ -98,9 +96,7 @@ def stream_memory_bytes(
     """
     policy = WindowPolicy.of(recipe)
     if latent_frames is None:
-        latent_frames = geometry.latent_frames_from_px(
-            geometry.px_frames_from_seconds(_CLIP_SECONDS)
-        )
+        latent_frames = geometry.latent_frames_from_px(geometry.px_frames_from_seconds(5))
     frame_tokens = config.tokens_per_frame(height, width)
     kept = kv_bytes(config, policy.capacity(latent_frames) * frame_tokens, batch, dtype)
     if recipe.positions == "relative":

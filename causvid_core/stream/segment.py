@@ -87,18 +87,15 @@ class Segment:
         return self.next_position + made if made >= 0 else self.positions[made]
 
     def _recache(self, block: int) -> Segment:
-        segment = self._begin(block, self.policy.seen(self.place(block)))
-        spans = [self.policy.span(place) for place in self.policy.seen(self.place(block))]
+        seen = self.policy.seen(self.place(block))
+        spans = [self.policy.span(place) for place in seen]
         positions = [self.position(f) for span in spans for f in range(span.first, span.end)]
         end = self.position(self.frames_before(block))
-        return replace(segment, positions=tuple(positions), next_position=end)
+        return replace(self._begin(block, seen), positions=tuple(positions), next_position=end)
 
     def _flush(self, block: int) -> Segment:
         last = self.place(block) - 1
         return self._begin(block, [*self.policy.sinks(last), last])
-
-    def _cut(self, block: int) -> Segment:
-        return self._begin(block, ())
 
     def _begin(self, block: int, places: Sequence[int]) -> Segment:
         """A segment from the blocks at these places on, positions counted from 0."""
@@ -114,7 +111,7 @@ _MODES: dict[str, Callable[[Segment, int], Segment]] = {
     CARRY: lambda segment, block: segment,
     "recache": Segment._recache,
     "flush": Segment._flush,
-    "cut": Segment._cut,
+    "cut": lambda segment, block: segment._begin(block, ()),
 }
 
 SWITCHES = tuple(_MODES)

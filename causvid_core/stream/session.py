@@ -82,8 +82,8 @@ class Session:
         self._cached = self.segment  # the segment that the cache is laid out for
         self._open: OpenBlock | None = None
         self._end = state.blocks + blocks
+        self._frame_tokens = bound.config.tokens_per_frame(state.height, state.width)
         grid = bound.config.grid(state.height, state.width)
-        self._frame_tokens = grid[0] * grid[1]
         self._rotary = Rotary(bound.config.head_dim, grid, bound.device)
 
     def __enter__(self) -> Session:
@@ -123,7 +123,16 @@ class Session:
         """
         rebuild = self.segment is not self._cached
         if self._live is None:
-            self._live = self._claim(rebuild)
+            self._live = claim(
+                self.bound,
+                self.segment.policy,
+                self.state.signature(self.bound.fingerprint()),
+                self.state.live,
+                self.state.snapshot,
+                self.state.block_ids,
+                (self.state.batch, self._frame_tokens, self.segment.frames_before(self._end)),
+                rebuild,
+            )
         elif rebuild:
             self._live.rewind(0)
         self._cached = self.segment
@@ -147,19 +156,6 @@ class Session:
         live = LiveCache() if self._live is None else self._live
         history = self._history.take(blocks)
         return self.state._replace(history=history, snapshot=None, live=live, switch=CARRY)
-
-    def _claim(self, rebuild: bool) -> LiveCache:
-        state = self.state
-        return claim(
-            self.bound,
-            self.segment.policy,
-            state.signature(self.bound.fingerprint()),
-            state.live,
-            state.snapshot,
-            state.block_ids,
-            (state.batch, self._frame_tokens, self.segment.frames_before(self._end)),
-            rebuild,
-        )
 
     def _clean_pass(self, live: LiveCache, place: int) -> None:
         """Write a finished block's final keys and values."""

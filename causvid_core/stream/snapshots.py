@@ -77,5 +77,5 @@ def _read(state: StreamState, live: LiveCache, blocks: int, int8: bool = False) 
     if int8:
         keys, values, scales = read_quantised(ring, tokens)
         return KVSnapshot(keys, values, blocks, live.signature, scales)
-    keys, values = ring.read_prefix(tokens, "cpu")
+    keys, values = ring.read_prefix(tokens)
     return KVSnapshot(keys, values, blocks, live.signature)

@@ -8,7 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 import causvid_core as cv
-from causvid_core.model.checkpoints import CheckpointError, merge_lora
+from causvid_core.model.checkpoints import CheckpointError
+from causvid_core.model.checkpoints.lora import apply_lora
+from causvid_core.storage.lazy import lazily
 
 from .checkpoint_layouts import fuse, save_pt, to_diffusers, wan
 
@@ -18,6 +20,11 @@ LAYERS = ("blocks.0.self_attn.q", "blocks.1.cross_attn.o", "blocks.1.ffn.0", "ti
 _GENERATOR = torch.Generator().manual_seed(7)
 DOWN = {m: torch.randn(RANK, STATE[f"{m}.weight"].shape[1], generator=_GENERATOR) for m in LAYERS}
 UP = {m: torch.randn(STATE[f"{m}.weight"].shape[0], RANK, generator=_GENERATOR) for m in LAYERS}
+
+
+def merge_lora(state: dict, lora, strength: float = 1.0, alpha: float | None = None) -> dict:
+    patched = apply_lora(lazily(state), lora, strength, alpha)
+    return {name: tensor.load() for name, tensor in patched.items()}
 
 
 def expected(scale: float) -> dict:

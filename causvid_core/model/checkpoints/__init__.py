@@ -9,7 +9,6 @@ from .checkpoint import Checkpoint, infer_config, load_model, open_checkpoint, r
 from .conversion import convert, host_metadata
 from .errors import CheckpointError
 from .hub import download
-from .lora import merge_lora, read_lora
 from .names import normalise
 from .read import read_stored
 from .repositories import DOWNLOADS
@@ -24,10 +23,8 @@ __all__ = [
     "host_metadata",
     "infer_config",
     "load_model",
-    "merge_lora",
     "normalise",
     "open_checkpoint",
-    "read_lora",
     "read_state_dict",
     "read_stored",
     "summarise",

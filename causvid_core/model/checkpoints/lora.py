@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...storage.lazy import LazyDict, LazyTensor, lazily
+from ...storage.lazy import LazyDict, LazyTensor
 from .errors import CheckpointError
 from .names import DIFFUSERS, DIFFUSERS_BLOCK, FUSED, canonical_name
 from .read import LORA_KEYS, read_stored
@@ -149,28 +149,17 @@ def apply_lora(
     return result
 
 
-def merge_lora(
-    state_dict: Mapping[str, Tensor | LazyTensor],
-    lora: str | Path | Mapping[str, Any],
-    strength: float = 1.0,
-    alpha: float | None = None,
-) -> dict[str, Tensor]:
-    """A new state dict (Wan's names) with the LoRA merged; untouched tensors are shared."""
-    patched = apply_lora(lazily(state_dict), lora, strength, alpha)
-    return {name: tensor.load() for name, tensor in patched.items()}
-
-
 def _flat_names(tensors: LazyDict) -> dict[str, str]:
     """Layer names with their dots as underscores, Wan's and diffusers', to Wan's."""
     names: dict[str, str] = {}
     for parameter in tensors:
         module = parameter.rpartition(".")[0]
         names[module.replace(".", "_")] = module
-        for theirs, ours in DIFFUSERS:
+        for theirs, ours in DIFFUSERS.items():
             if module == ours:
                 names[theirs.replace(".", "_")] = module
         match = re.match(r"^(blocks\.\d+)\.(.+)$", module)
-        for theirs, ours in DIFFUSERS_BLOCK:
+        for theirs, ours in DIFFUSERS_BLOCK.items():
             if match and match.group(2) == ours and theirs != "norm2":
                 names[f"{match.group(1)}.{theirs}".replace(".", "_")] = module
     return names

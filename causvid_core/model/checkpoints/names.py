@@ -44,43 +44,42 @@ _SIBLINGS = re.compile(
 _LEFTOVERS = re.compile(r"(^|\.)(scaled_fp8|freqs(_cos|_sin)?|num_batches_tracked|_extra_state)$")
 """Buffers that carry no weights: markers and tables that are computed."""
 
-DIFFUSERS = (
-    ("condition_embedder.time_embedder.linear_1", "time_embedding.0"),
-    ("condition_embedder.time_embedder.linear_2", "time_embedding.2"),
-    ("condition_embedder.text_embedder.linear_1", "text_embedding.0"),
-    ("condition_embedder.text_embedder.linear_2", "text_embedding.2"),
-    ("condition_embedder.time_proj", "time_projection.1"),
-    ("condition_embedder.image_embedder.norm1", "img_emb.proj.0"),
-    ("condition_embedder.image_embedder.ff.net.0.proj", "img_emb.proj.1"),
-    ("condition_embedder.image_embedder.ff.net.2", "img_emb.proj.3"),
-    ("condition_embedder.image_embedder.norm2", "img_emb.proj.4"),
-    ("condition_embedder.image_embedder.pos_embed", "img_emb.emb_pos"),
-    ("proj_out", "head.head"),
-)
-DIFFUSERS_BLOCK = (
-    ("attn1.to_q", "self_attn.q"),
-    ("attn1.to_k", "self_attn.k"),
-    ("attn1.to_v", "self_attn.v"),
-    ("attn1.to_out.0", "self_attn.o"),
-    ("attn1.norm_q", "self_attn.norm_q"),
-    ("attn1.norm_k", "self_attn.norm_k"),
-    ("attn1.to_qkv", "self_attn.qkv"),
-    ("attn2.to_q", "cross_attn.q"),
-    ("attn2.to_k", "cross_attn.k"),
-    ("attn2.to_v", "cross_attn.v"),
-    ("attn2.to_out.0", "cross_attn.o"),
-    ("attn2.norm_q", "cross_attn.norm_q"),
-    ("attn2.norm_k", "cross_attn.norm_k"),
-    ("attn2.to_kv", "cross_attn.kv"),
-    ("attn2.add_k_proj", "cross_attn.k_img"),
-    ("attn2.add_v_proj", "cross_attn.v_img"),
-    ("attn2.norm_added_k", "cross_attn.norm_k_img"),
-    ("attn2.to_added_kv", "cross_attn.kv_img"),
-    ("ffn.net.0.proj", "ffn.0"),
-    ("ffn.net.2", "ffn.2"),
-    ("norm2", "norm3"),
-)
-_TO_WAN, _BLOCK_TO_WAN = dict(DIFFUSERS), dict(DIFFUSERS_BLOCK)
+DIFFUSERS = {
+    "condition_embedder.time_embedder.linear_1": "time_embedding.0",
+    "condition_embedder.time_embedder.linear_2": "time_embedding.2",
+    "condition_embedder.text_embedder.linear_1": "text_embedding.0",
+    "condition_embedder.text_embedder.linear_2": "text_embedding.2",
+    "condition_embedder.time_proj": "time_projection.1",
+    "condition_embedder.image_embedder.norm1": "img_emb.proj.0",
+    "condition_embedder.image_embedder.ff.net.0.proj": "img_emb.proj.1",
+    "condition_embedder.image_embedder.ff.net.2": "img_emb.proj.3",
+    "condition_embedder.image_embedder.norm2": "img_emb.proj.4",
+    "condition_embedder.image_embedder.pos_embed": "img_emb.emb_pos",
+    "proj_out": "head.head",
+}
+DIFFUSERS_BLOCK = {
+    "attn1.to_q": "self_attn.q",
+    "attn1.to_k": "self_attn.k",
+    "attn1.to_v": "self_attn.v",
+    "attn1.to_out.0": "self_attn.o",
+    "attn1.norm_q": "self_attn.norm_q",
+    "attn1.norm_k": "self_attn.norm_k",
+    "attn1.to_qkv": "self_attn.qkv",
+    "attn2.to_q": "cross_attn.q",
+    "attn2.to_k": "cross_attn.k",
+    "attn2.to_v": "cross_attn.v",
+    "attn2.to_out.0": "cross_attn.o",
+    "attn2.norm_q": "cross_attn.norm_q",
+    "attn2.norm_k": "cross_attn.norm_k",
+    "attn2.to_kv": "cross_attn.kv",
+    "attn2.add_k_proj": "cross_attn.k_img",
+    "attn2.add_v_proj": "cross_attn.v_img",
+    "attn2.norm_added_k": "cross_attn.norm_k_img",
+    "attn2.to_added_kv": "cross_attn.kv_img",
+    "ffn.net.0.proj": "ffn.0",
+    "ffn.net.2": "ffn.2",
+    "norm2": "norm3",
+}
 
 FUSED = {
     "self_attn.qkv": ("self_attn.q", "self_attn.k", "self_attn.v"),
@@ -171,9 +170,9 @@ def _from_diffusers(name: str) -> str:
     match = re.match(r"^(blocks\.\d+\.)(.+)$", name)
     if not match:
         stem, _, leaf = name.rpartition(".")
-        return f"{_TO_WAN[stem]}.{leaf}" if stem in _TO_WAN else _TO_WAN.get(name, name)
+        return f"{DIFFUSERS[stem]}.{leaf}" if stem in DIFFUSERS else DIFFUSERS.get(name, name)
     block, rest = match.groups()
     if rest == "scale_shift_table":
         return f"{block}modulation"
     stem, _, leaf = rest.rpartition(".")
-    return f"{block}{_BLOCK_TO_WAN[stem]}.{leaf}" if stem in _BLOCK_TO_WAN else name
+    return f"{block}{DIFFUSERS_BLOCK[stem]}.{leaf}" if stem in DIFFUSERS_BLOCK else name
