@@ -34,7 +34,8 @@ class ProgressLine:
         time_left: whether the speed so far says anything about the time that is left.
         """
         now = self._clock()
-        if not self._terminal and not self._log_is_due(now):
+        due = self._log_seconds is not None and now - self._shown >= self._log_seconds
+        if not self._terminal and not due:
             return
         self._shown = now
         bar = ("#" * int(BAR_WIDTH * done)).ljust(BAR_WIDTH, ".")
@@ -51,9 +52,6 @@ class ProgressLine:
         if self._open:
             self._write("\n")
         self._open = False
-
-    def _log_is_due(self, now: float) -> bool:
-        return self._log_seconds is not None and now - self._shown >= self._log_seconds
 
     def _write(self, text: str) -> None:
         if self._out is not None:

@@ -123,9 +123,10 @@ def _decoded(raw: bytes) -> str:
     return text
 
 
-def _lines(text: str) -> list[str]:
-    """Lines as editors count them."""
-    return re.split(r"\r\n|\n|\r", text)
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank, with their numbers, as editors count them."""
+    lines = enumerate(re.split(r"\r\n|\n|\r", text), 1)
+    return ((number, line) for number, line in lines if line.strip())
 
 
 _Rows = Iterator[tuple[int, dict[str, Any] | str]]  # line, and its fields or what is wrong
@@ -133,16 +134,14 @@ _Rows = Iterator[tuple[int, dict[str, Any] | str]]  # line, and its fields or wh
 
 def _parse_text(text: str) -> _Rows:
     """One prompt per line; blank lines and lines that begin with # are skipped."""
-    for number, line in enumerate(_lines(text), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
+    for number, line in _lines(text):
+        if not line.lstrip().startswith("#"):
             yield number, {"prompt": line.strip()}
 
 
 def _parse_json(text: str) -> _Rows:
     """One object per line."""
-    for number, line in enumerate(_lines(text), 1):
-        if line.strip():
-            yield number, _object(line)
+    return ((number, _object(line)) for number, line in _lines(text))
 
 
 def _object(line: str) -> dict[str, Any] | str:

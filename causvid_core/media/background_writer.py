@@ -7,7 +7,6 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from torch import Tensor
 
@@ -45,11 +44,6 @@ class VideoWriter:
             if error is None:
                 raise
             log.warning("%s", second)  # the first error is the one to raise
-
-    @property
-    def path(self) -> Path:
-        """Of the file."""
-        return self._file.path
 
     @property
     def px_frames(self) -> int:

@@ -22,18 +22,10 @@ def fit(images: Tensor, width: int, height: int, how: str = FITS[0]) -> Tensor:
     images = rearrange(images, "t h w c -> t c h w").float()
     rows, columns = images.shape[2:]
     if how == "crop":
-        kept = (
-            min(rows, _scaled(columns, height, width)),
-            min(columns, _scaled(rows, width, height)),
-        )
+        kept = _largest(height, width, rows, columns)
         top, left = (rows - kept[0]) // 2, (columns - kept[1]) // 2
         images = images[:, :, top : top + kept[0], left : left + kept[1]]
-    shown = (height, width)
-    if how == "pad":
-        shown = (
-            min(height, _scaled(width, rows, columns)),
-            min(width, _scaled(height, columns, rows)),
-        )
+    shown = _largest(rows, columns, height, width) if how == "pad" else (height, width)
     images = F.interpolate(images, shown, mode="bicubic", antialias=True, align_corners=False)
     top, left = (height - shown[0]) // 2, (width - shown[1]) // 2
     bars = (left, width - shown[1] - left, top, height - shown[0] - top)
@@ -53,6 +45,7 @@ def as_rgb(images: Tensor) -> Tensor:
     return images[..., :3] if channels >= 3 else images[..., :1].expand(-1, -1, -1, 3)
 
 
-def _scaled(side: int, numerator: int, denominator: int) -> int:
-    """side * numerator / denominator, rounded, at least 1."""
-    return max(1, round(side * numerator / denominator))
+def _largest(height: int, width: int, rows: int, columns: int) -> tuple[int, int]:
+    """The largest size with the proportions of `height` and `width` in `rows` and `columns`."""
+    tall, wide = round(columns * height / width), round(rows * width / height)
+    return min(rows, max(1, tall)), min(columns, max(1, wide))

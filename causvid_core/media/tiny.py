@@ -7,7 +7,8 @@ reads them in the VAE's own scale; only their names tell the files apart.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -21,8 +22,6 @@ from .vae import LATENT_MEAN, LATENT_STD, TIME_SCALE, Z_DIM
 
 OWN_SCALE = "lighttae"
 """In the names of files whose latents are in the VAE's own scale."""
-
-_STAGES = 3  # each: three memory blocks, twice the size, more frames, a new width
 
 
 class MemoryBlock(nn.Module):
@@ -70,22 +69,18 @@ class TinyVAE(nn.Module):
     """The decoder of a file.
 
     widths: channels of the stages and of the last layer. strides: frames that each stage makes of
-    one. channels: of the latents.
+    one.
     """
 
     def __init__(
-        self,
-        widths: tuple[int, int, int, int] = (256, 128, 64, 64),
-        strides: tuple[int, int, int] = (1, 2, 2),
-        channels: int = Z_DIM,
+        self, widths: Sequence[int] = (256, 128, 64, 64), strides: Sequence[int] = (1, 2, 2)
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = [SoftClamp(), _conv(channels, widths[0]), nn.ReLU()]
-        for stage in range(_STAGES):
-            width = widths[stage]
+        layers: list[nn.Module] = [SoftClamp(), _conv(Z_DIM, widths[0]), nn.ReLU()]
+        for width, following, stride in zip(widths[:3], widths[1:], strides, strict=True):
             layers += [MemoryBlock(width, width) for _ in range(3)]
-            layers += [nn.Upsample(scale_factor=2), Grow(width, strides[stage])]
-            layers.append(_conv(width, widths[stage + 1], bias=False))
+            layers += [nn.Upsample(scale_factor=2), Grow(width, stride)]
+            layers.append(_conv(width, following, bias=False))
         self.decoder = nn.Sequential(*layers, nn.ReLU(), _conv(widths[-1], 3))
 
     @classmethod
@@ -104,20 +99,19 @@ class TinyVAE(nn.Module):
         if any(len(shape) != 4 or not min(shape) for shape in (*convs, *grown)):
             raise ValueError("its layers are not 2D convolutions")
         channels, last = convs[0][1], convs[-1][0]
-        widths = (convs[0][0], convs[1][0], convs[2][0], convs[3][0])
-        first, second, third = (shape[0] // shape[1] for shape in grown)
+        strides = [shape[0] // shape[1] for shape in grown]
         if channels != Z_DIM or last != 3:
             raise ValueError(
                 f"it decodes latents of {channels} channels to {last} values per px; Wan 2.1's "
                 f"latents have {Z_DIM}, and px 3"
             )
-        if first * second * third != TIME_SCALE:
+        if math.prod(strides) != TIME_SCALE:
             raise ValueError(
-                f"it makes {first * second * third} px frames of a latent frame; Wan 2.1 makes "
+                f"it makes {math.prod(strides)} px frames of a latent frame; Wan 2.1 makes "
                 f"{TIME_SCALE}"
             )
         with torch.device("meta"):
-            vae = cls(widths, (first, second, third))
+            vae = cls([shape[0] for shape in convs[:4]], strides)
         try:
             vae.load_state_dict(weights, assign=True)
         except RuntimeError as error:

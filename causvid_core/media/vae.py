@@ -127,7 +127,8 @@ class WanVAE(nn.Module):
         try:
             vae.load_state_dict(weights, assign=True)
         except RuntimeError as error:
-            raise ValueError(f"This is not a Wan 2.1 VAE: {_short(error)}.") from None
+            reason = str(error).strip().splitlines()[1].strip().rstrip(".")[:120]
+            raise ValueError(f"This is not a Wan 2.1 VAE: {reason}.") from None
         for module in vae.modules():
             if isinstance(module, CausalConv3d) and module.kernel_size[0] > 1:
                 module.spatial = not bool(module.weight[:, :, :-1].any())
@@ -191,10 +192,6 @@ def channels_last(vae: nn.Module) -> None:
 
 def _middle(dim: int) -> nn.Sequential:
     return nn.Sequential(ResidualBlock(dim, dim), AttentionBlock(dim), ResidualBlock(dim, dim))
-
-
-def _short(error: Exception) -> str:
-    return str(error).strip().splitlines()[1].strip().rstrip(".")[:120]
 
 
 def _channels(values: tuple[float, ...], like: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ class VideoFile:
     settings: see `VideoSettings`; the file's suffix must be the codec's. width, height: of the
     frames in px; odd sizes lose their last row or column, which most formats cannot hold. scale:
     enlarges small frames by a whole factor. metadata: texts by name, kept as the file's tags. A
-    file that gets no frame is removed.
+    file that gets no frame is removed. deep: whether it holds more than 8 bits per channel.
     Raises ValueError for settings or sizes that make no file, OSError when it cannot be written.
     """
 
@@ -52,6 +52,7 @@ class VideoFile:
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self.path, self.settings = Path(path), checked_settings(settings)
+        self.deep = is_deep(self.settings.pixel_format)
         self.px_frames = 0
         self._broken = self._closed = False
         self._size, self._scale = (height, width), scale
@@ -94,11 +95,6 @@ class VideoFile:
         for pixels in as_pixels(frames, self.deep):
             self._mux(self._picture(pixels))
             self.px_frames += 1
-
-    @property
-    def deep(self) -> bool:
-        """Whether the file holds more than 8 bits per channel."""
-        return is_deep(self.settings.pixel_format)
 
     def close(self) -> None:
         """End the file; closing twice is harmless. Raises OSError when it cannot be written."""

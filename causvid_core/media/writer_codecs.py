@@ -51,7 +51,7 @@ class Codec(NamedTuple):
     tag: str | None = None
 
 
-_ALL = ("yuv420p", "yuv420p10le", "yuv422p10le", "yuv444p", "yuv444p10le")
+_ALL = PIXEL_FORMATS[1:]
 
 CODECS: MappingProxyType[str, Codec] = MappingProxyType(
     {
@@ -71,11 +71,10 @@ CODECS: MappingProxyType[str, Codec] = MappingProxyType(
             _ALL,
             {"b": "0", "lag-in-frames": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"},
         ),
-        "prores": Codec("prores_ks", ".mov", None, ("yuv422p10le", "yuv444p10le"), {}, None),
+        "prores": Codec("prores_ks", ".mov", None, ("yuv422p10le", "yuv444p10le"), {}),
     }
 )
 
-_PRORES_PROFILES = (0, 1, 2, 3)  # proxy, LT, standard, HQ
 _PRORES_4444 = 4
 # The file plays up to its last frame after a crash, and becomes an ordinary mp4 when closed.
 _MP4 = "hybrid_fragmented+frag_every_frame+empty_moov+default_base_moof+use_metadata_tags"
@@ -123,7 +122,7 @@ def encoder_options(settings: VideoSettings) -> dict[str, str]:
     codec = CODECS[settings.codec]
     share = settings.quality / MOST_QUALITY
     if codec.crf is None:
-        profile = _PRORES_PROFILES[min(3, int(share * 4))]
+        profile = min(3, int(share * 4))  # 0 proxy, 1 LT, 2 standard, 3 HQ
         return {"profile": str(_PRORES_4444 if "444" in settings.pixel_format else profile)}
     worst, best = codec.crf
     key_frames = str(max(1, round(KEY_FRAME_SECONDS * settings.fps)))

@@ -80,7 +80,9 @@ class _Reader:
             if sign == "~":
                 if transition is not None:
                     raise self._error("twice_fade", begin)
-                transition = self._length()
+                self._at += 1
+                self._next()
+                transition = self._moment("length")
             elif sign == "[":
                 if mode is not None:
                     raise self._error("twice_mode", begin)
@@ -102,11 +104,6 @@ class _Reader:
         rest = self._plain[self._at :]
         self._at += len(rest) - len(rest.lstrip())
         return self._plain[self._at : self._at + 1]
-
-    def _length(self) -> Moment:
-        self._at += 1
-        self._next()
-        return self._moment("length")
 
     def _mode(self) -> str:
         begin, end = self._at, self._plain.find("]", self._at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -119,7 +119,7 @@ class ScheduledPrompts:
             return whole
         before = self._whole(self._placements[number - 1].entry)
         share = (step + 1) / (placed.fading + 1)
-        return self._kept((number, step), lambda: self._blend((before, whole), (1 - share, share)))
+        return self._kept((number, step), (before, whole), (1 - share, share))
 
     def switch(self, block_index: int) -> str:
         """The mode to apply before a block: an entry's, at the first block that is all its own.
@@ -141,14 +141,12 @@ class ScheduledPrompts:
         if len(contexts) == 1:
             return contexts[0]
         weights = [float(weight) for _, weight in prompts]
-        return self._kept(prompts, lambda: self._blend(contexts, weights))
+        return self._kept(prompts, contexts, weights)
 
-    def _blend(self, contexts: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        return blend(contexts, weights, self._schedule.interpolation)
-
-    def _kept(self, key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+    def _kept(self, key: Hashable, contexts: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+        """The contexts mixed, made only once while it is kept."""
         if key not in self._mixed:
-            self._mixed[key] = make()
+            self._mixed[key] = blend(contexts, weights, self._schedule.interpolation)
         self._mixed.move_to_end(key)
         while len(self._mixed) > _KEPT:
             self._mixed.popitem(last=False)

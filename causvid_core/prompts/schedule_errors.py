@@ -18,7 +18,8 @@ class ScheduleError(ValueError):
         self, key: str, line: int, column: int, text: str = "", **values: str | int
     ) -> None:
         sentences = _sentences()
-        problem = sentences[key].format(text=_short(text), **values)
+        short = text if len(text) <= 40 else f"{text[:37]}..."
+        problem = sentences[key].format(text=short, **values)
         super().__init__(sentences["place"].format(line=line, column=column, problem=problem))
         self.key, self.values = key, values
         self.line, self.column, self.text = line, column, text
@@ -31,7 +32,3 @@ def _sentences() -> dict[str, str]:
         Path(__file__).with_name("schedule_errors.json").read_text("utf-8")
     )
     return sentences
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."

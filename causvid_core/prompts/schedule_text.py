@@ -11,7 +11,7 @@ optional. A text in which no line has any of them is one prompt, on however many
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple
@@ -89,9 +89,8 @@ def _lines(text: str) -> list[_Line]:
 
 def _has_marks(lines: Sequence[_Line]) -> bool:
     """Whether lines are entries: one has a head, or several begin as if they had."""
-    if any(is_headed(line.text) for line in lines):
-        return True
-    return sum(_lacks_colon(line.text) for line in lines) > 1
+    headed = any(is_headed(line.text) for line in lines)
+    return headed or sum(_lacks_colon(line.text) for line in lines) > 1
 
 
 def _lacks_colon(text: str) -> bool:
@@ -131,30 +130,22 @@ def _parts(body: str, places: Sequence[tuple[int, int, int]]) -> tuple[tuple[str
         return ScheduleError(key, line, 1 + column + offset - begin, text)
 
     parts: list[tuple[str, Fraction]] = []
-    spans = list(_spans(body))
-    for start, end in spans:
+    bars = [bar.start() for bar in _BAR.finditer(body)]
+    starts, ends = [0, *(bar + 1 for bar in bars)], [*bars, len(body)]
+    for start, end in zip(starts, ends, strict=True):
         weight, text_start = Fraction(1), start
         if found := _WEIGHT.match(body, start, end):
             number = found[1].replace(",", ".").replace("\u2212", "-")
             weight, text_start = Fraction(number) if len(number) < 20 else Fraction(0), found.end()
-            if weight <= 0 or (len(spans) == 1 and weight != 1):
+            if weight <= 0 or (not bars and weight != 1):
                 key = "weight_alone" if weight > 0 else "weight_low"
                 raise error(key, found.start(1), found[1])
         text = body[text_start:end].strip()
         if not text:
-            key = "bar_empty" if len(spans) > 1 else "empty"
+            key = "bar_empty" if bars else "empty"
             raise error(key, min(start, max(len(body) - 1, 0)), body.strip())
         parts.append((_ESCAPED.sub(r"\1", text), weight))
     return tuple(parts)
-
-
-def _spans(body: str) -> Iterator[tuple[int, int]]:
-    """Where the parts between unescaped bars begin and end."""
-    start = 0
-    for bar in _BAR.finditer(body):
-        yield start, bar.start()
-        start = bar.end()
-    yield start, len(body)
 
 
 def _check_order(entries: Sequence[Entry], scene_seconds: float) -> None:

@@ -138,13 +138,9 @@ def _report(request: RenderRequest, plan: Plan, rendered: Rendered, out: Path) -
     if not new:
         print("stopped before the first block; there is no stream to resume", file=sys.stderr)
         return STOPPED
-    path = _save(state, _stream_path(request, out))
+    path, command = _save_to_resume(request, plan, state, out)
     print(path)
-    print(
-        f"stopped after block {new} of {plan.blocks}; resume with\n"
-        f"{_continuation(request, plan, state, path)}",
-        file=sys.stderr,
-    )
+    print(f"stopped after block {new} of {plan.blocks}; resume with\n{command}", file=sys.stderr)
     return STOPPED
 
 
@@ -153,11 +149,9 @@ def _rescue(request: RenderRequest, plan: Plan, state: StreamState, out: Path) -
     if state.blocks == plan.state.blocks:
         return
     try:
-        path = _save(state, _stream_path(request, out))
+        log.warning("resume with\n%s", _save_to_resume(request, plan, state, out)[1])
     except OSError as error:
         log.warning("the stream could not be saved: %s", error)
-        return
-    log.warning("resume with\n%s", _continuation(request, plan, state, path))
 
 
 def _save(state: StreamState, path: Path) -> Path:
@@ -166,21 +160,18 @@ def _save(state: StreamState, path: Path) -> Path:
     return path
 
 
-def _stream_path(request: RenderRequest, out: Path) -> Path:
-    return request.save_stream or out.with_suffix(".stream.safetensors")
-
-
-def _continuation(request: RenderRequest, plan: Plan, state: StreamState, path: Path) -> str:
+def _save_to_resume(
+    request: RenderRequest, plan: Plan, state: StreamState, out: Path
+) -> tuple[Path, str]:
+    """Save a stream that is not complete; where it is, and the command that resumes it."""
+    path = _save(state, request.save_stream or out.with_suffix(".stream.safetensors"))
     done = state.px_frames - plan.state.px_frames
-    return request.continuation(path, done, max(1, plan.px_frames - done))
+    return path, request.continuation(path, done, max(1, plan.px_frames - done))
 
 
 def _announce_stop() -> None:
-    print(
-        "\nstopping after this step; press Ctrl-C once more to stop at once",
-        file=sys.stderr,
-        flush=True,
-    )
+    notice = "\nstopping after this step; press Ctrl-C once more to stop at once"
+    print(notice, file=sys.stderr, flush=True)
 
 
 class _Sheet:
