@@ -37,7 +37,7 @@ def main() -> int:
         processes = min(os.cpu_count() or 1, MOST_PROCESSES)
         variables |= command.thread_variables(max(1, (os.cpu_count() or 1) // processes))
         spread = ("-n", str(processes), "--dist", "loadgroup")
-        commands.append(("pytest", "--durations=10", *spread, *for_pytest))
+        commands.append(("python", "-m", "pytest", "--durations=10", *spread, *for_pytest))
     for program, *options in commands:
         done = subprocess.run(
             [environment.python.with_name(program), *options], cwd=ROOT, env=os.environ | variables

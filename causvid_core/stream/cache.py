@@ -138,6 +138,29 @@ class LiveCache:
             self.block_ids.clear()
             self.written = 0
 
+    def check_integrity(self, policy: WindowPolicy | None = None) -> None:
+        """Raise RuntimeError naming the first invariant that does not hold. For tests.
+
+        policy: of the segment that the cache is laid out for; without it, lengths are not compared.
+        Does not modify the cache.
+        """
+        ids, ring, written = self.block_ids, self.ring, self.written
+        tensors = () if ring is None else (*ring.keys, *ring.values)
+        least = len(ids) if policy is None else policy.frames_before(len(ids))
+        needed = 0 if policy is None else policy.filled(written) * self.frame_tokens
+        for holds, violation in (
+            (len(set(ids)) == len(ids), f"a block is held twice among {ids}"),
+            (written >= least, f"{len(ids)} blocks are held, but {written} latent frames written"),
+            (not ids or self.signature, "blocks are held without a signature"),
+            (not written or self.frame_tokens, "a latent frame has no tokens"),
+            (ring or not (ids or written), "blocks are held without a ring"),
+            (ring or not self.leased, "a rollout uses it without a ring"),
+            (len({(t.shape, t.dtype) for t in tensors}) < 2, "the ring's layers differ"),
+            (ring is None or ring.tokens >= needed, f"{needed} tokens overflow the ring"),
+        ):
+            if not holds:
+                raise RuntimeError(f"the cache is inconsistent: {violation}")
+
 
 def claim(
     bound: BoundWan,

@@ -26,7 +26,9 @@ def english_texts() -> set[str]:
     sockets = [s for node in nodes for s in (*node["inputs"].values(), *node["outputs"].values())]
     texts = [t for node in nodes for t in (node["display_name"], node["description"])]
     shown = {*texts, *(socket["tooltip"] for socket in sockets)}
-    return shown | set(locales.widget_texts().values())
+    said = locales.messages().values()
+    messages = {t for m in said for t in ([m] if isinstance(m, str) else m.values())}
+    return shown | messages | set(locales.widget_texts().values())
 
 
 def test_the_timeline_and_the_node_share_one_file_of_errors() -> None:

@@ -12,7 +12,7 @@ import causvid_core as cv
 from causvid_core.model import kv_cache
 from causvid_core.stream import cache, session
 
-from .streams import RECIPES, SIZE, check_integrity, latents, make
+from .streams import RECIPES, SIZE, latents, make
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden"
 
@@ -148,15 +148,15 @@ def checked_caches(monkeypatch):
 
     def of_session(own):
         if own._live is not None:
-            check_integrity(own._live, own.segment.policy if own.segment is own._cached else None)
+            own._live.check_integrity(own.segment.policy if own.segment is own._cached else None)
 
     def claimed(bound, policy, *args, **options):
         live = cache.claim(bound, policy, *args, **options)
-        check_integrity(live, policy)
+        live.check_integrity(policy)
         return live
 
     monkeypatch.setattr(session, "claim", claimed)
     for name in ("rewind", "clear", "attention"):
-        check(cache.LiveCache, name, check_integrity)
+        check(cache.LiveCache, name, cache.LiveCache.check_integrity)
     for name in ("catch_up", "close", "_inputs_of", "_finish", "_clean_pass"):
         check(session.Session, name, of_session)

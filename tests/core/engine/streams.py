@@ -63,26 +63,3 @@ class Stop(Exception):
 
 def raise_stop(record):
     raise Stop
-
-
-def check_integrity(live, policy=None):
-    """Raise RuntimeError naming the first invariant that does not hold.
-
-    policy: of the segment that the cache is laid out for; without it, lengths are not compared.
-    """
-    ids, ring, written = live.block_ids, live.ring, live.written
-    tensors = () if ring is None else (*ring.keys, *ring.values)
-    least = len(ids) if policy is None else policy.frames_before(len(ids))
-    needed = 0 if policy is None else policy.filled(written) * live.frame_tokens
-    for holds, violation in (
-        (len(set(ids)) == len(ids), f"a block is held twice among {ids}"),
-        (written >= least, f"{len(ids)} blocks are held, but {written} latent frames written"),
-        (not ids or live.signature, "blocks are held without a signature"),
-        (not written or live.frame_tokens, "a latent frame has no tokens"),
-        (ring or not (ids or written), "blocks are held without a ring"),
-        (ring or not live.leased, "a rollout uses it without a ring"),
-        (len({(t.shape, t.dtype) for t in tensors}) < 2, "the ring's layers differ"),
-        (ring is None or ring.tokens >= needed, f"{needed} tokens overflow the ring"),
-    ):
-        if not holds:
-            raise RuntimeError(f"the cache is inconsistent: {violation}")

@@ -8,7 +8,7 @@ from causvid_core.model.attention import torch_attention
 from causvid_core.stream import release, session, snapshot, snapshot_within
 from causvid_core.stream.prompt_cache import Prompts
 
-from .streams import RECIPES, SIZE, Stop, check_integrity, latents, make, raise_stop
+from .streams import RECIPES, SIZE, Stop, latents, make, raise_stop
 
 
 def test_replaying_a_long_stream_is_exact_and_short(model, context, recipe, monkeypatch):
@@ -182,7 +182,7 @@ def test_a_session_refuses_calls_out_of_order(model, context):
 )
 def test_an_inconsistent_cache_is_named(model, context, change, violation):
     state = make(model, cv.start(RECIPES["window"], model, **SIZE), context, 3)[-1].state
-    check_integrity(state.live, state.segment.policy)
+    state.live.check_integrity(state.segment.policy)
     change(state.live)
     with pytest.raises(RuntimeError, match=violation):
-        check_integrity(state.live, state.segment.policy)
+        state.live.check_integrity(state.segment.policy)
