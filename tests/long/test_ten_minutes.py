@@ -24,6 +24,7 @@ from causvid_core import recipes, rollout, start
 from causvid_core.media.background_writer import VideoWriter
 from causvid_core.media.writer import VideoFile
 from causvid_core.media.film import Film
+from causvid_core.media.wan_stream import WanDecoder
 from causvid_core.render.models import load_models
 from causvid_core.render.request import RenderRequest
 from causvid_core.storage.disk import DiskStore
@@ -35,7 +36,7 @@ state = start(recipe, models.model, height=8, width=8, seed=1)
 context = models.encode("a large red circle moving right over a navy gradient background")
 held = []
 with VideoWriter(VideoFile(folder + "/ten.mp4", width=64, height=64)) as writer:
-    with Film(models.decoder(), "cpu", writer.write) as film:
+    with Film(WanDecoder(models.vae), "cpu", writer.write) as film:
         film.begin(state, 0)
         for block in rollout(models.model, state, context, blocks, store=DiskStore(folder, 2**20)):
             film.add(block)
