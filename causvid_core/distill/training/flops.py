@@ -104,14 +104,7 @@ _KEPT_DIM, _KEPT_FFN, _KEPT_FLOAT = 20, 2, 4
 
 
 @lru_cache
-def parameters(config: WanConfig) -> int:
-    """Parameters of a transformer of these sizes."""
+def parameters(config: WanConfig, part: type[CausalWan | Block] = CausalWan) -> int:
+    """Parameters of a transformer of these sizes, or of its `Block`, the unit that FSDP gathers."""
     with torch.device("meta"):
-        return sum(p.numel() for p in CausalWan(config).parameters())
-
-
-@lru_cache
-def layer_parameters(config: WanConfig) -> int:
-    """Parameters of one layer, the unit that FSDP gathers."""
-    with torch.device("meta"):
-        return sum(p.numel() for p in Block(config).parameters())
+        return sum(p.numel() for p in part(config).parameters())

@@ -62,7 +62,9 @@ def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
     batch = len(conditioning.lengths)
     size = (data.latent_frames, data.latent_height, data.latent_width)
     if network.causal:
-        context = _padded(conditioning.context, network.bound.config.text_len)
+        # The rollout expects the zero rows after a prompt.
+        rows = network.bound.config.text_len - conditioning.context.shape[1]
+        context = torch.nn.functional.pad(conditioning.context, (0, 0, 0, max(0, rows)))
         state = start(
             recipe,
             network.bound,
@@ -81,11 +83,6 @@ def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
     guidance = Guidance(scale, stage.no_prompt if scale != 1 else None)
     steps, shift = settings.guided_steps, experiment.flow_matching.shift
     yield trajectory(network, noise, conditioning, guidance, steps=steps, shift=shift).end
-
-
-def _padded(context: Tensor, rows: int) -> Tensor:
-    """With the zero rows that the rollout expects after a prompt."""
-    return torch.nn.functional.pad(context, (0, 0, 0, max(0, rows - context.shape[1])))
 
 
 def _decoder(stage: Stage) -> StreamDecoder:
