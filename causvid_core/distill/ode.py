@@ -7,6 +7,7 @@ deterministic sampling, where it ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -68,10 +69,7 @@ def trajectory(
             teacher.bound, teacher.policy, noise, conditioning, guidance, sigmas, kept
         )
     else:
-
-        def flow(x: Tensor, timesteps: Tensor) -> Tensor:
-            return guided_flow(teacher, x, timesteps, conditioning, guidance)
-
+        flow = partial(guided_flow, teacher, conditioning=conditioning, guidance=guidance)
         states = _euler(flow, noise, sigmas, kept)
     return Trajectory(states, (*keep.timesteps, 0.0), (*keep.sigmas, 0.0))
 
