@@ -25,12 +25,9 @@ class Conditioning(NamedTuple):
         lengths = torch.tensor([len(embedding) for embedding in embeddings])
         return cls(pad_sequence(list(embeddings), batch_first=True), lengths)
 
-    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> Conditioning:
-        """The same on a device, the context in a dtype."""
-        return Conditioning(
-            self.context.to(device, dtype, non_blocking=True),
-            self.lengths.to(device, non_blocking=True),
-        )
+    def to(self, device: torch.device | str) -> Conditioning:
+        """The same on a device."""
+        return Conditioning(*(tensor.to(device, non_blocking=True) for tensor in self))
 
     def repeated(self, batch: int) -> Conditioning:
         """A batch of one, repeated for every sample of a larger batch."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from einops import rearrange
 from torch import Tensor
 
 from ..stream.schedule import TABLE, Schedule, shifted
@@ -22,7 +21,7 @@ from .network import (
     by_frame,
     flow_matching_loss,
     levels_of,
-    sigmas_of,
+    mean_square,
     x0_from_flow,
 )
 
@@ -96,7 +95,7 @@ def matching_gradient(
     """
     x0 = x0.detach().float()
     every = _every_frame(timesteps.to(x0.device), real if real.causal else fake, x0.shape[2])
-    sigmas = sigmas_of(every)
+    sigmas = every / TABLE
     noisy = add_noise(x0, noise, sigmas)
     of_fake = x0_from_flow(noisy, fake.flow(noisy, every, conditioning).float(), sigmas)
     guided = guided_flow(real, noisy, every, conditioning, guidance).float()
@@ -111,9 +110,7 @@ def generator_loss(sample: Sample, gradient: Gradient) -> Tensor:
     """A loss with the given gradient for x0, divided by the number of values that learn."""
     x0 = sample.x0.double() if sample.x0.device.type != "mps" else sample.x0.float()
     target = (x0 - gradient.values).detach()
-    mask = rearrange(sample.loss_mask, "b t -> b 1 t 1 1").to(x0.dtype)
-    count = mask.sum() * (x0[0].numel() / x0.shape[2])
-    return 0.5 * ((x0 - target).square() * mask).sum() / count.clamp(min=1)
+    return 0.5 * mean_square(x0 - target, sample.loss_mask)
 
 
 def critic_loss(

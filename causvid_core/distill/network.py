@@ -7,8 +7,8 @@ noise - x0, and a timestep is a noise level times 1000. All functions here are d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar, cast
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar, cast
 
 import torch
 from einops import rearrange
@@ -29,49 +29,35 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Network:
-    """A bound model and its attention over a clip: full, or block-causal.
+    """A bound model and its attention over a clip: full, or block-causal by a window policy.
 
     Teacher and critic have full attention, the student is causal; a causal teacher is possible. In
-    a causal network a block sees itself and the blocks before it, `window` latent frames in all,
-    the first `sink` of the clip among them; None sees everything before it. flex: see `model.flex`.
+    a causal network a block sees itself and those blocks before it that the policy's window holds.
     """
 
     bound: BoundWan
-    causal: bool
-    frames_per_block: int = 3
-    first_block_frames: int | None = None
-    window: int | None = None
-    sink: int = 0
-    flex: bool = False
+    policy: WindowPolicy | None = None
 
     @classmethod
     def bidirectional(cls, model: nn.Module | BoundWan) -> Network:
         """A teacher or critic, as Wan was trained."""
-        return cls(as_bound(model), causal=False)
+        return cls(as_bound(model))
 
     @classmethod
     def of(cls, model: nn.Module | BoundWan, recipe: Recipe) -> Network:
         """A causal network with a recipe's blocks and window."""
-        return cls(
-            as_bound(model),
-            True,
-            recipe.frames_per_block,
-            recipe.first_block_frames,
-            recipe.window,
-            recipe.sink if recipe.window is not None else 0,
-        )
+        return cls(as_bound(model), WindowPolicy.of(recipe))
 
     @property
-    def policy(self) -> WindowPolicy:
-        """The blocks and the window of a causal network."""
-        first = self.first_block_frames or self.frames_per_block
-        return WindowPolicy(self.frames_per_block, first, self.window, self.sink)
+    def causal(self) -> bool:
+        """Whether attention is block-causal."""
+        return self.policy is not None
 
     def blocks(self, frames: int) -> list[int]:
         """Latent frames of each block of a clip; a single block under full attention."""
-        if not self.causal:
+        if self.policy is None:
             return [frames]
-        return split_blocks(frames, self.frames_per_block, self.first_block_frames)
+        return split_blocks(frames, self.policy.frames_per_block, self.policy.first_block_frames)
 
     def clean_context(self, x0: Tensor) -> Tensor:
         """All blocks but the last of clean latents [B, 16, T, H, W]: those that others see."""
@@ -90,18 +76,14 @@ class Network:
         CausVid trains); or, given `clean`, the clean latents of all blocks but the last, it sees
         those (teacher forcing), as in sampling.
         """
+        attention: dict[str, Any] = asdict(self.policy) if self.policy else {"causal": False}
         return forward_all(
             self.bound,
             noisy,
             timesteps,
             conditioning.context,
-            self.causal,
-            self.frames_per_block,
-            self.first_block_frames,
-            window=self.window,
-            sink=self.sink,
+            **attention,
             clean=clean,
-            flex=self.flex,
             context_lengths=conditioning.lengths,
         )
 
@@ -128,11 +110,6 @@ def add_noise(x0: Tensor, noise: Tensor, sigmas: Tensor) -> Tensor:
 def x0_from_flow(noisy: Tensor, flow: Tensor, sigmas: Tensor) -> Tensor:
     """The clean latents that a flow points to, at noise levels sigmas [B, T] (or [B, 1])."""
     return noisy - _over_latents(sigmas, noisy) * flow
-
-
-def sigmas_of(timesteps: Tensor) -> Tensor:
-    """Noise levels of timesteps, without looking them up in a schedule's table."""
-    return timesteps / TABLE
 
 
 def by_frame(values: Tensor, blocks: Sequence[int]) -> Tensor:
@@ -186,7 +163,7 @@ def flow_matching_loss(
     to these, of x0's shape.
     """
     x0 = x0.detach()
-    noisy = add_noise(x0, noise, sigmas_of(timesteps))
+    noisy = add_noise(x0, noise, timesteps / TABLE)
     clean = None
     if teacher_forcing:
         clean = network.clean_context(x0 if context_noise is None else x0 + context_noise)

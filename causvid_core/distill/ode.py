@@ -7,15 +7,18 @@ deterministic sampling, where it ends.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from einops import rearrange
 from torch import Tensor
 
+from ..model.binding import BoundWan
 from ..model.forward import denoise, write_cache
 from ..model.prompt import EncodedPrompt, encode_prompt
 from ..stream.schedule import TABLE, Schedule, shifted
+from ..stream.window import WindowPolicy
 from .clip_cache import ClipAttention, ClipCache
 from .conditioning import Conditioning
 from .guidance import Guidance, guided, guided_flow, guided_prompts
@@ -61,19 +64,19 @@ def trajectory(
     """
     sigmas, kept = sampling_levels(keep, steps, shift)
     noise = noise.float()
-    if teacher.causal:
-        states = _block_by_block(teacher, noise, conditioning, guidance, sigmas, kept)
+    if teacher.policy:
+        states = _block_by_block(
+            teacher.bound, teacher.policy, noise, conditioning, guidance, sigmas, kept
+        )
     else:
-
-        def flow(x: Tensor, timesteps: Tensor) -> Tensor:
-            return guided_flow(teacher, x, timesteps, conditioning, guidance)
-
+        flow = partial(guided_flow, teacher, conditioning=conditioning, guidance=guidance)
         states = _euler(flow, noise, sigmas, kept)
     return Trajectory(states, (*keep.timesteps, 0.0), (*keep.sigmas, 0.0))
 
 
 def _block_by_block(
-    teacher: Network,
+    bound: BoundWan,
+    policy: WindowPolicy,
     noise: Tensor,
     conditioning: Conditioning,
     guidance: Guidance,
@@ -81,7 +84,6 @@ def _block_by_block(
     kept: list[int],
 ) -> Tensor:
     """With a cache of keys and values for every prompt that guidance needs."""
-    bound, policy = teacher.bound, teacher.policy
     batch, _, frames, height, width = noise.shape
     prompts = [
         (ClipCache(bound, policy, (batch, frames, height, width)), encode_prompt(bound, *prompt))
@@ -122,7 +124,7 @@ def _euler(
 def sampling_levels(keep: Schedule, steps: int, shift: float) -> tuple[list[float], list[int]]:
     """Noise levels of a sampling, `steps` + 1 with the final 0, and the steps to be kept."""
     sigmas = [shifted(1 - step / steps, shift) for step in range(steps + 1)]
-    kept = [_nearest(sigmas[:-1], sigma) for sigma in keep.sigmas]
+    kept = [min(range(steps), key=lambda step: abs(sigmas[step] - own)) for own in keep.sigmas]
     if len(set(kept)) < len(kept):
         raise ValueError(
             f"{steps} steps are too coarse to keep the states at {len(kept)} timesteps "
@@ -131,10 +133,6 @@ def sampling_levels(keep: Schedule, steps: int, shift: float) -> tuple[list[floa
     for step, sigma in zip(kept, keep.sigmas, strict=True):
         sigmas[step] = sigma
     return sigmas, kept
-
-
-def _nearest(levels: Sequence[float], sigma: float) -> int:
-    return min(range(len(levels)), key=lambda step: abs(levels[step] - sigma))
 
 
 def draw_states(generator: torch.Generator, batch: int, blocks: int, states: int) -> Tensor:

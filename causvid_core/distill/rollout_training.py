@@ -56,17 +56,16 @@ def self_rollout(
         known = torch.split(given.float(), policy.split(0, given.shape[2]), dim=2)
     made: list[Tensor] = []
     loss_mask: list[bool] = []
-    for index, count in enumerate(policy.split(0, frames)):
+    for index in range(len(policy.split(0, frames))):
         span = policy.span(index)
         learns = index >= len(known) and span.end > first_loss_frame
         if index < len(known):
-            x0 = known[index]
+            made.append(known[index])
         else:
-            x0 = clip.exit_prediction(index, span, exit_step, learns)
-        made.append(x0)
-        loss_mask += [learns] * count
+            made.append(clip.exit_prediction(index, span, exit_step, learns))
+        loss_mask += [learns] * span.frames
         if span.end < frames:
-            clip.write_clean(index, span, x0.detach())
+            clip.write_clean(index, span, made[-1].detach())
     mask = torch.tensor(loss_mask, device=student.bound.device).expand(shape[0], -1)
     return Sample(torch.cat(made, dim=2), mask)
 

@@ -23,21 +23,15 @@ SHARD = 250  # clips a file; a finished file is never encoded again
 
 @torch.no_grad()
 def encode_world(
-    vae: WanVAE,
-    clips: int,
-    px_frames: int,
-    seed: int,
-    folder: Path,
-    first_clip: int = 0,
-    openings: bool = False,
+    vae: WanVAE, clips: int, px_frames: int, seed: int, folder: Path, openings: bool = False
 ) -> None:
-    """Write clips from `first_clip` up to `clips` as shards in `folder`, skipping finished ones.
+    """Write so many clips as shards in `folder`, skipping finished shards.
 
     A shard holds latents `[250, 16, 1 + (px_frames - 1) / 4, h, w]` in float16 and their specs.
     openings: see `sample_spec`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for first in range(first_clip, clips, SHARD):
+    for first in range(0, clips, SHARD):
         path = folder / f"{first:06d}.safetensors"
         if path.exists():
             continue
@@ -57,25 +51,21 @@ def _encode(vae: WanVAE, spec: ClipSpec, px_frames: int) -> Tensor:
         return vae.encode(px).half()
 
 
-def read_world(folder: Path) -> tuple[Tensor, list[ClipSpec]]:
-    """The latents and the specs that `encode_world` wrote."""
-    latents, specs = [], []
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as file:
-            entries, header = safetensors_file.read_header(file)
-            specs += [ClipSpec(**spec) for spec in json.loads(header["specs"])]
-            latents.append(safetensors_file.read_tensor(file, entries["latents"]))
-    if not latents:
-        raise FileNotFoundError(f"{folder} holds no encoded clips; encode them first.")
-    return torch.cat(latents), specs
-
-
 class World:
-    """The clips of a folder, in memory; see `distill.embedded.Source`."""
+    """The clips that `encode_world` wrote, in memory; see `distill.embedded.Source`."""
 
     def __init__(self, folder: Path) -> None:
-        self._latents, self._specs = read_world(folder)
+        latents: list[Tensor] = []
+        self._specs: list[ClipSpec] = []
         self.settings: dict[str, Any] = {}
+        for path in sorted(folder.glob("*.safetensors")):
+            with path.open("rb") as file:
+                entries, header = safetensors_file.read_header(file)
+                self._specs += [ClipSpec(**spec) for spec in json.loads(header["specs"])]
+                latents.append(safetensors_file.read_tensor(file, entries["latents"]))
+        if not latents:
+            raise FileNotFoundError(f"{folder} holds no encoded clips; encode them first.")
+        self._latents = torch.cat(latents)
 
     def __len__(self) -> int:
         return len(self._specs)

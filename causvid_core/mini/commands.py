@@ -25,7 +25,7 @@ from .text_encoder import TextEncoder, new_table
 from .training.decoder import DecoderSettings, train_decoder
 from .training.sketch import SketchSettings, train_sketch
 from .training.transformer import RECIPE, STEPS, train_transformer
-from .training.vae import VAESettings, train_vae
+from .training.vae import train_vae
 from .vocabulary import VOCABULARY
 
 log = logging.getLogger("causvid")
@@ -82,50 +82,26 @@ def _train(arguments: argparse.Namespace) -> int:
         log.info("training %s in %s", part, folder)
         if part not in ("text", "latents"):
             require_torch()
-        if part != "dit":
-            _TRAIN[part](folder)
+        if part == "text":
+            _write(folder, "text", {"words": new_table()}, {"words": " ".join(VOCABULARY)})
+        elif part == "vae":
+            _write(folder, "vae", train_vae(folder), {})
+        elif part == "decoder":
+            weights = load_file(weights_path("vae", folder))
+            _write(folder, "vae", train_decoder(DecoderSettings(), weights, folder), {})
+        elif part == "sketch":
+            vae = load_vae(weights_path("vae", folder))
+            _write(folder, "sketch", train_sketch(SketchSettings(), vae, folder), {})
+        elif part == "latents":
+            vae = load_vae(weights_path("vae", folder))
+            encode_world(vae, CLIPS, CLIP_PX_FRAMES, 2, folder / "clips")
+            encode_world(vae, OPENINGS, OPENING_PX_FRAMES, 3, folder / "openings", openings=True)
+            encode_world(vae, VIDEOS, CLIP_PX_FRAMES, 4, folder / "videos", openings=True)
         elif not train_transformer(
             folder, arguments.steps, arguments.first_weights, arguments.workers
         ):
             return 130
     return 0
-
-
-def _train_text(folder: Path) -> None:
-    _write(folder, "text", {"words": new_table()}, {"words": " ".join(VOCABULARY)})
-
-
-def _train_vae(folder: Path) -> None:
-    _write(folder, "vae", train_vae(VAESettings(), folder), {})
-
-
-def _train_decoder(folder: Path) -> None:
-    weights = load_file(weights_path("vae", folder))
-    _write(folder, "vae", train_decoder(DecoderSettings(), weights, folder), {})
-
-
-def _train_sketch(folder: Path) -> None:
-    vae = load_vae(weights_path("vae", folder))
-    _write(folder, "sketch", train_sketch(SketchSettings(), vae, folder), {})
-
-
-def _encode_latents(folder: Path) -> None:
-    vae = load_vae(weights_path("vae", folder))
-    encode_world(vae, CLIPS, CLIP_PX_FRAMES, seed=2, folder=folder / "clips")
-    for name, count, px_frames, seed in (
-        ("openings", OPENINGS, OPENING_PX_FRAMES, 3),
-        ("videos", VIDEOS, CLIP_PX_FRAMES, 4),
-    ):
-        encode_world(vae, count, px_frames, seed, folder / name, openings=True)
-
-
-_TRAIN = {
-    "text": _train_text,
-    "vae": _train_vae,
-    "decoder": _train_decoder,
-    "sketch": _train_sketch,
-    "latents": _encode_latents,
-}
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
-from ..distill.embedded import EmbeddedModel, Encode
+from ..distill.embedded import EmbeddedModel
 from .clips import World
 from .files import weights_path
 from .text_encoder import TextEncoder
@@ -16,15 +15,11 @@ def embedded(folder: Path | None = None) -> EmbeddedModel:
     """The Mini with the pack's files, or with those in a folder."""
     return EmbeddedModel(
         "mini",
-        partial(_text_encoder, weights_path("text", folder)),
+        lambda: TextEncoder.load(weights_path("text", folder)).embed,
         weights_path("vae", folder),
         World,
         lambda seed, number: sample_spec(generator_of(seed, number), opening=True).caption,
     )
-
-
-def _text_encoder(path: Path) -> Encode:
-    return TextEncoder.load(path).embed
 
 
 MINI = embedded()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -30,27 +29,25 @@ VAE_PX_FRAMES = 33
 BATCH = 16
 
 
-class Make(Protocol):
-    """A model with its way of sampling."""
+SIDE = 8  # of a latent frame, in latent pixels
 
-    def __call__(self, prompts: Sequence[str], frames: int, seed: int) -> Iterator[Tensor]:
-        """Videos of `frames` latent frames, piece by piece: latents [B, 16, t, h, w]."""
+Make = Callable[[Sequence[str], int, int], Iterator[Tensor]]
+"""make(prompts, frames, seed): videos of `frames` latent frames, in pieces [B, 16, t, h, w]."""
 
 
 @dataclass(frozen=True)
 class Streamed:
-    """A causal model that streams by a recipe; size is that of a latent frame."""
+    """A causal model that streams by a recipe."""
 
     model: nn.Module
     text: TextEncoder
     recipe: Recipe
-    size: int = 8
 
     def __call__(self, prompts: Sequence[str], frames: int, seed: int) -> Iterator[Tensor]:
         """See `Make`."""
         context = torch.cat([self.text.encode(prompt) for prompt in prompts])
-        size, batch = self.size, len(prompts)
-        state = start(self.recipe, self.model, height=size, width=size, batch=batch, seed=seed)
+        batch = len(prompts)
+        state = start(self.recipe, self.model, height=SIDE, width=SIDE, batch=batch, seed=seed)
         blocks = WindowPolicy.of(self.recipe).blocks_for(0, frames)
         for block in rollout(self.model, state, context, blocks=blocks):
             yield block.latents
@@ -65,11 +62,10 @@ class Guided:
     shift: float
     guidance_scale: float
     steps: int = 50
-    size: int = 8
 
     def __call__(self, prompts: Sequence[str], frames: int, seed: int) -> Iterator[Tensor]:
         """See `Make`."""
-        noise = seeded_noise(seed)(0, 0, (len(prompts), 16, frames, self.size, self.size))
+        noise = seeded_noise(seed)(0, 0, (len(prompts), 16, frames, SIDE, SIDE))
         embedded = Conditioning.of([self.text.embed(prompt) for prompt in prompts])
         guidance = Guidance(self.guidance_scale, Conditioning.of([self.text.embed("")]))
         steps, shift = self.steps, self.shift
@@ -83,7 +79,7 @@ def evaluate_mini(
     prompts: int = 64,
     long_prompts: int = 16,
     seed: int = 1,
-    look: Callable[[ClipSpec, Tensor], None] | None = None,
+    look: Callable[[ClipSpec, Tensor], object] = lambda spec, clip: None,
 ) -> dict[str, float]:
     """Figures of a model, shares between 0 and 1 unless they say otherwise.
 
@@ -94,27 +90,22 @@ def evaluate_mini(
     and the worst, absent without long prompts. look: called with every video [3, T, H, W].
     """
     specs = held_out_specs(prompts)
-    right = {"shape": 0, "colour": 0, "direction": 0}
-    overlap, jitter = 0.0, 0.0
-    for chosen, px in videos(make, vae, specs, trained_latent_frames, seed):
-        for spec, clip in zip(chosen, px, strict=True):
-            if look:
-                look(spec, clip)
-            reading = read_clip(clip)
-            overlap, jitter = overlap + reading.overlap, jitter + reading.jitter
-            for name in right:
-                right[name] += getattr(reading, name) == getattr(spec, name)
-            log.info("%s: %s", spec.caption, reading)
-    figures = {name: count / len(specs) for name, count in right.items()}
-    figures |= {"overlap": overlap / len(specs), "jitter_px": jitter / len(specs)}
+    figures = dict.fromkeys(("shape", "colour", "direction", "overlap", "jitter_px"), 0.0)
+    for spec, clip in videos(make, vae, specs, trained_latent_frames, seed):
+        look(spec, clip)
+        reading = read_clip(clip)
+        for name in ("shape", "colour", "direction"):
+            figures[name] += getattr(reading, name) == getattr(spec, name)
+        figures["overlap"] += reading.overlap
+        figures["jitter_px"] += reading.jitter
+        log.info("%s: %s", spec.caption, reading)
+    figures = {name: total / len(specs) for name, total in figures.items()}
 
     drifts: list[tuple[float, float]] = []
-    for chosen, px in videos(make, vae, specs[:long_prompts], 10 * trained_latent_frames, seed):
-        tenth = px.shape[2] // 10
-        for spec, clip in zip(chosen, px, strict=True):
-            if look:
-                look(spec, clip)
-            drifts.append(drift(read_clip(clip[:, :tenth]), read_clip(clip[:, -tenth:])))
+    for spec, clip in videos(make, vae, specs[:long_prompts], 10 * trained_latent_frames, seed):
+        look(spec, clip)
+        tenth = clip.shape[1] // 10
+        drifts.append(drift(read_clip(clip[:, :tenth]), read_clip(clip[:, -tenth:])))
     if not drifts:
         return figures
     colour, size = torch.tensor(drifts).T
@@ -145,10 +136,11 @@ def drift(first: Reading, last: Reading) -> tuple[float, float]:
 
 def videos(
     make: Make, vae: WanVAE, specs: Sequence[ClipSpec], frames: int, seed: int
-) -> Iterator[tuple[Sequence[ClipSpec], Tensor]]:
-    """Batches of specs with their videos `[B, 3, T, H, W]`."""
+) -> Iterator[tuple[ClipSpec, Tensor]]:
+    """Specs with their videos `[3, T, H, W]`, which are made in batches."""
     for first in range(0, len(specs), BATCH):
         chosen = specs[first : first + BATCH]
         decoder = WanDecoder(vae)
         pieces = make([spec.caption for spec in chosen], frames, seed + first)
-        yield chosen, torch.cat([decoder.decode(piece) for piece in pieces], dim=2)
+        px = torch.cat([decoder.decode(piece) for piece in pieces], dim=2)
+        yield from zip(chosen, px, strict=True)

@@ -46,10 +46,11 @@ def read_clip(px: Tensor) -> Reading:
     area = float(cover.sum(dim=(1, 2)).mean())
     shape, overlap = _shape(cover)
     steps = _steps(cover)
+    x, y = steps.sum(dim=0).tolist()
     return Reading(
         shape=shape,
         colour=_colour(rgb),
-        direction=_direction(steps),
+        direction=max(DIRECTIONS, key=lambda to: x * DIRECTIONS[to][0] + y * DIRECTIONS[to][1]),
         rgb=rgb,
         radius=math.sqrt(area / math.pi),
         overlap=overlap,
@@ -80,18 +81,11 @@ def _steps(cover: Tensor) -> Tensor:
     return (torch.remainder(turns + math.pi, 2 * math.pi) - math.pi) * size
 
 
-def _direction(steps: Tensor) -> str:
-    """The vocabulary's direction nearest to the sum of the movements between frames."""
-    x, y = steps.sum(dim=0).tolist()
-    return max(DIRECTIONS, key=lambda name: x * DIRECTIONS[name][0] + y * DIRECTIONS[name][1])
-
-
 def _colour(rgb: Tensor) -> str:
-    names = list(COLOURS)
-    palette = torch.tensor([COLOURS[name] for name in names])
+    palette = torch.tensor(list(COLOURS.values()))
     # Shapes are shaded from light to dark: compare hues and saturations, not brightness.
     distance = (palette / palette.amax(1, True) - rgb / rgb.amax()).square().sum(dim=1)
-    return names[int(distance.argmin())]
+    return list(COLOURS)[int(distance.argmin())]
 
 
 def _shape(cover: Tensor) -> tuple[str, float]:

@@ -58,19 +58,16 @@ class TextEncoder:
 
     def embed(self, text: str) -> Tensor:
         """`[tokens, 4096]` in float32, without the padding. Warns about unknown words."""
-        unknown = self.unknown_words(text)
+        known, unknown = read_prompt(text)
         if unknown:
             log.warning(
                 "CausVid Mini does not know %s; it knows: %s.",
                 ", ".join(repr(word) for word in unknown),
                 ", ".join(self.index),
             )
-        rows = [self.index[word] for word in self.tokens(text)]
-        return self.table[rows].float()
+        return self.table[[self.index[word] for word in known]].float()
 
     def encode(self, text: str) -> Tensor:
         """`[1, 512, 4096]` in float32, zero padded."""
         words = self.embed(text)
-        padded = torch.zeros(1, TEXT_LEN, TEXT_DIM)
-        padded[0, : len(words)] = words
-        return padded
+        return torch.nn.functional.pad(words, (0, 0, 0, TEXT_LEN - len(words)))[None]

@@ -35,9 +35,8 @@ SHADES = {
 }
 BACKGROUNDS = ("plain", "gradient", "striped", "dotted")
 
-_SHAPE_WORDS = (*SHAPES, *COLOURS, *SIZES)
-_MOTION_WORDS = ("moving", *DIRECTIONS, *SPEEDS, *ACTIONS)
-VOCABULARY: tuple[str, ...] = (*_SHAPE_WORDS, *_MOTION_WORDS, *SHADES, *BACKGROUNDS)
+_MOTIONS = ("moving", *DIRECTIONS, *SPEEDS, *ACTIONS)
+VOCABULARY: tuple[str, ...] = (*SHAPES, *COLOURS, *SIZES, *_MOTIONS, *SHADES, *BACKGROUNDS)
 
 # Words without a meaning of their own here, which are skipped without a warning.
 SILENT = frozenset(

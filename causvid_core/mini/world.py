@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 
 import torch
 from einops import rearrange
@@ -122,13 +123,11 @@ def _pick(generator: torch.Generator, options: Iterable[str]) -> str:
 def held_out_specs(count: int = 64, seed: int = 7) -> list[ClipSpec]:
     """The evaluation set: moving shapes whose combinations training never saw, all different."""
     generator = torch.Generator().manual_seed(seed)
-    triples = [
+    moving = (
         ClipSpec(shape, colour, "medium", direction, None, "steadily", "navy", "plain")
-        for shape in SHAPES
-        for colour in COLOURS
-        for direction in DIRECTIONS
-    ]
-    triples = [spec for spec in triples if held_out(spec)]
+        for shape, colour, direction in product(SHAPES, COLOURS, DIRECTIONS)
+    )
+    triples = [spec for spec in moving if held_out(spec)]
     order = torch.randperm(len(triples), generator=generator).tolist()
     chosen = [triples[order[i % len(order)]] for i in range(count)]
     pick = partial(_pick, generator)
@@ -186,7 +185,8 @@ def draw(
 def motion(
     spec: ClipSpec, time: Tensor, height: int, width: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Centre x and y, angle and radius at each of `time` px frames, all `[T, 1, 1]`."""
+    """Centre x and y, angle and radius at each of `time` `[T]` px frames, all `[T, 1, 1]`."""
+    time = rearrange(time, "t -> t 1 1")
     scale = min(height, width) / CANVAS_PX
     speed = SPEEDS[spec.speed]
     start_x, start_y = spec.start[0] * width, spec.start[1] * height
@@ -207,9 +207,6 @@ def motion(
     elif spec.action == "pulsing":
         wave = torch.sin(2 * math.pi * (spec.phase + speed * time / PULSE_PERIOD))
         radius = radius * (1 + 0.25 * wave)
-    centre_x, centre_y, angle, radius = (
-        rearrange(value, "t -> t 1 1") for value in (centre_x, centre_y, angle, radius)
-    )
     return centre_x, centre_y, angle, radius
 
 

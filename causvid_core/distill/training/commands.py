@@ -11,7 +11,6 @@ from ..embedded import EmbeddedModel
 
 log = logging.getLogger("causvid")
 
-_DTYPES = ("bfloat16", "float16", "float32")
 TORCH = (2, 10)  # checkpoints without pickles, Muon, and FSDP of modules in groups
 
 
@@ -55,7 +54,7 @@ def register(subparsers: argparse._SubParsersAction[Any], embedded: EmbeddedMode
         "--raw", action="store_true", help="the weights themselves, not their average"
     )
     export.add_argument("--step", type=int, help="default: the newest checkpoint")
-    export.add_argument("--dtype", choices=_DTYPES, default="bfloat16")
+    export.add_argument("--dtype", choices=("bfloat16", "float16", "float32"), default="bfloat16")
     export.set_defaults(run=_export)
 
 

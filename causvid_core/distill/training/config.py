@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,11 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Experiment:
         key, equals, text = override.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {override} has no value; write --set key=value")
-        _put(table, key.strip().split("."), _parse(toml, text.strip()), override)
+        try:
+            value = toml.loads(f"value = {text.strip()}")["value"]
+        except toml.TOMLDecodeError:
+            value = text.strip()
+        _put(table, key.strip().split("."), value, override)
     return read_table(Experiment, table, str(path))
 
 
@@ -41,14 +45,12 @@ def require_paths(experiment: Experiment) -> None:
             raise ConfigError(f"{key} is the placeholder {value}; give it with --set {key}=PATH")
 
 
-def _texts(table: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    found = []
+def _texts(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in table.items():
         if isinstance(value, Mapping):
-            found += _texts(value, f"{prefix}{key}.")
+            yield from _texts(value, f"{prefix}{key}.")
         elif isinstance(value, str):
-            found.append((f"{prefix}{key}", value))
-    return found
+            yield f"{prefix}{key}", value
 
 
 def _toml() -> Any:
@@ -63,13 +65,6 @@ def _toml() -> Any:
             "Python 3.10 reads configs with the package tomli: pip install tomli"
         ) from None
     return tomli
-
-
-def _parse(toml: Any, text: str) -> Any:
-    try:
-        return toml.loads(f"value = {text}")["value"]
-    except toml.TOMLDecodeError:
-        return text
 
 
 def _put(table: dict[str, Any], keys: list[str], value: Any, override: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
-from ...model.config import WanConfig
-from .flops import Pass, layer_parameters, parameters
+from ...model.transformer import Block
+from .flops import Pass, parameters
 from .network_settings import Optimizer, Transformer
 from .networks import PRECISIONS
 from .settings import Experiment
@@ -15,8 +16,7 @@ MINI_ROWS = 12  # words of a prompt of the Mini, whose padding is computed once
 GATHERED_LAYERS = 2  # the one that computes and the one that is prefetched
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """A network's share of a GPU's memory, in bytes by what they are for."""
 
     name: str
@@ -109,11 +109,13 @@ def describe(experiment: Experiment, gpus: int, flops: float) -> str:
     work = step_flops(experiment)
     seconds = work / gpus / flops
     days = experiment.steps * seconds / DAY
+    duration = f"{days:,.3g} days" if days >= 2 else f"{24 * days:,.3g} hours"
+    unit, name = (1e15, "PFLOP") if work >= 1e15 else (1e12, "TFLOP")
     lines += [
         "",
-        f"{_work(work)} a step; at {flops / 1e12:,.4g} TFLOP/s a GPU "
+        f"{work / unit:,.3g} {name} a step; at {flops / 1e12:,.4g} TFLOP/s a GPU "
         f"{seconds:,.3g} s a step, {DAY / seconds:,.0f} steps a day, "
-        f"{_time(days)} ({days * gpus:,.3g} GPU days) in all",
+        f"{duration} ({days * gpus:,.3g} GPU days) in all",
         "Calculated; the text encoder, the VAE, reading data and waiting for other GPUs come on "
         "top.",
     ]
@@ -129,25 +131,23 @@ def _trained(
     count = parameters(part.config)
     moments = 2 * count
     if optimizer.kind == "muon":
-        moments -= _matrices(part.config)  # Muon keeps one number where AdamW keeps two
+        # Muon keeps one number where AdamW keeps two.
+        dim, ffn_dim = part.config.dim, part.config.ffn_dim
+        moments -= part.config.num_layers * (8 * dim**2 + 2 * dim * ffn_dim)
     kept = {
         "weights": 4 * count / gpus,
         "gradients": 4 * count / gpus,
         "optimizer": 4 * moments / gpus,
-        "gathered": _gathered(part, itemsize) + 4 * layer_parameters(part.config),
+        "gathered": _gathered(part, itemsize) + 4 * parameters(part.config, Block),
     }
     return Part(name, count, kept | ({"average": 4 * count / gpus} if averaged else {}))
 
 
 def _gathered(part: Transformer, itemsize: int) -> float:
     """What is gathered in the run's precision: some layers, and everything outside layers."""
-    layer = layer_parameters(part.config)
+    layer = parameters(part.config, Block)
     around = parameters(part.config) - part.config.num_layers * layer
     return itemsize * (GATHERED_LAYERS * layer + around)
-
-
-def _matrices(config: WanConfig) -> int:
-    return config.num_layers * (8 * config.dim**2 + 2 * config.dim * config.ffn_dim)
 
 
 def _pass(experiment: Experiment, part: Transformer, causal: bool) -> Pass:
@@ -161,15 +161,6 @@ def _pass(experiment: Experiment, part: Transformer, causal: bool) -> Pass:
 
 def _count(number: int, name: str, plural: str = "s") -> str:
     return f"{number} {name}{'' if number == 1 else plural}"
-
-
-def _time(days: float) -> str:
-    return f"{days:,.3g} days" if days >= 2 else f"{24 * days:,.3g} hours"
-
-
-def _work(flops: float) -> str:
-    unit, name = (1e15, "PFLOP") if flops >= 1e15 else (1e12, "TFLOP")
-    return f"{flops / unit:,.3g} {name}"
 
 
 def _gb(count: float) -> str:

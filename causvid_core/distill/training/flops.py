@@ -9,7 +9,7 @@ import torch
 
 from ...model.config import WanConfig
 from ...model.flops import pass_flop, prompt_flop
-from ...model.pieces import split_blocks
+from ...model.pieces import block_causal, split_blocks, teacher_forced
 from ...model.transformer import Block, CausalWan
 from ...stream.recipe import Recipe
 
@@ -56,11 +56,9 @@ class Pass:
         """Pairs of a query and a key that it sees, in a layer."""
         if self.recipe is None:
             return self.tokens**2
-        seen, end = [], 0
-        for size in self._blocks():
-            end += size
-            seen.append(size * min(end, self.recipe.window or end))
-        pairs = sum(seen) + (sum(seen[:-1]) if self.teacher_forcing else 0)
+        mask = teacher_forced if self.teacher_forcing else block_causal
+        pieces = mask(self._blocks(), self.recipe.window, self.recipe.sink)
+        pairs = sum(piece.queries * sum(map(len, piece.keys)) for piece in pieces)
         return pairs * self.tokens_per_frame**2
 
     def _blocks(self) -> list[int]:
@@ -104,14 +102,7 @@ _KEPT_DIM, _KEPT_FFN, _KEPT_FLOAT = 20, 2, 4
 
 
 @lru_cache
-def parameters(config: WanConfig) -> int:
-    """Parameters of a transformer of these sizes."""
+def parameters(config: WanConfig, part: type[CausalWan | Block] = CausalWan) -> int:
+    """Parameters of a transformer of these sizes, or of its `Block`, the unit that FSDP gathers."""
     with torch.device("meta"):
-        return sum(p.numel() for p in CausalWan(config).parameters())
-
-
-@lru_cache
-def layer_parameters(config: WanConfig) -> int:
-    """Parameters of one layer, the unit that FSDP gathers."""
-    with torch.device("meta"):
-        return sum(p.numel() for p in Block(config).parameters())
+        return sum(p.numel() for p in part(config).parameters())

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import MethodType
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -29,12 +29,6 @@ from .ranks import Ranks
 T = TypeVar("T")
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
-
-
-class _Unit(Protocol):
-    """A module that FSDP gathers while `run_within` runs."""
-
-    run_within: Callable[..., Any]
 
 
 def make_network(
@@ -67,18 +61,13 @@ def make_network(
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
     set_model_state_dict(model, full, options=options)
     model.train(trained)
-    bound = bind(model, config, dtype=dtype, device=ranks.device, fingerprint="in training")
-    return with_fsdp(bound, gradient_checkpointing)
-
-
-def with_fsdp(bound: BoundWan, gradient_checkpointing: bool) -> BoundWan:
-    """The network with each layer gathered where it runs."""
 
     def within(module: nn.Module, function: Callable[..., T], *arguments: object) -> T:
         if gradient_checkpointing:
             function = partial(with_gradient_checkpointing, module, function)
-        return cast(T, cast(_Unit, module).run_within(function, *arguments))
+        return cast(T, cast(Any, module).run_within(function, *arguments))
 
+    bound = bind(model, config, dtype=dtype, device=ranks.device, fingerprint="in training")
     return replace(bound, within=within)
 
 
@@ -105,7 +94,8 @@ def _shard(model: CausalWan, ranks: Ranks, dtype: torch.dtype) -> None:
         shard(block)
     shard(model)
     for module in (*model.blocks, model):
-        cast(_Unit, module).run_within = MethodType(_run_within, module)
+        # FSDP gathers a module's weights while its `run_within` runs.
+        cast(Any, module).run_within = MethodType(_run_within, module)
         register_fsdp_forward_method(module, "run_within")
 
 

@@ -33,10 +33,8 @@ def make_previews(stage: Stage, done: int, folder: Path) -> list[Path]:
     A causal model is rolled out by its recipe, a bidirectional one sampled with guidance. Every
     process has to call it; the first writes the files and returns them.
     """
-    experiment, network = stage.experiment, stage.network
-    prompts, encoded = stage.samples.first(experiment.samples.count)
-    tree = network.bound.tree
-    with stage.ema.applied_to(tree) if stage.ema else nullcontext():
+    prompts, encoded = stage.samples.first(stage.experiment.samples.count)
+    with stage.ema.applied_to(stage.network.bound.tree) if stage.ema else nullcontext():
         pieces = list(_latents(stage, encoded.to(stage.ranks.device)))
     if not stage.ranks.first:
         return []
@@ -60,9 +58,10 @@ def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
     experiment, network, device = stage.experiment, stage.network, stage.ranks.device
     data, recipe, settings = experiment.data, experiment.recipe, experiment.samples
     batch = len(conditioning.lengths)
-    size = (data.latent_frames, data.latent_height, data.latent_width)
     if network.causal:
-        context = _padded(conditioning.context, network.bound.config.text_len)
+        # The rollout expects the zero rows after a prompt.
+        rows = network.bound.config.text_len - conditioning.context.shape[1]
+        context = torch.nn.functional.pad(conditioning.context, (0, 0, 0, max(0, rows)))
         state = start(
             recipe,
             network.bound,
@@ -76,16 +75,12 @@ def _latents(stage: Stage, conditioning: Conditioning) -> Iterator[Tensor]:
             yield block.latents
         return
     draws = Draws(experiment.run.seed, 0, "previews", range(batch))
+    size = (data.latent_frames, data.latent_height, data.latent_width)
     noise = draws.normal(network.bound.config.out_dim, *size).to(device)
     scale = settings.guidance_scale
     guidance = Guidance(scale, stage.no_prompt if scale != 1 else None)
     steps, shift = settings.guided_steps, experiment.flow_matching.shift
     yield trajectory(network, noise, conditioning, guidance, steps=steps, shift=shift).end
-
-
-def _padded(context: Tensor, rows: int) -> Tensor:
-    """With the zero rows that the rollout expects after a prompt."""
-    return torch.nn.functional.pad(context, (0, 0, 0, max(0, rows - context.shape[1])))
 
 
 def _decoder(stage: Stage) -> StreamDecoder:

@@ -6,6 +6,7 @@ import json
 import logging
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,10 @@ def train(
         load(saved_runs(folder)[first], stage.learners, stage.ema)
     log.info("%s, from step %d to %d, in %s", experiment.stage, first, experiment.steps, folder)
     with ExitStack() as stack:
-        stop = stack.enter_context(SoftInterrupt(_announce_stop, grace_s=ONE_SIGNAL_S))
+        announce = partial(
+            log.info, "stopping after this step; once more stops at once, without saving"
+        )
+        stop = stack.enter_context(SoftInterrupt(announce, grace_s=ONE_SIGNAL_S))
         metrics = None
         if ranks.first:
             run = experiment.run
@@ -166,7 +170,3 @@ def _keep_batches(stage: Stage, step: int, folder: Path) -> Path:
         header = {"step": str(step), "prompts": json.dumps(prompts)}
         safetensors_file.write(path, tensors, header)
     return path
-
-
-def _announce_stop() -> None:
-    log.info("stopping after this step; once more stops at once, without saving")

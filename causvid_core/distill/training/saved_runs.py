@@ -59,7 +59,7 @@ def save(
     ema: EMA | None,
     ranks: Ranks,
     keep: int,
-) -> Path:
+) -> None:
     """Write a checkpoint and delete all but the `keep` newest; every process has to call it.
 
     The folder gets its name when all of it is on the disk.
@@ -70,7 +70,8 @@ def save(
         shutil.rmtree(part, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
     ranks.wait()
-    tensors, _ = _tensors(learners, ema, torch.tensor([steps]))
+    tensors, _ = _tensors(learners, ema)
+    tensors["run.steps"] = torch.tensor([steps])
     writer = HuggingFaceStorageWriter(str(part), save_distributed=True)
     save_tensors(_packed(tensors), storage_writer=writer)
     ranks.wait()
@@ -80,22 +81,16 @@ def save(
         for old in list(saved_runs(folder).values())[:-keep]:
             shutil.rmtree(old)
     ranks.wait()
-    return target
 
 
-def load(path: Path, learners: Mapping[str, Learner], ema: EMA | None) -> int:
-    """Load a checkpoint's weights, optimisers and average; returns how many steps were done.
-
-    Mutates the learners and the average. Raises SavedRunDamaged.
-    """
-    steps = torch.zeros(1, dtype=torch.int64)
-    tensors, optimizers = _tensors(learners, ema, steps)
+def load(path: Path, learners: Mapping[str, Learner], ema: EMA | None) -> None:
+    """Load a checkpoint's weights, optimisers and average into these. Raises SavedRunDamaged."""
+    tensors, optimizers = _tensors(learners, ema)
     read(path, tensors)
     for name, learner in learners.items():
         set_optimizer_state_dict(
             learner.module, learner.optimizers, optimizers[name], options=_FLAT
         )
-    return int(steps)
 
 
 @torch.no_grad()
@@ -133,10 +128,10 @@ def read_run(run: Path) -> Experiment:
 
 
 def _tensors(
-    learners: Mapping[str, Learner], ema: EMA | None, steps: Tensor
+    learners: Mapping[str, Learner], ema: EMA | None
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Everything to save, sharing memory with what is in use, and the optimisers' states."""
-    tensors: dict[str, Any] = {"run.steps": steps}
+    """Everything that is saved and loaded, sharing memory, and the optimisers' states."""
+    tensors: dict[str, Any] = {}
     optimizers = {}
     for name, learner in learners.items():
         for key, parameter in learner.module.named_parameters():

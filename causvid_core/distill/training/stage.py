@@ -36,7 +36,15 @@ class Stage:
     def __init__(self, experiment: Experiment, samples: Samples, ranks: Ranks) -> None:
         self.experiment, self.samples, self.ranks = experiment, samples, ranks
         self.passes = experiment.batch.passes(ranks.count)
-        _check_openings(experiment, ranks)
+        # Every pass of every process needs equally many openings: FSDP counts forward passes.
+        openings, batch = experiment.data.openings, experiment.batch
+        at_once = batch.at_once(ranks.count)
+        if openings and openings.per_batch * at_once % batch.size:
+            raise ConfigError(
+                f"{openings.per_batch} openings of a batch of {batch.size} cannot be shared evenly "
+                f"by passes of {at_once} samples; change data.openings.per_batch, batch.size or "
+                "batch.per_rank"
+            )
         self.learners: dict[str, Learner] = {}
         bound = self._make(experiment.model, trained=True)
         self.learners["model"] = Learner(
@@ -107,14 +115,3 @@ class Stage:
 def network_of(bound: BoundWan, experiment: Experiment, part: Model | Teacher) -> Network:
     """The network of a model or a teacher: block by block as the recipe says, or all at once."""
     return Network.of(bound, experiment.recipe) if part.causal else Network.bidirectional(bound)
-
-
-def _check_openings(experiment: Experiment, ranks: Ranks) -> None:
-    """Every pass of every process needs equally many openings: FSDP counts forward passes."""
-    openings, batch = experiment.data.openings, experiment.batch
-    if openings and openings.per_batch * batch.at_once(ranks.count) % batch.size:
-        raise ConfigError(
-            f"{openings.per_batch} openings of a batch of {batch.size} cannot be shared evenly by "
-            f"passes of {batch.at_once(ranks.count)} samples; change data.openings.per_batch, "
-            "batch.size or batch.per_rank"
-        )

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...stream.schedule import TABLE, Schedule, shifted
+from ...stream.schedule import TABLE, shifted
 from ..guidance import draw_unconditional
 from ..network import by_frame, flow_matching_loss
 from ..ode import draw_states, ode_regression_loss
@@ -44,7 +44,8 @@ class FlowMatching(Stage):
         context_noise = None
         if settings.context_noise:
             context_noise = draws.normal(*latents.shape[1:])
-            context_noise *= settings.context_noise * draws.each(_uniform)
+            share = draws.each(lambda own: torch.rand(1, 1, 1, 1, 1, generator=own))
+            context_noise *= settings.context_noise * share
             context_noise = context_noise.to(device)
         loss_mask = torch.arange(frames, device=device) >= batch.given_frames
         return flow_matching_loss(
@@ -74,7 +75,13 @@ class OdeRegression(Stage):
     def __init__(self, experiment: Experiment, samples: Samples, ranks: Ranks) -> None:
         super().__init__(experiment, samples, ranks)
         self._schedule = experiment.recipe.schedule(0)
-        _same_timesteps(experiment, samples, self._schedule)
+        kept = samples.source.settings.get("timesteps")
+        wanted = [round(t, 1) for t in self._schedule.timesteps]
+        if kept is not None and [round(t, 1) for t in kept if t > 0] != wanted:
+            raise ConfigError(
+                f"the ODE pairs in {experiment.data.folder} keep the states at {kept}; the recipe "
+                f"{experiment.model.recipe} is sampled at {list(self._schedule.timesteps)}"
+            )
         self._blocks = self.network.blocks(experiment.data.latent_frames)
 
     def losses(self, step: int) -> Iterator[Tensor]:
@@ -106,18 +113,3 @@ STAGES: dict[str, type[Stage]] = {
     "ode_regression": OdeRegression,
     "dmd": DistributionMatching,
 }
-
-
-def _uniform(generator: torch.Generator) -> Tensor:
-    return torch.rand(1, 1, 1, 1, 1, generator=generator)
-
-
-def _same_timesteps(experiment: Experiment, samples: Samples, schedule: Schedule) -> None:
-    kept = samples.source.settings.get("timesteps")
-    if kept is not None and [round(t, 1) for t in kept if t > 0] != [
-        round(t, 1) for t in schedule.timesteps
-    ]:
-        raise ConfigError(
-            f"the ODE pairs in {experiment.data.folder} keep the states at {kept}; the recipe "
-            f"{experiment.model.recipe} is sampled at {list(schedule.timesteps)}"
-        )

@@ -50,34 +50,37 @@ def setting(
     return dataclasses.field(default=default, metadata=limits)
 
 
-def read_table(kind: type[T], table: Mapping[str, Any], file: str, prefix: str = "") -> T:
+def read_table(kind: type[T], table: Mapping[str, Any], file: str) -> T:
     """The settings of class `kind` that a table holds.
 
     Nested tables become nested settings, lists become tuples, whole numbers pass for numbers.
     Raises ConfigError for an unknown, renamed or missing key, another type or a value out of
     range, and for what the class's own checks refuse.
     """
+    try:
+        return _read(kind, table)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
+
+
+def _read(kind: type[T], table: Mapping[str, Any], prefix: str = "") -> T:
     assert dataclasses.is_dataclass(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key, value in table.items():
         if key not in fields:
-            raise ConfigError(f"{file}: {_unknown(f'{prefix}{key}', value, fields)}")
+            raise ConfigError(_unknown(f"{prefix}{key}", value, fields))
     hints = typing.get_type_hints(kind)
     values = {}
     for name, field in fields.items():
         path = f"{prefix}{name}"
         if name in table:
-            values[name] = _value(hints[name], table[name], field.metadata, file, path)
+            values[name] = _value(hints[name], table[name], field.metadata, path)
         elif field.default is dataclasses.MISSING:
-            raise ConfigError(
-                f"{file}: {path} is missing; {_expected(hints[name])} has to be given"
-            )
+            raise ConfigError(f"{path} is missing; {_expected(hints[name])} has to be given")
     try:
         return typing.cast(T, kind(**values))
-    except ConfigError:
-        raise
     except ValueError as error:
-        raise ConfigError(f"{file}: {prefix.rstrip('.') or 'the config'}: {error}") from error
+        raise ConfigError(f"{prefix.rstrip('.') or 'the config'}: {error}") from error
 
 
 def saved_table(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -107,35 +110,30 @@ def _unknown(path: str, value: Any, fields: Iterable[str]) -> str:
     return message
 
 
-def _value(hint: Any, value: Any, limits: Mapping[str, Any], file: str, path: str) -> Any:
+def _value(hint: Any, value: Any, limits: Mapping[str, Any], path: str) -> Any:
     options = [option for option in typing.get_args(hint) if option is not type(None)]
     if type(None) in typing.get_args(hint) and len(options) == 1:
         hint = options[0]
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{file}: {path} is {value!r}; it has to be a table, [{path}]")
-        return read_table(hint, value, file, f"{path}.")
+            raise ConfigError(f"{path} is {value!r}; it has to be a table, [{path}]")
+        return _read(hint, value, f"{path}.")
     if typing.get_origin(hint) is tuple:
-        item = typing.get_args(hint)[0]
         if not isinstance(value, list):
-            raise ConfigError(f"{file}: {path} is {value!r}; {_expected(hint)} is expected")
-        return tuple(_plain(item, entry, limits, file, path) for entry in value)
-    return _plain(hint, value, limits, file, path)
-
-
-def _plain(kind: type[Any], value: Any, limits: Mapping[str, Any], file: str, path: str) -> Any:
-    if kind is float and type(value) is int:
+            raise ConfigError(f"{path} is {value!r}; {_expected(hint)} is expected")
+        return tuple(_value(options[0], entry, limits, path) for entry in value)
+    if hint is float and type(value) is int:
         value = float(value)
-    if type(value) is not kind:
-        raise ConfigError(f"{file}: {path} is {value!r}; {_expected(kind)} is expected")
+    if type(value) is not hint:
+        raise ConfigError(f"{path} is {value!r}; {_expected(hint)} is expected")
     choices = limits.get("choices") or ()
     if choices and value not in choices:
         known = ", ".join(choices)
-        raise ConfigError(f"{file}: {path} is {value!r}{_nearest(value, choices)}; known: {known}")
+        raise ConfigError(f"{path} is {value!r}{_nearest(value, choices)}; known: {known}")
     for name, allows, words in _LIMITS:
         limit = limits.get(name)
         if limit is not None and not allows(value, limit):
-            raise ConfigError(f"{file}: {path} is {value!r}; it has to be {words} {limit:g}")
+            raise ConfigError(f"{path} is {value!r}; it has to be {words} {limit:g}")
     return value
 
 

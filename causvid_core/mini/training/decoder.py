@@ -49,7 +49,10 @@ def train_decoder(
 
     def loss_of_step(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         detailed = step >= settings.steps - settings.detail_steps
-        px = _details(settings, generator) if detailed else _clips(settings, generator)
+        if detailed:
+            px = _details(settings, generator)
+        else:
+            px = random_clips(settings.batch, settings.clip_px_frames, generator)
         with torch.no_grad():
             latents = vae.encode(px)
         noise = torch.randn(latents.shape, generator=generator)
@@ -64,10 +67,6 @@ def train_decoder(
     plan = Loop(settings.steps, adam, settings.seed, ema_decay=0.998)
     average = train(vae, loss_of_step, plan, folder / "decoder")
     return {name: weight.half().contiguous() for name, weight in average.items()}
-
-
-def _clips(settings: DecoderSettings, generator: torch.Generator) -> Tensor:
-    return random_clips(settings.batch, settings.clip_px_frames, generator)
 
 
 def _details(settings: DecoderSettings, generator: torch.Generator) -> Tensor:

@@ -9,7 +9,6 @@ copies of the frame before. Single frames come first and teach everything but mo
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +38,11 @@ TEMPORAL = (
 EPSILON = 1e-4
 ADAM: dict[str, Any] = {"betas": (0.9, 0.99), "weight_decay": 0.0}
 LATENT_NOISE = 0.1  # of the latents' unit scale: the decoder forgives what sampling leaves
-
-
-@dataclass(frozen=True)
-class VAESettings:
-    dim: int = 16
-    frame_steps: int = 2000  # on single frames
-    clip_steps: int = 2600  # on clips
-    frame_batch: int = 8
-    clip_batch: int = 2
-    clip_px_frames: int = 9
-    learning_rate: float = 8e-4
-    seed: int = 0
-
-    @property
-    def steps(self) -> int:
-        return self.frame_steps + self.clip_steps
+DIM = 16
+FRAME_STEPS, FRAME_BATCH = 2000, 8  # on single frames
+CLIP_STEPS, CLIP_BATCH, CLIP_PX_FRAMES = 2600, 2, 9  # on clips
+LEARNING_RATE = 8e-4
+SEED = 0
 
 
 def new_vae(dim: int) -> WanVAE:
@@ -85,17 +73,17 @@ def _start_as_copy(conv: TimeConv) -> None:
         conv.weight[:, :, 2, 0, 0] = torch.cat([one, one])
 
 
-def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
+def train_vae(folder: Path) -> dict[str, Tensor]:
     """Train, or resume, in `folder`; returns a state dict of the published format in float16."""
-    torch.manual_seed(settings.seed)
-    vae = new_vae(settings.dim)
+    torch.manual_seed(SEED)
+    vae = new_vae(DIM)
     channels_last(vae)
     scale = LatentScale()
 
     def loss_of_step(step: int, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        single = step < settings.frame_steps
-        batch = settings.frame_batch if single else settings.clip_batch
-        px = random_clips(batch, 1 if single else settings.clip_px_frames, generator)
+        single = step < FRAME_STEPS
+        batch = FRAME_BATCH if single else CLIP_BATCH
+        px = random_clips(batch, 1 if single else CLIP_PX_FRAMES, generator)
         with torch.autocast("cpu", torch.bfloat16):
             latents, _ = vae.conv1(vae.encoder(px * 2 - 1)).chunk(2, dim=1)
             latents = scale(latents.float(), of_batch=single)
@@ -107,7 +95,7 @@ def train_vae(settings: VAESettings, folder: Path) -> dict[str, Tensor]:
         return 4 * square + absolute, {k: float(v.detach()) for k, v in figures.items()}
 
     module = nn.ModuleDict({"vae": vae, "scale": scale})
-    plan = Loop(settings.steps, optimizer(settings.learning_rate, **ADAM), settings.seed)
+    plan = Loop(FRAME_STEPS + CLIP_STEPS, optimizer(LEARNING_RATE, **ADAM), SEED)
     module.load_state_dict(train(module, loss_of_step, plan, folder / "vae"))
     scale.fold_into(vae)
     normalise_latents(vae.eval())
