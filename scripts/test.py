@@ -20,6 +20,7 @@ CHECKS = (
     ("lint-imports", "--no-logo"),
     ("mypy",),
 )
+FAST = ("tests/core", "tests/scripts", "-m", "not slow")
 MOST_PROCESSES = 4  # each runs a ComfyUI of its own, and there are two releases
 
 
@@ -33,7 +34,7 @@ def main() -> int:
     if not arguments.checks:
         variables |= {} if arguments.fast else browser_variables(environment)
         if not any(argument.startswith("tests") for argument in for_pytest):
-            for_pytest += ["tests/core", "tests/scripts"] if arguments.fast else ["tests"]
+            for_pytest += FAST if arguments.fast else ["tests"]
         processes = min(os.cpu_count() or 1, MOST_PROCESSES)
         variables |= command.thread_variables(max(1, (os.cpu_count() or 1) // processes))
         spread = ("-n", str(processes), "--dist", "loadgroup")
@@ -55,7 +56,7 @@ def parse_arguments() -> tuple[argparse.Namespace, list[str]]:
     part.add_argument(
         "--checks", action="store_true", help="only lint, format, import rules and types"
     )
-    part.add_argument("--fast", action="store_true", help="only what needs no ComfyUI")
+    part.add_argument("--fast", action="store_true", help="only the quick tests, without ComfyUI")
     command.add_torch_index(parser)
     return parser.parse_known_args()
 

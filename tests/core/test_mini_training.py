@@ -86,7 +86,7 @@ def test_teacher_forcing_is_attention_under_its_mask():
     torch.testing.assert_close(attend(0, q, k, v), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_transformer_learns_from_clips_and_openings(tmp_path, monkeypatch, workers):
     """From given weights and resumed to the end, in one process; a step in two."""
 

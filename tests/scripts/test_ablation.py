@@ -33,6 +33,7 @@ def test_a_config_accepts_the_settings_of_the_ablation(name):
     assert experiment.model.context == "noisy" and experiment.steps <= 220
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_and_measured_once(tmp_path):
     clips = tmp_path / "clips"
     encode_world(load_vae(weights_path("vae")), 2, 45, seed=5, folder=clips)

@@ -20,6 +20,9 @@ RUNS = {
 }
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     """Folders of each run: by one process, by two, and begun by one and ended by two."""

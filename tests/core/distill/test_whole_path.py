@@ -60,6 +60,7 @@ def clips(tmp_path):
     return {"kind": "world", "folder": str(tmp_path / "clips")}
 
 
+@pytest.mark.slow
 def test_from_teacher_to_student(tmp_path, clips, caplog):
     caplog.set_level(logging.WARNING)
     teacher, ode, dmd = (tmp_path / f"{name}.safetensors" for name in ("teacher", "ode", "dmd"))
