@@ -12,9 +12,9 @@ class DownloadCheckpoint(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_DownloadCheckpoint",
+            outputs=[io.String.Output("file")],
             is_output_node=True,
             inputs=[io.Combo.Input("name", options=list(DOWNLOADS))],
-            outputs=[io.String.Output("file")],
         )
 
     @classmethod

@@ -17,6 +17,7 @@ class ExtendVideo(inputs.StreamNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_ExtendVideo",
+            outputs=[*inputs.stream_outputs(), io.Int.Output("overlap")],
             inputs=[
                 io.Model.Input("model"),
                 io.Vae.Input("vae"),
@@ -33,7 +34,6 @@ class ExtendVideo(inputs.StreamNode):
                 inputs.recipe_input(),
                 *inputs.option_inputs(),
             ],
-            outputs=[*inputs.stream_outputs(), io.Int.Output("overlap")],
         )
 
     @classmethod

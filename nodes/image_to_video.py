@@ -17,6 +17,7 @@ class ImageToVideo(inputs.StreamNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_ImageToVideo",
+            outputs=[*inputs.stream_outputs(), io.Int.Output("still_frames")],
             inputs=[
                 io.Model.Input("model"),
                 io.Vae.Input("vae"),
@@ -30,7 +31,6 @@ class ImageToVideo(inputs.StreamNode):
                 inputs.recipe_input(),
                 *inputs.option_inputs(),
             ],
-            outputs=[*inputs.stream_outputs(), io.Int.Output("still_frames")],
         )
 
     @classmethod

@@ -19,12 +19,12 @@ class LoadCheckpoint(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_LoadCheckpoint",
+            outputs=[io.Model.Output("model")],
             inputs=[
                 io.Combo.Input("checkpoint", options=checkpoint_names()),
                 io.Combo.Input("weight_dtype", options=list(WEIGHT_DTYPES)),
                 advanced(io.Combo.Input("sampled_by", options=[AUTO, *recipes])),
             ],
-            outputs=[io.Model.Output("model")],
         )
 
     @classmethod

@@ -13,8 +13,8 @@ class LoadStream(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_LoadStream",
-            inputs=[io.Combo.Input("file", options=stream_names())],
             outputs=[CausVidStream.Output("stream")],
+            inputs=[io.Combo.Input("file", options=stream_names())],
         )
 
     @classmethod

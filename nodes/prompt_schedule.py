@@ -18,12 +18,12 @@ class PromptSchedule(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_PromptSchedule",
+            outputs=schedule.schedule_outputs(),
             inputs=[
                 io.Clip.Input("clip"),
                 io.String.Input("text", multiline=True, default=EXAMPLE),
                 *schedule.schedule_inputs(),
             ],
-            outputs=schedule.schedule_outputs(),
         )
 
     @classmethod

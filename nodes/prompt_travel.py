@@ -15,12 +15,12 @@ class PromptTravel(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_PromptTravel",
+            outputs=schedule.schedule_outputs(),
             inputs=[
                 *(io.Conditioning.Input(name, optional=True) for name in SOCKETS),
                 io.String.Input("times", multiline=True, default=""),
                 *schedule.schedule_inputs(),
             ],
-            outputs=schedule.schedule_outputs(),
         )
 
     @classmethod

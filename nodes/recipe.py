@@ -16,8 +16,8 @@ class RecipeNode(io.ComfyNode):
         preset, *changes = recipe_inputs()
         return schema(
             node_id="CausVid_Recipe",
-            inputs=[preset, *map(advanced, changes)],
             outputs=[CausVidRecipe.Output("recipe")],
+            inputs=[preset, *map(advanced, changes)],
         )
 
     @classmethod

@@ -24,6 +24,7 @@ class RenderToVideo(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_RenderToVideo",
+            outputs=[inputs.stream_outputs()[0], io.Video.Output("video_out")],
             is_output_node=True,
             inputs=[
                 io.Model.Input("model"),
@@ -48,7 +49,6 @@ class RenderToVideo(io.ComfyNode):
                 *inputs.stream_inputs(),
                 *inputs.option_inputs(),
             ],
-            outputs=[inputs.stream_outputs()[0], io.Video.Output("video_out")],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 

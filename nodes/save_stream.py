@@ -14,13 +14,13 @@ class SaveStream(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_SaveStream",
+            outputs=[CausVidStream.Output("stream_out")],
             is_output_node=True,
             inputs=[
                 CausVidStream.Input("stream"),
                 io.String.Input("filename_prefix", default="streams/CausVid"),
                 io.Combo.Input("contents", options=list(CONTENTS), default=LIGHT),
             ],
-            outputs=[CausVidStream.Output("stream_out")],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 

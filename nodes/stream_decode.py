@@ -17,6 +17,7 @@ class StreamDecode(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_StreamDecode",
+            outputs=[io.Image.Output("image"), CausVidStream.Output("stream_out")],
             inputs=[
                 CausVidStream.Input("stream", optional=True),
                 io.Latent.Input("latent", optional=True),
@@ -30,7 +31,6 @@ class StreamDecode(io.ComfyNode):
                 ),
                 advanced(inputs.memory_input("decoder_gb", default=2.0)),
             ],
-            outputs=[io.Image.Output("image"), CausVidStream.Output("stream_out")],
         )
 
     @classmethod

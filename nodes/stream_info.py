@@ -15,9 +15,9 @@ class StreamInfo(io.ComfyNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_StreamInfo",
+            outputs=[io.String.Output("info"), io.Image.Output("sheet")],
             is_output_node=True,
             inputs=[CausVidStream.Input("stream"), io.Vae.Input("vae", optional=True)],
-            outputs=[io.String.Output("info"), io.Image.Output("sheet")],
         )
 
     @classmethod

@@ -15,6 +15,7 @@ class TextToVideo(inputs.StreamNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_TextToVideo",
+            outputs=inputs.stream_outputs(),
             inputs=[
                 io.Model.Input("model"),
                 *inputs.prompt_inputs(),
@@ -25,7 +26,6 @@ class TextToVideo(inputs.StreamNode):
                 *inputs.stream_inputs(),
                 *inputs.option_inputs(),
             ],
-            outputs=inputs.stream_outputs(),
         )
 
     @classmethod

@@ -17,6 +17,7 @@ class VideoToVideo(inputs.StreamNode):
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="CausVid_VideoToVideo",
+            outputs=[*inputs.stream_outputs(), io.Int.Output("px_frames")],
             inputs=[
                 io.Model.Input("model"),
                 io.Vae.Input("vae", optional=True),
@@ -32,7 +33,6 @@ class VideoToVideo(inputs.StreamNode):
                 *inputs.stream_inputs(),
                 *inputs.option_inputs(),
             ],
-            outputs=[*inputs.stream_outputs(), io.Int.Output("px_frames")],
         )
 
     @classmethod
