@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..storage.safetensors_file import read_header, read_tensor
 from .files import weights_path
-from .vocabulary import VOCABULARY, read_prompt
+from .vocabulary import VOCABULARY, read_prompt, unknown_words
 
 log = logging.getLogger("causvid")
 
@@ -53,19 +53,19 @@ class TextEncoder:
         return read_prompt(text)[0]
 
     def unknown_words(self, text: str) -> list[str]:
-        """The words of a prompt that mean nothing here."""
-        return read_prompt(text)[1]
+        """The words of a prompt that mean nothing here, each with the nearest ones that do."""
+        return unknown_words(text)
 
     def embed(self, text: str) -> Tensor:
         """`[tokens, 4096]` in float32, without the padding. Warns about unknown words."""
-        known, unknown = read_prompt(text)
+        unknown = self.unknown_words(text)
         if unknown:
             log.warning(
                 "CausVid Mini does not know %s; it knows: %s.",
-                ", ".join(repr(word) for word in unknown),
+                "; ".join(unknown),
                 ", ".join(self.index),
             )
-        return self.table[[self.index[word] for word in known]].float()
+        return self.table[[self.index[word] for word in self.tokens(text)]].float()
 
     def encode(self, text: str) -> Tensor:
         """`[1, 512, 4096]` in float32, zero padded."""

@@ -8,7 +8,10 @@ that a sentence means one picture whatever the order of its words.
 
 from __future__ import annotations
 
+import difflib
 import re
+
+from PIL import ImageColor
 
 SHAPES = ("circle", "square", "triangle", "star", "ring", "cross")
 COLOURS = {
@@ -41,7 +44,7 @@ VOCABULARY: tuple[str, ...] = (*SHAPES, *COLOURS, *SIZES, *_MOTIONS, *SHADES, *B
 # Words without a meaning of their own here, which are skipped without a warning.
 SILENT = frozenset(
     "a an the and over on in of to with is are it its at by while one single background "
-    "backdrop video clip wall surface shape coloured colored".split()
+    "backdrop ground video clip wall surface shape coloured colored".split()
 )
 
 
@@ -82,6 +85,9 @@ ALIASES = _by_alias(
         "black": "dark",
     }
 )
+_PATTERNS = frozenset(
+    ("checkered", "chequered", "checked", "checkerboard", "tiled", "grid", "patterned", "lined")
+)
 # After "over", "on" or "against" a shape's colour can only mean the background.
 BACKGROUND_ALIASES = _by_alias(
     {
@@ -109,3 +115,31 @@ def read_prompt(text: str) -> tuple[list[str], list[str]]:
         elif word not in SILENT and word != "against" and word not in unknown:
             unknown.append(word)
     return known, unknown
+
+
+def nearest_words(word: str) -> list[str]:
+    """Up to three words of the vocabulary that an unknown one may stand for, nearest first.
+
+    By spelling; for a colour of the web's by its look; for a pattern, the patterns there are.
+    """
+    if word in _PATTERNS:
+        return [name for name in BACKGROUNDS if name != "plain"]
+    if word in ImageColor.colormap:
+        rgb = [channel / 255 for channel in ImageColor.getrgb(word)[:3]]
+        palette = COLOURS | SHADES
+
+        def distance(name: str) -> float:
+            return sum((a - b) ** 2 for a, b in zip(palette[name], rgb, strict=True))
+
+        return sorted(palette, key=distance)[:2]
+    spelled = difflib.get_close_matches(word, [*VOCABULARY, *ALIASES], n=3, cutoff=0.75)
+    return list(dict.fromkeys(ALIASES.get(found, found) for found in spelled))
+
+
+def unknown_words(text: str) -> list[str]:
+    """The words of a prompt that mean nothing here, each with the nearest ones that do.
+
+    As in `["zebra", "checkered → gradient, striped, dotted"]`.
+    """
+    found = ((word, nearest_words(word)) for word in read_prompt(text)[1])
+    return [f"{word} → {', '.join(near)}" if near else word for word, near in found]

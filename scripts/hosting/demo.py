@@ -98,11 +98,13 @@ def make(environment: Environment, arguments: argparse.Namespace) -> None:
         prompt = host.prompt(TEMPLATE)
         text = change(prompt, arguments)
         print(f'Rendering "{text}"')
-        video = render(host, prompt)
+        video, warnings = render(host, prompt)
         watch.lap("render")
         copy, sheet = keep(environment, video, text, arguments)
         watch.lap("files")
         print(f"Video:         {copy}\nContact sheet: {sheet}\nTime:          {watch.summary()}")
+        for warning in warnings:
+            print(f"Note:          {warning}")
         if arguments.ui:
             print(f"ComfyUI is open at {host.address}/?template={TEMPLATE}&source={PACK_NAME}")
             print("Press Ctrl-C to close it.")
@@ -123,8 +125,11 @@ def change(prompt: Prompt, arguments: argparse.Namespace) -> str:
     return encode["text"]
 
 
-def render(host: Host, prompt: Prompt) -> Path:
-    """Run the prompt under a progress bar; returns the video file in ComfyUI's folder."""
+def render(host: Host, prompt: Prompt) -> tuple[Path, list[str]]:
+    """Run the prompt under a progress bar.
+
+    Returns the video file in ComfyUI's folder, and what the prompt's node had to say of it.
+    """
     bar = ProgressBar(find_node(prompt, "CausVid_TextToVideo"))
     run = host.run(prompt, bar, timeout=24 * 3600)
     bar.finish()
@@ -133,7 +138,8 @@ def render(host: Host, prompt: Prompt) -> Path:
     videos = [host.path(file) for file in run.files() if file["filename"].endswith(".mp4")]
     if not videos:
         raise DemoError(f"ComfyUI wrote no video; see {host.server.log}.")
-    return videos[0]
+    encode = find_node(prompt, "CLIPTextEncode")
+    return videos[0], [notice.text for notice in run.notices if notice.node_id == encode]
 
 
 def keep(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from causvid_core.mini.measure import read_clip
-from causvid_core.mini.vocabulary import COLOURS, DIRECTIONS, SHAPES, read_prompt
+from causvid_core.mini.vocabulary import COLOURS, DIRECTIONS, SHAPES, read_prompt, unknown_words
 from causvid_core.mini.world import generator_of, held_out, held_out_specs, render, sample_spec
 
 
@@ -92,6 +92,17 @@ def test_captions_name_every_part_of_a_clip():
 )
 def test_prompts_are_read_forgivingly(text, known, unknown):
     assert read_prompt(text) == (known, unknown)
+
+
+def test_unknown_words_come_with_the_nearest_known_ones() -> None:
+    text = "a cirle and a zebra slides over a checkered purple ground, turquoise and gold"
+    assert unknown_words(text) == [
+        "cirle → circle, circling",
+        "zebra",
+        "slides",
+        "checkered → gradient, striped, dotted",
+        "turquoise → blue, green",
+    ]
 
 
 def test_a_video_opens_with_its_shape_near_the_middle():

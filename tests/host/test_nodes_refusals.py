@@ -104,8 +104,11 @@ def test_streams_that_do_not_fit(
 
 def test_words_that_the_mini_does_not_know_are_named(host: Host) -> None:
     prompt = mini_prompt()
-    prompt["text"]["inputs"]["text"] = "a zebra and a red circle moving left"
+    prompt["text"]["inputs"]["text"] = "a zebra and a checkered red circle moving left"
     run = host.run(prompt)
     assert run.status == "success"
     [notice] = [notice for notice in run.notices if notice.node_id == "text"]
-    assert notice.text == "CausVid Mini does not know these words and skips them: zebra"
+    assert notice.text == (
+        "CausVid Mini does not know these words and skips them: "
+        "zebra; checkered → gradient, striped, dotted"
+    )

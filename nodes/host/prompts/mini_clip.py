@@ -31,7 +31,7 @@ class MiniTokenizer:
         """Tokens of `text`; a notice names the words that mean nothing to the Mini."""
         unknown = self._encoder.unknown_words(text)
         if unknown:
-            show(message("mini.unknown_words", words=", ".join(unknown)), logging.WARNING)
+            show(message("mini.unknown_words", words="; ".join(unknown)), logging.WARNING)
         tokens = self._encoder.tokens(text)
         ids = [(n,) if return_word_ids else () for n in range(1, len(tokens) + 1)]
         return {TOKENS: [[(word, 1.0, *number) for word, number in zip(tokens, ids, strict=True)]]}
