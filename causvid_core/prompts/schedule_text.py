@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from .entries import SCENE_SECONDS, Entry, Moment
 from .entry_head import is_headed, is_like_time, read_head
+from .other_tools import convert
 from .schedule_errors import ScheduleError
 
 _WEIGHT = re.compile(r"\s*([-+\u2212]?(?:[0-9]+(?:[.,][0-9]+)?|[.,][0-9]+))\s*[*\xd7\uff0a](?!\*)")
@@ -45,6 +46,9 @@ def parse_schedule(text: str, scene_seconds: float = SCENE_SECONDS) -> tuple[Ent
     lines = _lines(text)
     if not lines:
         raise ScheduleError("no_prompt", 1, 1)
+    if other := convert(text, scene_seconds):
+        first = other.text.partition("\n")[0]
+        raise ScheduleError("other_tool", other.line, 1, first, tool=other.tool)
     if not _has_marks(lines):
         return (_one_prompt(lines),)
     entries = tuple(_entry(line) for line in lines)

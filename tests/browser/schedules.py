@@ -8,7 +8,7 @@ from types import ModuleType
 
 from causvid_core.prompts.entries import SCENE_SECONDS
 
-CORE_TEST = Path(__file__).resolve().parents[1] / "core" / "test_timeline_text.py"
+CORE_TESTS = Path(__file__).resolve().parents[1] / "core"
 MORE_SIGNS = [
     "[cut]",
     " #",
@@ -62,15 +62,16 @@ HAND_WRITTEN = [
 ]
 
 
-def core_cases() -> ModuleType:
-    """The module of the core's own tests of schedules as text."""
-    spec = importlib.util.spec_from_file_location("core_timeline_text", CORE_TEST)
+def core_cases(name: str) -> ModuleType:
+    """A module of the core's own tests of schedules."""
+    spec = importlib.util.spec_from_file_location(f"core_{name}", CORE_TESTS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-CORE = core_cases()
+CORE = core_cases("test_timeline_text")
+OTHER_TOOLS = core_cases("test_other_tools")
 SIGNS = CORE.SIGNS + MORE_SIGNS
 
 
@@ -83,11 +84,17 @@ def corpus(count: int) -> Iterator[tuple[str, float]]:
     for typed, *_ in CORE.test_times_in_every_spelling.pytestmark[0].args[1]:
         for line in (f"{typed}: a", f"\t {typed} : a", f"{typed}：a", f"{typed}[cut]:a"):
             yield line, SCENE_SECONDS
-    for text in HAND_WRITTEN:
+    for text in [*HAND_WRITTEN, *others_texts()]:
         yield text, SCENE_SECONDS
     for number in range(count):
         makers = (CORE.typed_schedule, signs, mistyped)
         yield makers[number % 3](rng), rng.choice([5.0, 0.1, 1 / 3, 2.7, 3600.0, 3.14159265358979])
+
+
+def others_texts() -> list[str]:
+    """Schedules as other tools write them, right and wrong, and ours that resemble them."""
+    converted = [text for text, _ in OTHER_TOOLS.WRITTEN_BY_OTHERS.values()]
+    return [*converted, *OTHER_TOOLS.OUR_OWN, *OTHER_TOOLS.MISFITS]
 
 
 def signs(rng: random.Random) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hosting.host import Host
 
-from .timeline_page import TimelinePage
+from .timeline_page import VALUES, TimelinePage
 from .waiting import until_still
 
 FILM = """\
@@ -88,6 +88,48 @@ def test_typing_is_shown_and_what_cannot_be_shown_is_said_and_left_alone(
     assert timeline.text == "a prompt\nover two lines"
     timeline.put(FILM)
     assert len(timeline.scenes) == 4 and page.own_errors == []
+
+
+@LOOKS
+def test_schedules_of_other_tools_are_converted_by_a_press(
+    page: Any, host: Host, artifacts: Path, vue: bool
+) -> None:
+    timeline = TimelinePage(page, host, FILM, vue)
+    offer = page.locator(".cvt-offer")
+    assert offer.is_hidden()
+    typed = '{"0": "a red circle",\n "48": "a blue square | ring"}'
+    timeline.type(typed)
+    assert "FizzNodes, Deforum" in timeline.said
+    page.screenshot(path=artifacts / f"timeline-offer-{host.release}-{vue}.png")
+    offer.click()
+    assert timeline.text == "0f: a red circle\n48f: a blue square \\| ring"
+    assert timeline.scenes == ["a red circle", "a blue square \\| ring"] and offer.is_hidden()
+    timeline.press("Control+z")
+    page.wait_for_function(f"wanted => ({VALUES})()[0] === wanted", arg=typed)
+    timeline.put("[0-3s] a\n[3-6s] b\nand c")
+    assert "Line 3" in timeline.said and offer.is_hidden()
+    timeline.put("a star | a ring")
+    assert len(timeline.scenes) == 1 and "mix" in offer.inner_text()
+    offer.click()
+    assert timeline.text == "0s: a star\n5s: a ring" and offer.is_hidden()
+    assert page.own_errors == []
+
+
+@LOOKS
+def test_a_double_click_adds_a_scene_or_edits_one(page: Any, host: Host, vue: bool) -> None:
+    timeline = TimelinePage(page, host, "0: a red circle", vue)
+    lane, ruler = (page.locator(f".cvt-{part}").bounding_box() for part in ("lane", "ruler"))
+    page.mouse.dblclick(lane["x"] + lane["width"] * 0.5, ruler["y"] + ruler["height"] / 2)
+    page.keyboard.type("a blue star")
+    page.keyboard.press("Tab")
+    assert timeline.scenes == ["a red circle", "a blue star"]
+    scene = timeline.scene(0).bounding_box()
+    page.mouse.dblclick(scene["x"] + 14, scene["y"] + scene["height"] / 2)
+    page.keyboard.press("Control+a")
+    page.keyboard.type("a green ring")
+    page.keyboard.press("Tab")
+    assert timeline.scenes == ["a green ring", "a blue star"]
+    assert page.own_errors == []
 
 
 @LOOKS

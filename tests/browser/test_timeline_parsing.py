@@ -14,6 +14,7 @@ from causvid_core.prompts.entries import (
     first_px,
     lay_out,
 )
+from causvid_core.prompts.other_tools import convert, split_at_bars
 from causvid_core.prompts.schedule_errors import ScheduleError
 from causvid_core.prompts.schedule_text import parse_schedule
 from causvid_core.stream.geometry import FPS
@@ -21,7 +22,7 @@ from causvid_core.stream.presets import recipes
 from causvid_core.stream.segment import SWITCHES
 from causvid_core.stream.window import WindowPolicy
 
-from .schedules import CORE, corpus, mistyped
+from .schedules import CORE, corpus, mistyped, others_texts
 
 WORDS = """async () => {
     const at = name => import(`/extensions/causvid-stream/timeline/${name}.js`);
@@ -65,6 +66,19 @@ LAY_OUT = """async cases => {
         }
     });
 }"""
+CONVERT = """async cases => {
+    const {convert, splitAtBars} = await import(
+        "/extensions/causvid-stream/timeline/other_tools.js");
+    return cases.map(([text, scene]) => {
+        const split = splitAtBars(text, scene);
+        try {
+            const found = convert(text, scene);
+            return {split, found: found && [found.tool, found.line, found.text]};
+        } catch ({key, values, line}) {
+            return {split, error: [key, values.expected ?? null, line]};
+        }
+    });
+}"""
 PLANS = [(3, 3), (1, 1), (3, 1), (4, 3), (2, 5)]
 
 
@@ -89,6 +103,19 @@ def test_both_read_and_refuse_the_same(page) -> None:
         assert found == expected, repr(case)
 
 
+def test_both_convert_the_same(page) -> None:
+    rng = random.Random(9)
+    texts = others_texts()
+    mutated = [spoilt(rng, rng.choice(texts)) for _ in range(1500)]
+    bars = ["a | b", "a|b|c\n", "0.5 * a | b", "a |", "a \\| b"]
+    cases = [(text, rng.choice([5.0, 0.1, 2.7])) for text in [*texts, *mutated, *bars]]
+    wanted = [converted(*case) for case in cases]
+    assert sum(bool(case.get("found")) for case in wanted) > 300
+    assert sum("error" in case for case in wanted) > 50
+    for case, expected, found in zip(cases, wanted, page.evaluate(CONVERT, cases), strict=True):
+        assert found == expected, repr(case)
+
+
 def test_both_come_to_the_same_blocks(page) -> None:
     rng = random.Random(3)
     cases = []
@@ -107,6 +134,27 @@ def test_both_come_to_the_same_blocks(page) -> None:
     ]
     for case, found in zip(cases, page.evaluate(LAY_OUT, asked), strict=True):
         assert found == laid_out(*case), repr(case)
+
+
+def spoilt(rng: random.Random, text: str) -> str:
+    """A text with a few characters put in, left out or exchanged."""
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randint(0, len(text))
+        put = rng.choice(
+            ["", "\t", "\n", "7", ":", "s", "f", "-", '"', "#", "|", " ", ",", "[", "\\"]
+        )
+        text = text[:at] + put + text[at + rng.randint(0, 2) :]
+    return text
+
+
+def converted(text: str, scene_seconds: float) -> dict[str, Any]:
+    """What Python converts, in the form that CONVERT gives."""
+    split = split_at_bars(text, scene_seconds)
+    try:
+        found = convert(text, scene_seconds)
+    except ScheduleError as error:
+        return {"split": split, "error": [error.key, error.values.get("expected"), error.line]}
+    return {"split": split, "found": found and [found.tool, found.line, found.text]}
 
 
 def read(text: str, scene_seconds: float) -> dict[str, Any]:

@@ -31,5 +31,7 @@ export const SCHEDULE_ERRORS = {
   "timeline.error.part_frames": "\"{text}\" is not a whole number; expected whole frames.",
   "timeline.error.part_blocks": "\"{text}\" is not a whole number; expected whole blocks.",
   "timeline.error.behind_time": "\"{text}\" comes after the time; expected only times, one per line, because the prompts come from the inputs.",
-  "timeline.error.order": "with blocks of {size} latent frames this scene starts at frame {frame}, but the scene before it, in line {before}, starts at frame {previous}; expected each scene to start later than the one before it."
+  "timeline.error.order": "with blocks of {size} latent frames this scene starts at frame {frame}, but the scene before it, in line {before}, starts at frame {previous}; expected each scene to start later than the one before it.",
+  "timeline.error.other_tool": "this is a schedule of another tool ({tool}); press Convert on the timeline, or write it as \"{text}\" and so on.",
+  "timeline.error.other_misfit": "this line does not fit the other lines ({tool}); expected a line such as \"{expected}\"."
 };

@@ -13,6 +13,7 @@ export class Gestures {
   constructor(timeline) {
     this.timeline = timeline;
     this.drag = null;
+    this.pressed = null; // what the pointer last went down on; its capture hides this from clicks
     this.repeating = false;
     const { lane, ruler, bar, element } = timeline.track;
     for (const part of [lane, ruler, bar]) {
@@ -22,8 +23,7 @@ export class Gestures {
     element.addEventListener("pointerup", (event) => this.release(event));
     element.addEventListener("pointercancel", () => this.cancel());
     element.addEventListener("lostpointercapture", () => this.cancel());
-    lane.addEventListener("dblclick", (event) => this.doubleClick(event));
-    ruler.addEventListener("dblclick", (event) => timeline.add(this.pxAt(event)));
+    element.addEventListener("dblclick", (event) => this.doubleClick(event));
     lane.addEventListener("focusin", (event) => this.focus(event));
     lane.addEventListener("keydown", (event) => this.key(event));
     lane.addEventListener("keyup", () => this.keyUp());
@@ -49,6 +49,7 @@ export class Gestures {
   }
 
   press(event, part) {
+    this.pressed = event.target;
     this.timeline.fields.settle(); // before another scene is selected
     if (event.button !== 0 || !this.timeline.schedule || this.drag) return;
     const { track, axis, schedule } = this.timeline;
@@ -132,8 +133,11 @@ export class Gestures {
   }
 
   doubleClick(event) {
-    if (event.target.closest("[data-scene]")) this.timeline.fields.edit();
-    else if (!event.target.closest("[data-fade]")) this.timeline.add(this.pxAt(event));
+    const { timeline, pressed } = this;
+    const { lane, ruler } = timeline.track;
+    if (!timeline.schedule || !pressed || pressed.closest("[data-fade]")) return;
+    if (pressed.closest("[data-scene]")) timeline.fields.edit();
+    else if (lane.contains(pressed) || ruler.contains(pressed)) timeline.add(this.pxAt(event));
   }
 
   focus(event) {

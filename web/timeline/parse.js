@@ -4,6 +4,7 @@
  */
 import { add, compare, decimal, fraction, nearestFraction, parseDecimal, times } from "./fraction.js";
 import { errorAt, readHead, short, ScheduleError } from "./head.js";
+import { convert } from "./other_tools.js";
 import {
   BAR, COMMENT, ESCAPED, FPS, isHeaded, isLikeTime, SCENE_SECONDS, trim, trimEnd, trimStart, WEIGHT,
 } from "./words.js";
@@ -20,6 +21,11 @@ import {
 export function parseSchedule(text, sceneSeconds = SCENE_SECONDS) {
   const lines = splitLines(text);
   if (!lines.length) throw new ScheduleError("no_prompt", {}, 1, 1);
+  const other = convert(text, sceneSeconds);
+  if (other) {
+    const first = short(other.text.split("\n")[0]);
+    throw new ScheduleError("other_tool", { tool: other.tool, text: first }, other.line, 1);
+  }
   const marked = lines.some((line) => isHeaded(line.text)) ||
     lines.filter((line) => lacksColon(line.text)).length > 1;
   const newline = /\r\n?|\n/.exec(text)?.[0] ?? "\n";

@@ -8,6 +8,7 @@ import { Gestures } from "./gestures.js";
 import { ScheduleError } from "./head.js";
 import { Hues } from "./hues.js";
 import { blockOf, firstPx } from "./layout.js";
+import { convert, splitAtBars } from "./other_tools.js";
 import { readSchedule, Refusal } from "./schedule.js";
 import { Toolbar } from "./toolbar.js";
 import { extents, promptOf, seconds, Track } from "./track.js";
@@ -34,12 +35,14 @@ export class Timeline {
     this.fields = new Fields(t, this.fieldActions());
     this.live = make("div", { class: "cvt-unseen-text", role: "status", "aria-live": "polite" });
     this.problem = make("div", { class: "cvt-problem", role: "note" });
+    this.offer = make("button", { class: "cvt-offer", type: "button" });
+    this.offer.addEventListener("click", () => this.convert());
     this.help = make("div", { class: "cvt-unseen-text", id: `cvt-help-${(made += 1)}` },
       t("timeline.keys"));
     set(this.track.lane, { "aria-describedby": this.help.id });
     this.body = make("div", { class: "cvt-body" }, this.track.element, this.fields.element);
     this.element = make("div", { class: "cvt", role: "group", "aria-label": t("timeline.title") },
-    this.toolbar.element, this.problem, this.body, this.live, this.help, ...STYLES.map(styleSheet));
+    this.toolbar.element, this.problem, this.offer, this.body, this.live, this.help, ...STYLES.map(styleSheet));
     this.gestures = new Gestures(this);
     this.observer = new ResizeObserver(() => this.resized());
     this.observer.observe(this.element);
@@ -83,11 +86,41 @@ export class Timeline {
     if (problem && said !== problem && this.element.contains(document.activeElement)) {
       this.say(problem);
     }
+    const offer = locked ? null : this.offered();
+    set(this.offer, { hidden: !offer });
+    this.offer.textContent = offer ? this.t(offer.label) : "";
     if (this.schedule) {
       this.selected = Math.min(this.selected, this.schedule.entries.length - 1);
       this.duration = this.host.duration();
     }
     this.render();
+  }
+
+  /** {label, text}: what the text may have meant in another tool; null if there is nothing. */
+  offered() {
+    const { text } = this.host;
+    const { scene } = this.host.settings().defaults;
+    try {
+      const found = convert(text, scene);
+      if (found) return { label: "timeline.convert", text: found.text };
+    } catch (error) {
+      if (!(error instanceof ScheduleError)) throw error;
+      return null;
+    }
+    const split = splitAtBars(text, scene);
+    return split === null ? null : { label: "timeline.split", text: split };
+  }
+
+  /** Replace the text by what is offered, as one undo step. */
+  convert() {
+    const offer = this.offered();
+    if (!offer) return;
+    this.host.begin();
+    this.host.text = offer.text;
+    this.host.end();
+    this.refresh();
+    if (this.schedule) this.select(0, { focus: true });
+    this.say(this.t("timeline.converted"));
   }
 
   render() {
