@@ -10,6 +10,9 @@ import torch
 
 import causvid_core as cv
 from causvid_core.model.kv_cache import KVRing
+from causvid_core.prompts import layout
+from causvid_core.prompts.layout import EncodedSchedule, distinct_texts
+from causvid_core.prompts.schedule_text import parse_schedule
 from causvid_core.stream import LiveCache, cache, snapshot, snapshot_within
 
 from .streams import RECIPES, SIZE, latents, make
@@ -92,6 +95,24 @@ def test_a_thread_that_only_reads_states_sees_every_block(model, context, whole,
         states = together(*[block._state] * THREADS)
         frames = block.first_frame + block.latents.shape[2]
         assert all(torch.equal(state.latents, whole[:, :, :frames]) for state in states)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_threads_may_share_the_prompts_of_a_schedule(monkeypatch):
+    """Hardly a mixed prompt is kept, so that each thread drops what the others ask for."""
+    monkeypatch.setattr(layout, "_KEPT", 1)
+    entries = parse_schedule("0: a\n2b ~14b: b\n20b ~14b: a")
+    texts = {t: torch.full((1, 2, 4), float(ord(t))) for t in distinct_texts(entries)}
+    alone = EncodedSchedule(entries, texts).plan(RECIPES["window"])
+    expected = [alone.at(block) for block in range(40)]
+    shared = EncodedSchedule(entries, texts).plan(RECIPES["window"])
+
+    def ask(first):
+        blocks = [(first + number) % 40 for number in range(1200)]
+        return all(torch.equal(shared.at(block), expected[block]) for block in blocks)
+
+    assert all(together(*[lambda first=first: ask(first) for first in (0, 3, 9, 0)]))
+    assert len(shared._mixed) <= layout._KEPT
 
 
 def test_a_session_that_is_over_does_not_end_the_lease_of_the_next(model, context, whole, recipe):
