@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -144,13 +145,16 @@ class ScheduledPrompts:
         return self._kept(prompts, contexts, weights)
 
     def _kept(self, key: Hashable, contexts: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-        """The contexts mixed, made only once while it is kept."""
-        if key not in self._mixed:
-            self._mixed[key] = blend(contexts, weights, self._schedule.interpolation)
-        self._mixed.move_to_end(key)
-        while len(self._mixed) > _KEPT:
-            self._mixed.popitem(last=False)
-        return self._mixed[key]
+        """The contexts mixed, made only once while it is kept, by any thread."""
+        # Taken out and put back last: whatever another thread drops meanwhile, this one has it.
+        mixed = self._mixed.pop(key, None)
+        if mixed is None:
+            mixed = blend(contexts, weights, self._schedule.interpolation)
+        self._mixed[key] = mixed
+        with suppress(KeyError):  # when others have dropped the last ones
+            while len(self._mixed) > _KEPT:
+                self._mixed.popitem(last=False)
+        return mixed
 
 
 def distinct_texts(entries: Iterable[Entry]) -> list[str]:

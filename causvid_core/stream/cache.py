@@ -8,6 +8,7 @@ are replayed, which gives the same numbers to the bit.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -63,6 +64,12 @@ class LiveCache:
     latent frame of that segment up to which slots have been overwritten; `frame_tokens` counts the
     tokens of one latent frame; `leased` says that a rollout is using the cache. Copies and pickles
     are empty: what is on a device does not travel.
+
+    Any thread may use it. Whoever reads or changes a field, or what the ring holds, has `guard`
+    for as long as the two must agree: `claim` while it decides, takes the lease and copies, a
+    session during each of its passes, `snapshot` while it copies. Between two passes the lease
+    alone keeps other rollouts from writing, and a reader finds what `block_ids` and `written` say.
+    Nobody calls foreign code with a guard but the model, or waits for a second guard.
     """
 
     def __init__(self) -> None:
@@ -72,6 +79,7 @@ class LiveCache:
         self.block_ids: list[str] = []
         self.written = 0
         self.leased = False
+        self.guard = threading.RLock()
 
     def __reduce__(self) -> tuple[type[LiveCache], tuple[()]]:
         return (LiveCache, ())
@@ -133,10 +141,16 @@ class LiveCache:
 
     def clear(self) -> None:
         """Free the device memory, unless a rollout is using it. Mutates the cache."""
-        if not self.leased:
-            self.ring = None
-            self.block_ids.clear()
-            self.written = 0
+        if self.leased:  # for long, perhaps: not to be waited for
+            return
+        with self.guard:
+            if not self.leased:
+                self.drop()
+
+    def drop(self) -> None:
+        """Hold nothing any more. Mutates the cache; its guard is the caller's."""
+        self.ring = None
+        self.rewind(0)
 
     def check_integrity(self, policy: WindowPolicy | None = None) -> None:
         """Raise RuntimeError naming the first invariant that does not hold. For tests.
@@ -177,8 +191,24 @@ def claim(
     size: batch, tokens of a latent frame, latent frames of the segment when it is done. Takes
     `live` over when possible, else allocates a ring; what it holds comes from `live` or
     `snapshot`. rebuild: the caller is going to rebuild the window and needs nothing of it.
-    Mutates `live` when it is taken over; otherwise leaves it as it is.
+    Mutates `live` when it is taken over; otherwise leaves it as it is. Of several threads that
+    claim one cache, one takes it over. Raises ValueError for a snapshot that does not fit; after
+    any error nobody has a lease and `live` holds what it says, or nothing.
     """
+    with live.guard:
+        return _claim(bound, policy, signature, live, snapshot, ids, size, rebuild)
+
+
+def _claim(
+    bound: BoundWan,
+    policy: WindowPolicy,
+    signature: str,
+    live: LiveCache,
+    snapshot: KVSnapshot | None,
+    ids: Sequence[str],
+    size: tuple[int, int, int],
+    rebuild: bool,
+) -> LiveCache:
     batch, frame_tokens, frames = size
     tokens = policy.capacity(frames) * frame_tokens
     ring = live.ring if live.serves(signature, ids, policy) else None
@@ -187,29 +217,72 @@ def claim(
     held = min(len(live.block_ids), len(ids)) if ring is not None else 0
     if snapshot is not None and (snapshot.signature != signature or snapshot.blocks <= held):
         snapshot = None
+    if snapshot is not None and not rebuild:
+        cached = policy.filled(policy.frames_before(len(ids))) * frame_tokens
+        check_snapshot(snapshot, bound, (batch, cached), len(ids))
     # A snapshot in 8 bits is not exact, and other states may continue from `live`.
     exact = snapshot is None or not snapshot.scales
     if ring is not None and exact and not live.leased and _writable(ring):
         claimed = live
-        ring.reserve(tokens)
+        try:
+            ring.reserve(tokens)
+        except BaseException:  # some layers have grown and some have not
+            live.drop()
+            raise
     else:
         claimed = LiveCache()
         claimed.signature, claimed.frame_tokens = signature, frame_tokens
         claimed.ring = KVRing(bound, batch, tokens if ring is None else max(tokens, ring.tokens))
-    claimed.leased = True
-    claimed.rewind(0 if rebuild else len(ids))
     if rebuild:
-        return claimed
-    if snapshot is not None:
+        claimed.rewind(0)
+    elif snapshot is not None:
+        claimed.rewind(0)  # an error in the middle of writing leaves neither these blocks nor those
         snapshot.write_to(claimed.required_ring)
         claimed.block_ids[:] = ids[: snapshot.blocks]
         claimed.written = policy.frames_before(len(ids))
-    elif ring is not None and held and claimed is not live:
+    elif claimed is live:
+        claimed.rewind(len(ids))
+    elif ring is not None and held:
         claimed.required_ring.write_prefix(ring.keys, ring.values)
         claimed.block_ids[:], claimed.written = live.block_ids[:held], live.written
-    elif ids and not held:
+    if ids and not (rebuild or claimed.block_ids):
         log.info("recomputing the keys and values of %d blocks", len(ids))
+    claimed.leased = True
     return claimed
+
+
+def check_snapshot(
+    snapshot: KVSnapshot, bound: BoundWan, size: tuple[int, int], blocks: int
+) -> None:
+    """Raise ValueError, naming what differs, unless a ring of the model can take the snapshot.
+
+    size: batch and tokens of the window. blocks: of the segment. Does not modify anything.
+    """
+    config = bound.config
+    layers, shape = config.num_layers, (*size, config.num_heads, config.head_dim)
+    dtype = torch.int8 if snapshot.scales else bound.dtype
+    tensors = (*snapshot.keys, *snapshot.values)
+    parts = [(tensor, shape, dtype) for tensor in tensors]
+    parts += [(scales, (*shape[:3], 1), torch.float32) for scales in snapshot.scales]
+    counts = {"keys": len(snapshot.keys), "values": len(snapshot.values)}
+    wrong = [f"{name} of {count} layers" for name, count in counts.items() if count != layers]
+    expected = f"expected {layers} layers of {shape}, {dtype}, on the CPU"
+    if snapshot.scales and len(snapshot.scales) != 2 * layers:
+        wrong.append(f"scales for {len(snapshot.scales)} tensors")
+    if not 1 <= snapshot.blocks <= blocks:
+        wrong.append(f"{snapshot.blocks} blocks where the segment has {blocks}")
+    for tensor, own_shape, own_dtype in parts:
+        if tuple(tensor.shape) != own_shape:
+            wrong.append(f"a tensor of {tuple(tensor.shape)}")
+        elif tensor.dtype != own_dtype:
+            wrong.append(f"a tensor of {tensor.dtype}")
+        elif tensor.device.type != "cpu":
+            wrong.append(f"a tensor on {tensor.device}")
+    if wrong:
+        raise ValueError(
+            f"the stream's kept keys and values do not fit this model: they have {wrong[0]}; "
+            f"{expected}. Continue from the stream without them: state.light() recomputes them"
+        )
 
 
 def _writable(ring: KVRing) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..model.binding import BoundWan
 from ..model.prompt import EncodedPrompt, check_context, encode_prompt, real_rows
+from .finite import NotFinite, is_finite
 from .segment import CARRY, checked_switch
 
 T = TypeVar("T")
@@ -33,7 +34,8 @@ class Prompts:
     a replay, whose blocks bring their contexts. `switch` is the mode for a context tensor that
     differs from the prompt of the block before.
 
-    Raises ValueError when a context does not fit the model or the batch, or for an unknown mode.
+    Raises ValueError when a context does not fit the model or the batch, or for an unknown mode;
+    NotFinite when it holds NaN or infinity.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Prompts:
         if given is None:
             raise RuntimeError("a replay has no prompts but those of its blocks")
         given = given if isinstance(given, Tensor) else given.at(block)
-        return _remembered(self._trimmed, given, self._trim)
+        return _remembered(self._trimmed, given, lambda given: self._trim(given, block))
 
     def switch(self, block: int, before: Tensor | None, pending: str = CARRY) -> str:
         """Mode of the switch before a block.
@@ -81,14 +83,18 @@ class Prompts:
         planned = getattr(self._given, "switch", None)
         return CARRY if planned is None else checked_switch(planned(block))
 
-    def _trim(self, given: Tensor) -> Tensor:
+    def _trim(self, given: Tensor, block: int) -> Tensor:
         check_context(self._bound, given)
         if given.shape[0] not in (1, self._batch):
             raise ValueError(
                 f"the prompt is for {given.shape[0]} videos, but the stream makes {self._batch}; "
                 f"give one prompt or {self._batch}"
             )
-        context = given.detach().cpu().expand(self._batch, -1, -1)
+        given = given.detach().cpu()
+        if not is_finite(given):
+            cause = "its prompt embedding is not finite; check the text encoder"
+            raise NotFinite(block, None, cause)
+        context = given.expand(self._batch, -1, -1)
         return context[:, : int(real_rows(context).max())].clone()
 
     def _encode(self, context: Tensor) -> EncodedPrompt:
@@ -100,6 +106,7 @@ def _remembered(known: list[tuple[Tensor, T]], tensor: Tensor, make: Callable[[T
     for source, made in known:
         if source is tensor:
             return made
-    known.append((tensor, make(tensor)))
+    result = make(tensor)
+    known.append((tensor, result))
     del known[:-_KEPT]
-    return known[-1][1]
+    return result

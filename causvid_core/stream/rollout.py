@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..model.binding import BoundWan, as_bound
 from ..storage.disk import DiskStore
 from .cache import LiveCache
+from .finite import NotFinite, is_finite
 from .noise import Noise, add_noise, seeded_noise
 from .prompt_cache import PromptPlan, Prompts
 from .recipe import Recipe
@@ -89,7 +90,8 @@ def prime(
     """The stream with clean latents [B or 1, 16, T, H, W] appended as if it had made them.
 
     They must fill whole blocks. Their clean passes run when the stream is continued. context,
-    switch: as in `rollout`. Raises ValueError for a size that does not fit.
+    switch: as in `rollout`. Raises ValueError for a size that does not fit, NotFinite for latents
+    with NaN or infinity.
     """
     bound = as_bound(model)
     prompts = Prompts(bound, state.batch, context, switch)
@@ -105,6 +107,8 @@ def prime(
     history, pending = list(state.history), state.switch
     for part in parts:
         index, given = len(history), part.detach().to("cpu", torch.float32).expand(shape).clone()
+        if not is_finite(given):
+            raise NotFinite(index, None, "the given latents are not finite; check what made them")
         mode = prompts.switch(index, history[-1].context if history else None, pending)
         history.append(StreamBlock.new(given, prompts.context(index), mode))
         pending = CARRY
@@ -133,6 +137,8 @@ def rollout(
     `segment`) when `context` is a tensor that differs from the prompt of the block before; a plan
     names its own. store: keeps the latents of finished blocks on disk, so that memory does not
     grow with the video. Raises ValueError at once, before any work, for arguments that do not fit.
+    A block with NaN or infinity ends the rollout with NotFinite: at once on the CPU, else when it
+    has arrived there, a block later or when its `state` is read. Every earlier state stays valid.
 
     `state` is not changed and can be continued again; the newest continuation takes over the cache
     on the device. Nothing in the loop waits for the device.

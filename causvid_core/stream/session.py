@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from ..model.prompt import EncodedPrompt
 from ..model.rope import Rotary
 from ..storage.disk import DiskStore
 from .cache import LiveCache, claim
+from .finite import NotFinite, trace
 from .history import History
 from .prompt_cache import Prompts
 from .segment import CARRY
@@ -32,6 +34,7 @@ class OpenBlock:
         state = session.state
         self._session = session
         self._inputs: tuple[CachedAttention, EncodedPrompt] | None = None
+        self._seen: list[Tensor] = []  # what each step was given and the flow it made
         self.index, self.switch = index, switch
         self.schedule = state.recipe.schedule(session.segment.place(index))
         span = session.stream_policy.span(index)
@@ -45,14 +48,19 @@ class OpenBlock:
         The block sees its window, itself included. Mutates the cache: the first call runs the
         clean passes that are due, every call overwrites the block's own slots.
         """
+        session = self._session
         if self._inputs is None:
-            self._inputs = self._session._inputs_of(self)
-        return denoise(self._session.bound, x, self._session._timestep(timestep), *self._inputs)
+            self._inputs = session._inputs_of(self)
+        with session.cache.guard:
+            flow = denoise(session.bound, x, session._timestep(timestep), *self._inputs)
+        self._seen += (x, flow)
+        return flow
 
     def finish(self, x0: Tensor) -> None:
         """Append the block with clean latents x0. Its own clean pass is due with the next block.
 
-        The lease ends with the session's last block.
+        The lease ends with the session's last block. Raises NotFinite when this block, or one
+        before it that has only now arrived on the CPU, holds NaN or infinity.
         """
         self._session._finish(self, x0)
 
@@ -79,6 +87,7 @@ class Session:
         self._prompts = prompts or Prompts(bound, state.batch)
         self._history = History(state.history, bound.device, store)
         self._live: LiveCache | None = None
+        self._closed = False
         self._cached = self.segment  # the segment that the cache is laid out for
         self._open: OpenBlock | None = None
         self._end = state.blocks + blocks
@@ -94,8 +103,17 @@ class Session:
 
     def close(self) -> None:
         """End the lease."""
-        if self._live is not None:
+        # Once: after the last block another session may have it.
+        if self._live is not None and not self._closed:
             self._live.leased = False
+        self._closed = True
+
+    @property
+    def cache(self) -> LiveCache:
+        """The cache. RuntimeError when the session does not hold it."""
+        if self._live is None or self._closed:
+            raise RuntimeError("the session has no cache yet, or is closed")
+        return self._live
 
     @contextmanager
     def block(self) -> Iterator[OpenBlock]:
@@ -121,6 +139,8 @@ class Session:
         Due are the last block's, those of a rebuilt window, or a replay, which leaves out the
         blocks of a long segment that no longer bear on the window.
         """
+        if self._closed:
+            raise RuntimeError("the session is closed")
         rebuild = self.segment is not self._cached
         if self._live is None:
             self._live = claim(
@@ -134,20 +154,26 @@ class Session:
                 rebuild,
             )
         elif rebuild:
-            self._live.rewind(0)
+            with self._live.guard:
+                self._live.rewind(0)
         self._cached = self.segment
-        live, total = self._live, self.segment.place(len(self._history))
+        with self._live.guard:
+            self._complete(self._live)
+        return self._live
+
+    def _complete(self, live: LiveCache) -> None:
+        """Run the clean passes that are due. Mutates the cache; its guard is the caller's."""
+        total = self.segment.place(len(self._history))
         needed = self.segment.policy.replay(total, self.bound.config.num_layers)
         if live.block_ids or len(needed) == total:
             for place in range(len(live.block_ids), total):
                 self._clean_pass(live, place)
                 live.block_ids.append(self.segment.block_id(place, self._history.id))
-            return live
+            return
         live.required_ring.zero()
         for place in needed:
             self._clean_pass(live, place)
         live.block_ids.extend(self.segment.block_ids(len(self._history), self._history.id))
-        return live
 
     def state_after(self, blocks: int) -> StreamState:
         """The state once `blocks` blocks of the stream are finished; waits until they have arrived
@@ -170,7 +196,8 @@ class Session:
             raise RuntimeError(f"block {block.index} is finished")
         live = self.catch_up()
         prompt = self._prompts.encode(self._history.context(block.index))
-        return self._attention(live, self.segment.place(block.index)), prompt
+        with live.guard:
+            return self._attention(live, self.segment.place(block.index)), prompt
 
     def _attention(self, live: LiveCache, place: int) -> CachedAttention:
         positions = self.state.recipe.positions
@@ -181,10 +208,16 @@ class Session:
             raise RuntimeError(f"block {block.index} is finished")
         if block._inputs is None:  # no step was taken
             self.catch_up()
-        self._history.add(x0)
-        self._open = block._inputs = None
+        seen, self._open, block._inputs, block._seen = block._seen, None, None, []
+        self._history.add(x0, partial(self._why, block.index, seen))
         if len(self._history) == self._end:
             self.close()
+
+    def _why(self, block: int, seen: list[Tensor]) -> NotFinite:
+        """The error for a block that is not finite."""
+        before = (self._history.latents(index) for index in range(block))
+        context = self._history.context(block)
+        return trace(self.bound, self.state, block, context, before, seen)
 
     def _timestep(self, value: float) -> Tensor:
         """A timestep [1, 1] for all samples and latent frames, made without a transfer."""

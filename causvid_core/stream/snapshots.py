@@ -23,8 +23,9 @@ def snapshot(state: StreamState, model: nn.Module | BoundWan | None = None) -> S
     """
     if state.snapshot is not None or not state.history or state.switch != CARRY:
         return state
-    if held := _held(state):
-        return state._replace(snapshot=_read(state, state.live, held))
+    with state.live.guard:
+        if held := _held(state):
+            return state._replace(snapshot=_read(state, state.live, held))
     if model is None:
         if len(state.block_ids) == 1:
             return state
@@ -43,11 +44,12 @@ def snapshot_within(state: StreamState, max_bytes: int, int8: bool = False) -> S
     """
     if state.snapshot is not None:
         return state if state.snapshot.nbytes <= max_bytes else state.uncached()
-    ring = state.live.ring
-    if ring is not None and state.switch == CARRY and (held := _held(state)):
-        token_bytes = quantised_token_bytes(ring) if int8 else ring.token_bytes
-        if _cached_frames(state) * state.live.frame_tokens * token_bytes <= max_bytes:
-            return state._replace(snapshot=_read(state, state.live, held, int8))
+    with state.live.guard:
+        ring = state.live.ring
+        if ring is not None and state.switch == CARRY and (held := _held(state)):
+            token_bytes = quantised_token_bytes(ring) if int8 else ring.token_bytes
+            if _cached_frames(state) * state.live.frame_tokens * token_bytes <= max_bytes:
+                return state._replace(snapshot=_read(state, state.live, held, int8))
     return state.uncached()
 
 
@@ -73,6 +75,7 @@ def _cached_frames(state: StreamState) -> int:
 
 
 def _read(state: StreamState, live: LiveCache, blocks: int, int8: bool = False) -> KVSnapshot:
+    """Copies of the window's keys and values. The cache's guard, or lease, is the caller's."""
     ring, tokens = live.required_ring, _cached_frames(state) * live.frame_tokens
     if int8:
         keys, values, scales = read_quantised(ring, tokens)
