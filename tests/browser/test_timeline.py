@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hosting.host import Host
 
-from .timeline_page import VALUES, TimelinePage
+from .timeline_page import TimelinePage
 from .waiting import until_still
 
 FILM = """\
@@ -104,8 +104,7 @@ def test_schedules_of_other_tools_are_converted_by_a_press(
     offer.click()
     assert timeline.text == "0f: a red circle\n48f: a blue square \\| ring"
     assert timeline.scenes == ["a red circle", "a blue square \\| ring"] and offer.is_hidden()
-    timeline.press("Control+z")
-    page.wait_for_function(f"wanted => ({VALUES})()[0] === wanted", arg=typed)
+    timeline.undo(typed, shown=False)
     timeline.put("[0-3s] a\n[3-6s] b\nand c")
     assert "Line 3" in timeline.said and offer.is_hidden()
     timeline.put("a star | a ring")
