@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model.config import LATENT_CHANNELS
@@ -43,7 +43,7 @@ def check_header(header: Mapping[str, Any], entries: Mapping[str, Entry]) -> Non
         _count(name, header[name], 1)
     if type(header["seed"]) is not int or abs(header["seed"]) >= _LARGEST_SEED:
         raise ValueError("its seed is not a whole number of 64 bits")
-    _text("model", header["model"])
+    short_text("model", header["model"])
     checked_switch(header.get("switch", CARRY))
     used = _blocks(header, declared, policy) | _snapshot(header, declared)
     used |= _decoder(header, declared)
@@ -52,6 +52,18 @@ def check_header(header: Mapping[str, Any], entries: Mapping[str, Entry]) -> Non
     checksums = header["checksums"]
     if set(checksums) != used or any(type(value) is not int for value in checksums.values()):
         raise ValueError("it does not have one checksum for every tensor")
+
+
+def latents_of(
+    policy: WindowPolicy, block: int, batch: int, height: int, width: int
+) -> tuple[str, tuple[int, ...]]:
+    """Dtype and shape of the latents of a block."""
+    return "float32", (batch, LATENT_CHANNELS, policy.span(block).frames, height, width)
+
+
+def is_context(dtype: str, shape: Sequence[int], batch: int) -> bool:
+    """Whether such a tensor is the context of a prompt."""
+    return dtype in _FLOATS and len(shape) == 3 and shape[0] == batch and min(shape) > 0
 
 
 def _recipe(values: Mapping[str, Any]) -> Recipe:
@@ -81,18 +93,15 @@ def _blocks(header: Mapping[str, Any], declared: Declared, policy: WindowPolicy)
     widths = set()
     for index, block in enumerate(header["blocks"]):
         latents, context = f"latents.{index}", block["context"]
-        _text("block key", block["key"])
+        short_text("block key", block["key"])
         checked_switch(block.get("switch", CARRY))
         keys.add(block["key"])
-        frames = policy.span(index).frames
-        wanted = ("float32", (header["batch"], LATENT_CHANNELS, frames, *size))
+        wanted = latents_of(policy, index, header["batch"], *size)
         if declared[latents] != wanted:
             raise ValueError(f"{latents} is {declared[latents]}, expected {wanted}")
-        kind, shape = declared[context]
-        whole = len(shape) == 3 and shape[0] == header["batch"] and min(shape) > 0
-        if kind not in _FLOATS or not whole or not context.startswith("context."):
+        if not is_context(*declared[context], header["batch"]) or context[:8] != "context.":
             raise ValueError(f"block {index} is made of {context[:80]!r}, which is not a prompt")
-        widths.add(shape[2])
+        widths.add(declared[context][1][2])
         names |= {latents, context}
     if len(keys) != len(header["blocks"]):
         raise ValueError("it has a block twice")
@@ -108,7 +117,7 @@ def _snapshot(header: Mapping[str, Any], declared: Declared) -> set[str]:
         return set()
     _count("blocks with keys and values", snapshot["blocks"], 1, len(header["blocks"]))
     _count("layers", snapshot["layers"], 1, len(declared))
-    _text("signature", snapshot["signature"])
+    short_text("signature", snapshot["signature"])
     layers = range(snapshot["layers"])
     names = [f"{kind}.{layer}" for kind in ("keys", "values") for layer in layers]
     kind, shape = declared[names[0]]
@@ -132,7 +141,7 @@ def _decoder(header: Mapping[str, Any], declared: Declared) -> set[str]:
         return set()
     tensors = decoder
     if isinstance(decoder, Mapping):
-        _text("decoder's name", decoder["name"])
+        short_text("decoder's name", decoder["name"])
         _count("blocks that are decoded", decoder["blocks"], 1, len(header["blocks"]))
         tensors = decoder["tensors"]
     _count("decoder", tensors, 0, len(declared))
@@ -149,6 +158,7 @@ def _count(name: str, value: Any, smallest: int, largest: int = _LARGEST) -> Non
         raise ValueError(f"its {name} is {value!r:.80}, expected {smallest} to {largest}")
 
 
-def _text(name: str, value: Any) -> None:
+def short_text(name: str, value: Any) -> None:
+    """Raise ValueError unless a value of a header is a text of at most 2,000 characters."""
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         raise ValueError(f"its {name} is not a short text")
