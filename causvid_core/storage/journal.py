@@ -1,9 +1,7 @@
 """Checkpoints of a stream, appended to one file: each costs what its new blocks cost.
 
-A file is a row of records: a head of `_HEAD` (mark, length and checksum of what follows, checksum
-of the head itself), then a safetensors file of that length. The first names the stream, each
-further one holds blocks. What a killed process left at the end is no whole record: it is ignored
-and overwritten.
+A file is a row of records (see `records`). The first names the stream, each further one holds
+blocks. What a killed process left at the end is no whole record: it is ignored and overwritten.
 """
 
 from __future__ import annotations
@@ -11,23 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 import zlib
-from collections.abc import Iterator
-from contextlib import suppress
-from io import BufferedReader, BytesIO, RawIOBase
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import tee
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
 
+from ..stream.bounds import whole
 from ..stream.cache import KVSnapshot
 from ..stream.segment import CARRY, checked_switch
 from ..stream.state import DecoderMemory, StreamBlock, StreamState
 from .atomic import replacing
-from .disk import DiskStore
-from .safetensors_file import layout, parse_json, raw_bytes, read_header, read_tensor, write
+from .disk import DiskStore, stored
+from .records import contents, packed, places, window
+from .safetensors_file import parse_json, raw_bytes, read_header, read_tensor, write
 from .stream_checks import is_context, latents_of, short_text
 
 FORMAT = "causvid-journal"
@@ -36,24 +35,9 @@ RECORD_BYTES = 32 * 2**20
 """Bytes of latents after which another record is begun: what reading one takes in memory."""
 RECORD_BLOCKS = 1024
 
-_MARK = b"CVjournl"
-_HEAD = struct.Struct("<8sQII")
 _CACHE = ".cache"
-_SEARCHED = 2**20
 _PLAIN = ("height", "width", "batch", "seed", "model")
 _KINDS = ("keys", "values", "scales")
-
-
-class _Place(NamedTuple):
-    """A whole record: where its safetensors file begins, its bytes, and their checksum."""
-
-    start: int
-    nbytes: int
-    checksum: int
-
-    @property
-    def end(self) -> int:
-        return self.start + self.nbytes
 
 
 class StreamJournal:
@@ -72,6 +56,7 @@ class StreamJournal:
         self._last = begun.history[-1].id if begun.history else None
         self._contexts: dict[str, int] = {}
         self._newest: tuple[Tensor, int] | None = None
+        self._caches = set(_cache_paths(self.path))
         self._file = self.path.open("r+b")
         try:
             self._continue(begun)
@@ -114,18 +99,18 @@ class StreamJournal:
     def _continue(self, begun: StreamState) -> None:
         """Find the end of what is written, reading no latents but the last."""
         self._end = 0
-        for place in _places(self._file, self.path):
-            _, metadata = read_header(BufferedReader(_Window(self._file, place)))
-            values = _values(metadata, self.path)
+        with _in_words(self.path):
+            for place in places(self._file):
+                values = _values(read_header(window(self._file, place))[1])
+                if not self._end:
+                    _check_names(values, begun)
+                else:
+                    self._contexts |= {digest: int(n) for n, digest in values["new"].items()}
+                    self._blocks += len(values["ids"])
+                    self._last = values["ids"][-1]
+                self._end = place.end
             if not self._end:
-                _check_names(values, begun, self.path)
-            else:
-                self._contexts |= {digest: int(n) for n, digest in values["new"].items()}
-                self._blocks += len(values["ids"])
-                self._last = values["ids"][-1]
-            self._end = place.end
-        if not self._end:
-            _refuse(self.path, "holds no checkpoints of a stream")
+                raise ValueError("holds no checkpoints of a stream")
 
     def _append(self, state: StreamState) -> None:
         """Write the next record. Mutates what is known to be written once it is on the disk."""
@@ -142,14 +127,14 @@ class StreamJournal:
                     tensors[f"context.{number}"] = block.context
                 self._newest = (block.context, number)
             numbers.append(self._newest[1])
-        whole = self._blocks + len(blocks) == state.blocks
-        decoder = state.decoder if whole else None
+        complete = self._blocks + len(blocks) == state.blocks
+        decoder = state.decoder if complete else None
         values = {
             "ids": [block.id for block in blocks],
             "switches": [block.switch for block in blocks],
             "contexts": numbers,
             "new": {str(number): digest for digest, number in new.items()},
-            "switch": state.switch if whole else CARRY,
+            "switch": state.switch if complete else CARRY,
             "decoder": decoder and [decoder.name, decoder.blocks],
         }
         try:
@@ -158,7 +143,7 @@ class StreamJournal:
             self._file.writelines(_record(tensors, values))
             self._file.flush()
             os.fsync(self._file.fileno())
-        except OSError:
+        except BaseException:  # its prompts are not written
             self._newest = None
             raise
         self._end = self._file.tell()
@@ -179,9 +164,9 @@ class StreamJournal:
             values = [snapshot.blocks, len(snapshot.keys), len(snapshot.scales), checksums]
             metadata = {"last": str(self._last), "signature": snapshot.signature}
             write(kept, tensors, metadata | {"values": json.dumps(values)})
-        for path in _cache_paths(self.path):
-            if path != kept or snapshot is None:
-                path.unlink(missing_ok=True)
+        for path in self._caches - {kept}:
+            path.unlink(missing_ok=True)
+        self._caches = {kept} if snapshot is not None or kept in self._caches else set()
 
 
 def load_journal(
@@ -196,55 +181,60 @@ def load_journal(
     path = Path(path)
     if not path.exists():
         return None
-    history, moved = list(begun.history), begun.blocks
-    contexts: dict[int, Tensor] = {}
-    switch, decoder, first = begun.switch, begun.decoder, True
-    with path.open("rb") as file:
-        for place in _places(file, path):
-            file.seek(place.start)
-            payload = file.read(place.nbytes)
-            if zlib.crc32(payload) != place.checksum:
-                _refuse(path, "is damaged: a checkpoint in it has changed since it was written")
-            window = BufferedReader(BytesIO(payload))
-            entries, metadata = read_header(window)
-            values = _values(metadata, path)
-            if first:
-                _check_names(values, begun, path)
-                first = False
-                continue
-            tensors = {name: read_tensor(window, entry) for name, entry in entries.items()}
-            try:
-                history += _blocks(begun, len(history), values, tensors, contexts)
-                switch = checked_switch(values["switch"])
-                decoder = values["decoder"] and DecoderMemory(*values["decoder"])
-            except (AttributeError, LookupError, TypeError, ValueError) as error:
-                _refuse(path, f"is damaged: a checkpoint in it describes no blocks ({error})")
-            waiting = history[moved:]
-            if store is not None and store.is_worth_it([block.latents for block in waiting]):
-                stored = store.move([block.latents for block in waiting])
-                history[moved:] = [
-                    block._replace(latents=latents)
-                    for block, latents in zip(waiting, stored, strict=True)
-                ]
-                moved = len(history)
-    if first:
-        _refuse(path, "holds no checkpoints of a stream")
-    if len({block.id for block in history}) != len(history):
-        _refuse(path, "is damaged: it has a block twice")
-    if len(history) == begun.blocks:
-        return begun
-    state = begun.uncached()._replace(history=tuple(history), switch=switch, decoder=decoder)
+    last: dict[str, Any] = {}
+    with path.open("rb") as file, _in_words(path):
+        blocks = list(_moved(_read_blocks(file, begun, last), store))
+        history = (*begun.history, *blocks)
+        if len({block.id for block in history}) != len(history):
+            raise ValueError("is damaged: it has a block twice")
+        if not blocks:
+            return begun
+        switch, decoder = checked_switch(last["switch"]), last["decoder"]
+        if decoder is not None:
+            name, done = decoder
+            short_text("decoder's name", name)
+            decoder = DecoderMemory(name, whole("blocks that are decoded", done, 1, len(history)))
+    state = begun.uncached()._replace(history=history, switch=switch, decoder=decoder)
     return state._replace(snapshot=_cache(_cache_path(path, state.blocks), state))
+
+
+def _read_blocks(file: BinaryIO, begun: StreamState, last: dict[str, Any]) -> Iterator[StreamBlock]:
+    """The blocks of a journal. Sets `last` to what its last record says besides."""
+    contexts: dict[int, Tensor] = {}
+    count = begun.blocks
+    named = False
+    for place in places(file):
+        record = contents(file, place)
+        entries, metadata = read_header(record)
+        values = _values(metadata)
+        if not named:
+            _check_names(values, begun)
+            named = True
+            continue
+        tensors = {name: read_tensor(record, entry) for name, entry in entries.items()}
+        yield from _blocks(begun, count, values, tensors, contexts)
+        count += len(values["ids"])
+        last.update(values)
+    if not named:
+        raise ValueError("holds no checkpoints of a stream")
+
+
+def _moved(blocks: Iterable[StreamBlock], store: DiskStore | None) -> Iterator[StreamBlock]:
+    """The blocks, with latents in the store."""
+    blocks, same = tee(blocks)
+    for block, latents in zip(blocks, stored((each.latents for each in same), store), strict=True):
+        yield block._replace(latents=latents)
 
 
 def _next_blocks(state: StreamState, first: int) -> Iterator[StreamBlock]:
     """The blocks of the next record: of one shape, and no more than memory has room for."""
-    nbytes, shape = 0, state.history[first].latents.shape
+    begun, context, nbytes = state.history[first], None, 0
     for block in state.history[first : first + RECORD_BLOCKS]:
-        nbytes += block.latents.nbytes
-        full = block is not state.history[first] and nbytes > RECORD_BYTES
-        if full or block.latents.shape != shape:
+        nbytes += block.latents.nbytes + (block.context is not context) * block.context.nbytes
+        full = block is not begun and nbytes > RECORD_BYTES
+        if full or block.latents.shape != begun.latents.shape:
             return
+        context = block.context
         yield block
 
 
@@ -312,108 +302,38 @@ def _names(begun: StreamState) -> dict[str, Any]:
     }
 
 
-def _check_names(values: dict[str, Any], begun: StreamState, path: Path) -> None:
+def _check_names(values: dict[str, Any], begun: StreamState) -> None:
     wanted = json.loads(json.dumps(_names(begun)))
     for name, value in wanted.items():
         if name not in values or values[name] != value:
-            _refuse(path, f"holds checkpoints of another stream: its {name} differs")
+            raise ValueError(f"holds checkpoints of another stream: its {name} differs")
 
 
 def _record(tensors: dict[str, Tensor], values: dict[str, Any]) -> list[bytes]:
-    """The bytes of a record, head first."""
-    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    dtypes = {name: tensor.dtype for name, tensor in own.items()}
-    shapes = {name: tensor.shape for name, tensor in own.items()}
     metadata = {"format": FORMAT, "version": str(VERSION), "values": json.dumps(values)}
-    header, ends = layout(dtypes, shapes, metadata)
-    payload = [header, *(bytes(raw_bytes(own[name])) for name in ends)]
-    checksum = 0
-    for part in payload:
-        checksum = zlib.crc32(part, checksum)
-    head = _HEAD.pack(_MARK, sum(map(len, payload)), checksum, 0)[:-4]
-    return [head + zlib.crc32(head).to_bytes(4, "little"), *payload]
+    return packed(tensors, metadata)
 
 
-def _values(metadata: dict[str, str], path: Path) -> dict[str, Any]:
+def _values(metadata: dict[str, str]) -> dict[str, Any]:
     """What a record says besides tensors."""
     version = metadata.get("version", "")
     if metadata.get("format") != FORMAT:
-        _refuse(path, "holds no checkpoints of a stream")
+        raise ValueError("holds no checkpoints of a stream")
     if version != str(VERSION):
-        _refuse(path, f"has checkpoints of version {version[:20]}; this one reads {VERSION}")
+        raise ValueError(f"has checkpoints of version {version[:20]}; this one reads {VERSION}")
     values: dict[str, Any] = parse_json(metadata["values"])
     return values
 
 
-def _places(file: BinaryIO, path: Path) -> Iterator[_Place]:
-    """Every whole record. ValueError when one is damaged and others follow it."""
-    size, at = file.seek(0, os.SEEK_END), 0
-    place = _head(file, at, size)
-    while place is not None:
-        following = _head(file, place.end, size)
-        if following is None and not _is_whole(file, place):
-            break
-        at = place.end
-        yield place
-        place = following
-    if _has_more(file, at + 1):
-        _refuse(path, "is damaged: checkpoints in the middle of it cannot be read")
-
-
-def _head(file: BinaryIO, at: int, size: int) -> _Place | None:
-    """The record that begins at a byte, if all of it can be there."""
-    file.seek(at)
-    head = file.read(_HEAD.size)
-    if len(head) < _HEAD.size:
-        return None
-    mark, nbytes, checksum, own = _HEAD.unpack(head)
-    place = _Place(at + _HEAD.size, nbytes, checksum)
-    return place if mark == _MARK and own == zlib.crc32(head[:-4]) and place.end <= size else None
-
-
-def _is_whole(file: BinaryIO, place: _Place) -> bool:
-    file.seek(place.start)
-    return zlib.crc32(file.read(place.nbytes)) == place.checksum
-
-
-def _has_more(file: BinaryIO, at: int) -> bool:
-    """Whether a whole record begins at a later byte."""
-    size = file.seek(0, os.SEEK_END)
-    while at < size:
-        file.seek(at)
-        found = file.read(_SEARCHED).find(_MARK)
-        if found < 0:
-            at += _SEARCHED - len(_MARK) + 1
-        elif _head(file, at + found, size) is not None:
-            return True
-        else:
-            at += found + 1
-    return False
-
-
-class _Window(RawIOBase):
-    """A record's part of a file, as a file of its own."""
-
-    def __init__(self, file: BinaryIO, place: _Place) -> None:
-        self._file, self._place, self._at = file, place, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._place.nbytes}
-        self._at = origin[whence] + offset
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        self._file.seek(self._place.start + self._at)
-        data = self._file.read(min(len(buffer), max(0, self._place.nbytes - self._at)))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Errors of reading become ValueErrors that name the file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path.name} {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"{path.name} is damaged: a checkpoint in it is none ({error})") from error
 
 
 def _digest(tensor: Tensor) -> str:
@@ -426,7 +346,3 @@ def _digest(tensor: Tensor) -> str:
 
 def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _refuse(path: Path, reason: str) -> NoReturn:
-    raise ValueError(f"{path.name} {reason}")

@@ -1,4 +1,4 @@
-"""The values that a stream can have: one set of bounds for who begins one and who reads its file."""
+"""The values that a stream can have: one set of bounds for those who begin one and its files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def whole(name: str, value: Any, smallest: int, largest: int = LARGEST) -> int:
     except (OverflowError, TypeError, ValueError):
         number = None
     if number is None or isinstance(value, bool) or number != value or number < smallest:
-        raise ValueError(f"{name} is {value!r:.80}; it must be a whole number of at least {smallest}")
+        raise ValueError(
+            f"{name} is {value!r:.80}; it must be a whole number of at least {smallest}"
+        )
     if number > largest:
         raise ValueError(f"{name} is {value!r:.80}; it can be at most {largest:,}")
     return number

@@ -67,7 +67,9 @@ class Recipe:
                 f"{self.sink} sink frames; make it at least {largest + self.sink}"
             )
         if self.positions not in POSITIONS:
-            raise ValueError(f"positions is {self.positions!r:.80}; choose 'absolute' or 'relative'")
+            raise ValueError(
+                f"positions is {self.positions!r:.80}; choose 'absolute' or 'relative'"
+            )
         if not 0 <= self.context_timestep <= TABLE:
             raise ValueError(f"context_timestep is {self.context_timestep}; expected 0 to {TABLE}")
 
