@@ -89,7 +89,7 @@ def contents(file: BinaryIO, place: Place) -> BufferedReader:
     payload = file.read(place.nbytes)
     if zlib.crc32(payload) != place.checksum:
         raise ValueError("is damaged: a checkpoint in it has changed since it was written")
-    return BufferedReader(BytesIO(payload))  # type: ignore[arg-type]
+    return BufferedReader(BytesIO(payload))
 
 
 def window(file: BinaryIO, place: Place) -> BufferedReader:

@@ -133,9 +133,9 @@ def _chunks(header: Mapping[str, Any], declared: Declared, policy: WindowPolicy)
         names.add(name)
     _same_width(widths)
     for name, dtype in TABLES.items():
-        wanted = (dtype, (sum(chunks) if name == "context_tokens" else blocks,))
-        if declared[name] != wanted:
-            raise ValueError(f"{name} is {declared[name]}, expected {wanted}")
+        rows = sum(chunks) if name == "context_tokens" else blocks
+        if declared[name] != (dtype, (rows,)):
+            raise ValueError(f"{name} is {declared[name]}, expected {rows} of {dtype}")
     kind, shape = declared["ids"]
     if kind != "uint8" or len(shape) != 1:
         raise ValueError(f"ids is {declared['ids']}, expected bytes")

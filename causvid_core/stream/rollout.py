@@ -75,12 +75,13 @@ def start(
     whole or beyond `bounds`.
     """
     bound = as_bound(model)
-    size = [
+    height, width, batch = (
         bounds.whole(name, value, 1)
         for name, value in (("height", height), ("width", width), ("batch", batch))
-    ]
-    bound.config.grid(*size[:2])
-    return StreamState(recipe, *size, bounds.seed(seed), bound.fingerprint(), live=LiveCache())
+    )
+    bound.config.grid(height, width)
+    seed, fingerprint = bounds.seed(seed), bound.fingerprint()
+    return StreamState(recipe, height, width, batch, seed, fingerprint, live=LiveCache())
 
 
 def prime(

@@ -78,10 +78,7 @@ def save_version_3(state, path, notes=None):
     """What `save_stream` wrote before version 4."""
     notes = notes or {}
     tensors, header = listed(state)
-    header["checksums"] = {
-        name: zlib.crc32(tensor.flatten().view(torch.uint8).numpy().tobytes())
-        for name, tensor in tensors.items()
-    }
+    header["checksums"] = {name: zlib.crc32(raw(tensor)) for name, tensor in tensors.items()}
     header["notes"] = {name: zlib.crc32(text.encode()) for name, text in notes.items()}
     text = json.dumps(header)
     metadata = {"format": "causvid-stream", "version": "3", "stream": text}
@@ -93,5 +90,10 @@ def same(a, b):
     """Whether two states hold the same to the bit."""
     (tensors_a, header_a), (tensors_b, header_b) = listed(a), listed(b)
     return header_a == header_b and all(
-        tensors_a[name].numpy().tobytes() == tensors_b[name].numpy().tobytes() for name in tensors_a
+        raw(tensors_a[name]) == raw(tensors_b[name]) for name in tensors_a
     )
+
+
+def raw(tensor):
+    """The bytes of a tensor."""
+    return tensor.flatten().view(torch.uint8).numpy().tobytes()
