@@ -1,0 +1,348 @@
+"""Checkpoints of a stream, appended to one file: each costs what its new blocks cost.
+
+A file is a row of records (see `records`). The first names the stream, each further one holds
+blocks. What a killed process left at the end is no whole record: it is ignored and overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from itertools import tee
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from ..stream.bounds import whole
+from ..stream.cache import KVSnapshot
+from ..stream.segment import CARRY, checked_switch
+from ..stream.state import DecoderMemory, StreamBlock, StreamState
+from .atomic import replacing
+from .disk import DiskStore, stored
+from .records import contents, packed, places, window
+from .safetensors_file import parse_json, raw_bytes, read_header, read_tensor, write
+from .stream_checks import is_context, latents_of, short_text
+
+FORMAT = "causvid-journal"
+VERSION = 1
+RECORD_BYTES = 32 * 2**20
+"""Bytes of latents after which another record is begun: what reading one takes in memory."""
+RECORD_BLOCKS = 1024
+
+_CACHE = ".cache"
+_PLAIN = ("height", "width", "batch", "seed", "model")
+_KINDS = ("keys", "values", "scales")
+
+
+class StreamJournal:
+    """Writes the blocks that a stream gains after `begun` to a file.
+
+    A file of the same stream is continued: `append` adds what a state has beyond it. Raises
+    ValueError for a file of another stream or a damaged one, OSError when it cannot be written.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], begun: StreamState) -> None:
+        self.path = Path(path)
+        if not self.path.exists():
+            with replacing(self.path) as partial, partial.open("xb") as file:
+                file.writelines(_record({}, _names(begun)))
+        self._blocks = begun.blocks
+        self._last = begun.history[-1].id if begun.history else None
+        self._contexts: dict[str, int] = {}
+        self._newest: tuple[Tensor, int] | None = None
+        self._caches = set(_cache_paths(self.path))
+        self._file = self.path.open("r+b")
+        try:
+            self._continue(begun)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of the stream that are written, those of `begun` included."""
+        return self._blocks
+
+    def append(self, state: StreamState) -> None:
+        """Write the blocks of `state` that are not written yet, and its keys and values if any.
+
+        They are on the disk when it returns. After an error, the file has some or none of them and
+        the next call writes the others. Raises ValueError for a state that does not continue what
+        is written, OSError when the file cannot be written.
+        """
+        known = state.history[self._blocks - 1].id if 0 < self._blocks <= state.blocks else None
+        if state.blocks < self._blocks or known != self._last:
+            raise ValueError(
+                f"this state of {state.blocks} blocks does not continue the {self._blocks} in "
+                f"{self.path.name}"
+            )
+        try:
+            while self._blocks < state.blocks:
+                self._append(state)
+            self._keep(state.snapshot)
+        except OSError as error:
+            raise OSError(
+                f"the checkpoint cannot be written to {self.path} ({error}); free some space there"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file; what was appended stays."""
+        with suppress(OSError):  # what could not be flushed was not promised
+            self._file.close()
+
+    def _continue(self, begun: StreamState) -> None:
+        """Find the end of what is written, reading no latents but the last."""
+        self._end = 0
+        with _in_words(self.path):
+            for place in places(self._file):
+                values = _values(read_header(window(self._file, place))[1])
+                if not self._end:
+                    _check_names(values, begun)
+                else:
+                    self._contexts |= {digest: int(n) for n, digest in values["new"].items()}
+                    self._blocks += len(values["ids"])
+                    self._last = values["ids"][-1]
+                self._end = place.end
+            if not self._end:
+                raise ValueError("holds no checkpoints of a stream")
+
+    def _append(self, state: StreamState) -> None:
+        """Write the next record. Mutates what is known to be written once it is on the disk."""
+        blocks = list(_next_blocks(state, self._blocks))
+        tensors = {"latents": torch.stack([block.latents for block in blocks])}
+        numbers: list[int] = []
+        new: dict[str, int] = {}
+        for block in blocks:
+            if self._newest is None or self._newest[0] is not block.context:
+                digest = _digest(block.context)
+                number = self._contexts.get(digest, new.get(digest))
+                if number is None:
+                    number = new[digest] = len(self._contexts) + len(new)
+                    tensors[f"context.{number}"] = block.context
+                self._newest = (block.context, number)
+            numbers.append(self._newest[1])
+        complete = self._blocks + len(blocks) == state.blocks
+        decoder = state.decoder if complete else None
+        values = {
+            "ids": [block.id for block in blocks],
+            "switches": [block.switch for block in blocks],
+            "contexts": numbers,
+            "new": {str(number): digest for digest, number in new.items()},
+            "switch": state.switch if complete else CARRY,
+            "decoder": decoder and [decoder.name, decoder.blocks],
+        }
+        try:
+            self._file.seek(self._end)
+            self._file.truncate()
+            self._file.writelines(_record(tensors, values))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except BaseException:  # its prompts are not written
+            self._newest = None
+            raise
+        self._end = self._file.tell()
+        self._contexts |= new
+        self._blocks += len(blocks)
+        self._last = blocks[-1].id
+
+    def _keep(self, snapshot: KVSnapshot | None) -> None:
+        """Write keys and values beside the file and remove those of checkpoints before."""
+        kept = _cache_path(self.path, self._blocks)
+        if snapshot is not None:
+            tensors = {
+                f"{kind}.{n}": tensor.contiguous()
+                for kind in _KINDS
+                for n, tensor in enumerate(getattr(snapshot, kind))
+            }
+            checksums = {name: zlib.crc32(raw_bytes(part)) for name, part in tensors.items()}
+            values = [snapshot.blocks, len(snapshot.keys), len(snapshot.scales), checksums]
+            metadata = {"last": str(self._last), "signature": snapshot.signature}
+            write(kept, tensors, metadata | {"values": json.dumps(values)})
+        for path in self._caches - {kept}:
+            path.unlink(missing_ok=True)
+        self._caches = {kept} if snapshot is not None or kept in self._caches else set()
+
+
+def load_journal(
+    path: str | os.PathLike[str], begun: StreamState, store: DiskStore | None = None
+) -> StreamState | None:
+    """`begun` with the blocks that a `StreamJournal` wrote after it; None when there is no file.
+
+    The state has the keys and values of its last block if they were kept. store: keeps its latents
+    on disk instead of in memory. Raises ValueError for a file of another stream or one that is
+    damaged before its end, OSError when it cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    last: dict[str, Any] = {}
+    with path.open("rb") as file, _in_words(path):
+        blocks = list(_moved(_read_blocks(file, begun, last), store))
+        history = (*begun.history, *blocks)
+        if len({block.id for block in history}) != len(history):
+            raise ValueError("is damaged: it has a block twice")
+        if not blocks:
+            return begun
+        switch, decoder = checked_switch(last["switch"]), last["decoder"]
+        if decoder is not None:
+            name, done = decoder
+            short_text("decoder's name", name)
+            decoder = DecoderMemory(name, whole("blocks that are decoded", done, 1, len(history)))
+    state = begun.uncached()._replace(history=history, switch=switch, decoder=decoder)
+    return state._replace(snapshot=_cache(_cache_path(path, state.blocks), state))
+
+
+def _read_blocks(file: BinaryIO, begun: StreamState, last: dict[str, Any]) -> Iterator[StreamBlock]:
+    """The blocks of a journal. Sets `last` to what its last record says besides."""
+    contexts: dict[int, Tensor] = {}
+    count = begun.blocks
+    named = False
+    for place in places(file):
+        record = contents(file, place)
+        entries, metadata = read_header(record)
+        values = _values(metadata)
+        if not named:
+            _check_names(values, begun)
+            named = True
+            continue
+        tensors = {name: read_tensor(record, entry) for name, entry in entries.items()}
+        yield from _blocks(begun, count, values, tensors, contexts)
+        count += len(values["ids"])
+        last.update(values)
+    if not named:
+        raise ValueError("holds no checkpoints of a stream")
+
+
+def _moved(blocks: Iterable[StreamBlock], store: DiskStore | None) -> Iterator[StreamBlock]:
+    """The blocks, with latents in the store."""
+    blocks, same = tee(blocks)
+    for block, latents in zip(blocks, stored((each.latents for each in same), store), strict=True):
+        yield block._replace(latents=latents)
+
+
+def _next_blocks(state: StreamState, first: int) -> Iterator[StreamBlock]:
+    """The blocks of the next record: of one shape, and no more than memory has room for."""
+    begun, context, nbytes = state.history[first], None, 0
+    for block in state.history[first : first + RECORD_BLOCKS]:
+        nbytes += block.latents.nbytes + (block.context is not context) * block.context.nbytes
+        full = block is not begun and nbytes > RECORD_BYTES
+        if full or block.latents.shape != begun.latents.shape:
+            return
+        context = block.context
+        yield block
+
+
+def _blocks(
+    begun: StreamState,
+    first: int,
+    values: dict[str, Any],
+    tensors: dict[str, Tensor],
+    contexts: dict[int, Tensor],
+) -> Iterator[StreamBlock]:
+    """The blocks of a record. Adds its new contexts to `contexts`."""
+    latents, size = tensors["latents"], (begun.batch, begun.height, begun.width)
+    for number in values["new"]:
+        context = tensors[f"context.{number}"]
+        if not is_context(_dtype(context), context.shape, begun.batch):
+            raise ValueError(f"context {number} is no prompt")
+        contexts[int(number)] = context
+    rows = zip(values["ids"], latents, values["contexts"], values["switches"], strict=True)
+    for index, (key, own, number, switch) in enumerate(rows, first):
+        short_text("block key", key)
+        if (_dtype(own), tuple(own.shape)) != latents_of(begun.policy, index, *size):
+            raise ValueError(f"block {index} has latents of shape {tuple(own.shape)}")
+        yield StreamBlock(key, own, contexts[number], checked_switch(switch))
+
+
+def _cache(path: Path, state: StreamState) -> KVSnapshot | None:
+    """Keys and values of a state that were kept beside it; None for any that do not fit it."""
+    try:
+        with path.open("rb") as file:
+            entries, metadata = read_header(file)
+            blocks, layers, scales, checksums = parse_json(metadata["values"])
+            if metadata["last"] != state.history[-1].id:
+                return None
+            tensors = {name: read_tensor(file, entry) for name, entry in entries.items()}
+        if any(zlib.crc32(raw_bytes(part)) != checksums[name] for name, part in tensors.items()):
+            return None
+        counts = dict(zip(_KINDS, (layers, layers, scales), strict=True))
+        keys, values, factors = (
+            tuple(tensors[f"{kind}.{n}"] for n in range(count)) for kind, count in counts.items()
+        )
+        return KVSnapshot(keys, values, blocks, metadata["signature"], factors)
+    except (LookupError, OSError, TypeError, ValueError):
+        return None  # they are computed again
+
+
+def _cache_path(path: Path, blocks: int) -> Path:
+    return path.with_name(f"{path.name}.{blocks}{_CACHE}")
+
+
+def _cache_paths(path: Path) -> list[Path]:
+    own = [other for other in path.parent.iterdir() if other.name.startswith(f"{path.name}.")]
+    numbers = [other.name.removeprefix(f"{path.name}.").removesuffix(_CACHE) for other in own]
+    return [other for other, number in zip(own, numbers, strict=True) if number.isdecimal()]
+
+
+def _names(begun: StreamState) -> dict[str, Any]:
+    """What tells the stream that a journal belongs to."""
+    last = begun.history[-1] if begun.history else None
+    return {
+        "recipe": begun.recipe.to_dict(),
+        **{name: getattr(begun, name) for name in _PLAIN},
+        "blocks": begun.blocks,
+        "switch": begun.switch,
+        "last": last and [_digest(last.latents), _digest(last.context), last.switch],
+    }
+
+
+def _check_names(values: dict[str, Any], begun: StreamState) -> None:
+    wanted = json.loads(json.dumps(_names(begun)))
+    for name, value in wanted.items():
+        if name not in values or values[name] != value:
+            raise ValueError(f"holds checkpoints of another stream: its {name} differs")
+
+
+def _record(tensors: dict[str, Tensor], values: dict[str, Any]) -> list[bytes]:
+    metadata = {"format": FORMAT, "version": str(VERSION), "values": json.dumps(values)}
+    return packed(tensors, metadata)
+
+
+def _values(metadata: dict[str, str]) -> dict[str, Any]:
+    """What a record says besides tensors."""
+    version = metadata.get("version", "")
+    if metadata.get("format") != FORMAT:
+        raise ValueError("holds no checkpoints of a stream")
+    if version != str(VERSION):
+        raise ValueError(f"has checkpoints of version {version[:20]}; this one reads {VERSION}")
+    values: dict[str, Any] = parse_json(metadata["values"])
+    return values
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    """Errors of reading become ValueErrors that name the file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path.name} {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"{path.name} is damaged: a checkpoint in it is none ({error})") from error
+
+
+def _digest(tensor: Tensor) -> str:
+    """Tells tensors by dtype, shape and values."""
+    own = tensor.detach().cpu().contiguous()
+    found = hashlib.sha256(f"{own.dtype} {tuple(own.shape)} ".encode())
+    found.update(raw_bytes(own))
+    return found.hexdigest()
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
