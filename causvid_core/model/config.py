@@ -171,7 +171,7 @@ def _count_blocks(shapes: Mapping[str, Sequence[int]]) -> int:
     matches = (re.match(r"blocks\.(\d+)\.", name) for name in shapes)
     found = {int(match.group(1)) for match in matches if match}
     if found != set(range(len(found))):
-        missing = min(set(range(max(found) + 1)) - found)
+        missing = next(number for number in range(len(found)) if number not in found)
         raise ValueError(f"the model is incomplete: blocks.{missing} is missing")
     return len(found)
 

@@ -175,3 +175,27 @@ def test_quantised_weights_are_named():
     packed = dict(STATE)
     packed["blocks.0.ffn.0.weight"] = torch.zeros(48, 128, dtype=torch.int8)
     refused(packed, "stored as int8")
+
+
+def test_a_dict_that_holds_itself(tmp_path):
+    cyclic = {}
+    cyclic["model"] = cyclic
+    refused(cyclic, "more than 16 dicts deep")
+    torch.save(cyclic, tmp_path / "m.pt")
+    refused(tmp_path / "m.pt", "m.pt nests its weights more than 16 dicts deep")
+
+
+def test_a_layer_of_a_huge_number():
+    refused(STATE | names("blocks.999999999.ffn.0.weight"), r"incomplete: blocks\.\d+ is missing")
+
+
+def test_a_compressed_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m/data.pkl", bytes(4_000_000))
+    refused(tmp_path / "m.pt", "bytes that become 4,000,000")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_pipe_that_nobody_writes_to(tmp_path):
+    os.mkfifo(tmp_path / "m.safetensors")
+    refused(tmp_path / "m.safetensors", "is a pipe or a device")

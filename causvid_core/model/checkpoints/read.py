@@ -30,6 +30,8 @@ WEIGHT_KEYS = ("generator_ema", "generator", "ema_model", "ema", "model_ema", "m
 
 LORA_KEYS = ("generator_lora", "lora", *WEIGHT_KEYS)
 
+_MOST_LEVELS = 16
+
 _INDEX_NAMES = ("diffusion_pytorch_model.safetensors.index.json", "model.safetensors.index.json")
 _SINGLE_NAMES = (
     "diffusion_pytorch_model.safetensors",
@@ -177,6 +179,8 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _sniff(path: Path) -> str:
     """`zip`, `pickle` or `safetensors`, from the first bytes; anything else is refused."""
+    if not path.is_file():  # opening a FIFO would wait for its writer
+        raise CheckpointError(f"{path} is a pipe or a device, not a file; choose a model file")
     with path.open("rb") as file:
         head = file.read(64)
     if not head:
@@ -213,7 +217,16 @@ def _sniff(path: Path) -> str:
 def _load_pickled(path: Path, kind: str) -> Any:
     if kind == "zip":
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            parts = archive.infolist()
+        names = [part.filename for part in parts]
+        unpacked = sum(part.file_size for part in parts)
+        # torch.save never compresses, so its parts are no larger than the file.
+        size = path.stat().st_size
+        if unpacked > size or any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise CheckpointError(
+                f"{path} is a compressed archive ({size:,} bytes that become {unpacked:,}), which "
+                "PyTorch never writes; download the original, or a safetensors file"
+            )
         if any(name.endswith("/constants.pkl") for name in names):
             raise CheckpointError(
                 f"{path} is a TorchScript program, which contains code; it is refused"
@@ -261,6 +274,11 @@ def _from_mapping(content: Any, source: str, keys: tuple[str, ...]) -> Stored:
         metadata |= _notes(content)
         ignored += [".".join((*taken, str(name))) for name in content if name != key]
         taken.append(str(key))
+        if len(taken) > _MOST_LEVELS:  # a dict in a pickle may hold itself
+            raise CheckpointError(
+                f"{source} nests its weights more than {_MOST_LEVELS} dicts deep; "
+                "ask its author for a safetensors file"
+            )
         content = content[key]
     if not isinstance(content, Mapping):
         raise CheckpointError(
