@@ -14,6 +14,20 @@ LATENT_CHANNELS = 16
 HEAD_DIM = 128
 """Head width of every published Wan; a state dict does not say it, so loaders assume it."""
 
+_COUNTS = (
+    "dim",
+    "ffn_dim",
+    "num_heads",
+    "num_layers",
+    "freq_dim",
+    "text_dim",
+    "text_len",
+    "in_dim",
+    "out_dim",
+    "image_dim",
+)
+_MOST = 1_000_000
+
 _TOP_LEVEL = {
     "patch_embedding",
     "text_embedding",
@@ -63,6 +77,14 @@ class WanConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch_size", tuple(int(p) for p in self.patch_size))
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if type(value) is not int or not 0 < value <= _MOST:
+                raise ValueError(
+                    f"{name} is {str(value)[:40]}; expected a whole number from 1 to {_MOST:,}"
+                )
+        if type(self.eps) not in (int, float) or not 0 < self.eps < 1:
+            raise ValueError(f"eps is {str(self.eps)[:40]}; expected a number between 0 and 1")
         if self.model_type not in ("t2v", "i2v"):
             raise ValueError(f"model_type is {self.model_type!r}; expected 't2v' or 'i2v'")
         if self.dim % self.num_heads or self.head_dim % 2:

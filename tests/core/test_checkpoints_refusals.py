@@ -199,3 +199,23 @@ def test_a_compressed_archive(tmp_path):
 def test_a_pipe_that_nobody_writes_to(tmp_path):
     os.mkfifo(tmp_path / "m.safetensors")
     refused(tmp_path / "m.safetensors", "is a pipe or a device")
+
+
+@pytest.mark.parametrize("field", ["dim", "num_heads", "num_layers", "text_len"])
+@pytest.mark.parametrize("value", [0, -2, 2.5, True, float("nan"), "8", 10**9])
+def test_a_config_with_impossible_sizes(field, value):
+    sizes = {"dim": 96, "ffn_dim": 192, "num_heads": 2, "num_layers": 3}
+    with pytest.raises(ValueError, match=f"^{field} is .*; expected a whole number"):
+        cv.WanConfig(**sizes | {field: value})
+
+
+@pytest.mark.parametrize("eps", [0, -1e-6, float("nan"), float("inf"), "1e-6", None, True])
+def test_a_config_with_an_impossible_eps(eps):
+    with pytest.raises(ValueError, match="^eps is .*; expected a number between 0 and 1"):
+        cv.WanConfig(dim=96, ffn_dim=192, num_heads=2, num_layers=3, eps=eps)
+
+
+def test_json_nested_too_deeply(tmp_path):
+    save_file({"a": ONE}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text("[" * 200_000)
+    refused(tmp_path, "config.json is damaged")

@@ -172,7 +172,7 @@ def _beside(folder: Path) -> dict[str, str]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: it is not JSON; download it again") from error
     return content if isinstance(content, dict) else {}
 
