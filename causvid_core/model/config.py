@@ -186,6 +186,8 @@ def _shape(shapes: Mapping[str, Sequence[int]], name: str, axes: int) -> tuple[i
     shape = tuple(int(size) for size in shapes[name])
     if len(shape) != axes:
         raise ValueError(f"not a Wan 2.1 model: {name} has shape {shape}, expected {axes} axes")
+    if 0 in shape:
+        raise ValueError(f"not a Wan model: {name} has shape {shape}, which is empty")
     return shape
 
 

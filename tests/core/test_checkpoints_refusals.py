@@ -219,3 +219,14 @@ def test_json_nested_too_deeply(tmp_path):
     save_file({"a": ONE}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text("[" * 200_000)
     refused(tmp_path, "config.json is damaged")
+
+
+def test_an_empty_patch():
+    refused(STATE | {"patch_embedding.weight": torch.ones(96, 16, 1, 0, 2)}, "which is empty")
+
+
+@pytest.mark.parametrize("table", ["[]", '{"a": 1}', '{"a": ["b"]}', "null"])
+def test_an_index_that_is_no_table(table, tmp_path):
+    path = tmp_path / "model.safetensors.index.json"
+    path.write_text('{"weight_map": ' + table + "}")
+    refused(path, "no table of file names")

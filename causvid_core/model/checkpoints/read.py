@@ -135,6 +135,8 @@ def _from_folder(folder: Path) -> Stored:
 
 def _from_shards(index: Path) -> Stored:
     weight_map = _json(index).get("weight_map", {})
+    if not isinstance(weight_map, dict) or any(type(s) is not str for s in weight_map.values()):
+        raise CheckpointError(f"{index} is damaged: its weight_map is no table of file names")
     shards = sorted(set(weight_map.values()))
     tensors: LazyDict = {}
     metadata = _beside(index.parent)
