@@ -14,6 +14,20 @@ LATENT_CHANNELS = 16
 HEAD_DIM = 128
 """Head width of every published Wan; a state dict does not say it, so loaders assume it."""
 
+_COUNTS = (
+    "dim",
+    "ffn_dim",
+    "num_heads",
+    "num_layers",
+    "freq_dim",
+    "text_dim",
+    "text_len",
+    "in_dim",
+    "out_dim",
+    "image_dim",
+)
+_MOST = 1_000_000
+
 _TOP_LEVEL = {
     "patch_embedding",
     "text_embedding",
@@ -63,6 +77,14 @@ class WanConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch_size", tuple(int(p) for p in self.patch_size))
+        for name in _COUNTS:
+            value = getattr(self, name)
+            if type(value) is not int or not 0 < value <= _MOST:
+                raise ValueError(
+                    f"{name} is {str(value)[:40]}; expected a whole number from 1 to {_MOST:,}"
+                )
+        if type(self.eps) not in (int, float) or not 0 < self.eps < 1:
+            raise ValueError(f"eps is {str(self.eps)[:40]}; expected a number between 0 and 1")
         if self.model_type not in ("t2v", "i2v"):
             raise ValueError(f"model_type is {self.model_type!r}; expected 't2v' or 'i2v'")
         if self.dim % self.num_heads or self.head_dim % 2:
@@ -164,6 +186,8 @@ def _shape(shapes: Mapping[str, Sequence[int]], name: str, axes: int) -> tuple[i
     shape = tuple(int(size) for size in shapes[name])
     if len(shape) != axes:
         raise ValueError(f"not a Wan 2.1 model: {name} has shape {shape}, expected {axes} axes")
+    if 0 in shape:
+        raise ValueError(f"not a Wan model: {name} has shape {shape}, which is empty")
     return shape
 
 
@@ -171,7 +195,7 @@ def _count_blocks(shapes: Mapping[str, Sequence[int]]) -> int:
     matches = (re.match(r"blocks\.(\d+)\.", name) for name in shapes)
     found = {int(match.group(1)) for match in matches if match}
     if found != set(range(len(found))):
-        missing = min(set(range(max(found) + 1)) - found)
+        missing = next(number for number in range(len(found)) if number not in found)
         raise ValueError(f"the model is incomplete: blocks.{missing} is missing")
     return len(found)
 

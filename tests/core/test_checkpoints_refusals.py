@@ -175,3 +175,58 @@ def test_quantised_weights_are_named():
     packed = dict(STATE)
     packed["blocks.0.ffn.0.weight"] = torch.zeros(48, 128, dtype=torch.int8)
     refused(packed, "stored as int8")
+
+
+def test_a_dict_that_holds_itself(tmp_path):
+    cyclic = {}
+    cyclic["model"] = cyclic
+    refused(cyclic, "more than 16 dicts deep")
+    torch.save(cyclic, tmp_path / "m.pt")
+    refused(tmp_path / "m.pt", "m.pt nests its weights more than 16 dicts deep")
+
+
+def test_a_layer_of_a_huge_number():
+    refused(STATE | names("blocks.999999999.ffn.0.weight"), r"incomplete: blocks\.\d+ is missing")
+
+
+def test_a_compressed_archive(tmp_path):
+    with zipfile.ZipFile(tmp_path / "m.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m/data.pkl", bytes(4_000_000))
+    refused(tmp_path / "m.pt", "bytes that become 4,000,000")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_pipe_that_nobody_writes_to(tmp_path):
+    os.mkfifo(tmp_path / "m.safetensors")
+    refused(tmp_path / "m.safetensors", "is a pipe or a device")
+
+
+@pytest.mark.parametrize("field", ["dim", "num_heads", "num_layers", "text_len"])
+@pytest.mark.parametrize("value", [0, -2, 2.5, True, float("nan"), "8", 10**9])
+def test_a_config_with_impossible_sizes(field, value):
+    sizes = {"dim": 96, "ffn_dim": 192, "num_heads": 2, "num_layers": 3}
+    with pytest.raises(ValueError, match=f"^{field} is .*; expected a whole number"):
+        cv.WanConfig(**sizes | {field: value})
+
+
+@pytest.mark.parametrize("eps", [0, -1e-6, float("nan"), float("inf"), "1e-6", None, True])
+def test_a_config_with_an_impossible_eps(eps):
+    with pytest.raises(ValueError, match="^eps is .*; expected a number between 0 and 1"):
+        cv.WanConfig(dim=96, ffn_dim=192, num_heads=2, num_layers=3, eps=eps)
+
+
+def test_json_nested_too_deeply(tmp_path):
+    save_file({"a": ONE}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text("[" * 200_000)
+    refused(tmp_path, "config.json is damaged")
+
+
+def test_an_empty_patch():
+    refused(STATE | {"patch_embedding.weight": torch.ones(96, 16, 1, 0, 2)}, "which is empty")
+
+
+@pytest.mark.parametrize("table", ["[]", '{"a": 1}', '{"a": ["b"]}', "null"])
+def test_an_index_that_is_no_table(table, tmp_path):
+    path = tmp_path / "model.safetensors.index.json"
+    path.write_text('{"weight_map": ' + table + "}")
+    refused(path, "no table of file names")

@@ -173,7 +173,7 @@ def verify(tensors: Mapping[str, Any], config: WanConfig) -> None:
 def _own_notes(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         notes = json.loads(metadata.get(METADATA_KEY, "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         notes = {}
     return notes if isinstance(notes, dict) else {}
 
@@ -181,7 +181,7 @@ def _own_notes(metadata: Mapping[str, str]) -> dict[str, Any]:
 def _host_heads(metadata: Mapping[str, str]) -> int | None:
     try:
         heads = json.loads(metadata.get("config", "{}")).get("transformer", {}).get("num_heads")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
     return None if heads is None else int(heads)
 

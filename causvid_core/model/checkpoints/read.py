@@ -30,6 +30,8 @@ WEIGHT_KEYS = ("generator_ema", "generator", "ema_model", "ema", "model_ema", "m
 
 LORA_KEYS = ("generator_lora", "lora", *WEIGHT_KEYS)
 
+_MOST_LEVELS = 16
+
 _INDEX_NAMES = ("diffusion_pytorch_model.safetensors.index.json", "model.safetensors.index.json")
 _SINGLE_NAMES = (
     "diffusion_pytorch_model.safetensors",
@@ -133,6 +135,8 @@ def _from_folder(folder: Path) -> Stored:
 
 def _from_shards(index: Path) -> Stored:
     weight_map = _json(index).get("weight_map", {})
+    if not isinstance(weight_map, dict) or any(type(s) is not str for s in weight_map.values()):
+        raise CheckpointError(f"{index} is damaged: its weight_map is no table of file names")
     shards = sorted(set(weight_map.values()))
     tensors: LazyDict = {}
     metadata = _beside(index.parent)
@@ -170,13 +174,15 @@ def _beside(folder: Path) -> dict[str, str]:
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: it is not JSON; download it again") from error
     return content if isinstance(content, dict) else {}
 
 
 def _sniff(path: Path) -> str:
     """`zip`, `pickle` or `safetensors`, from the first bytes; anything else is refused."""
+    if not path.is_file():  # opening a FIFO would wait for its writer
+        raise CheckpointError(f"{path} is a pipe or a device, not a file; choose a model file")
     with path.open("rb") as file:
         head = file.read(64)
     if not head:
@@ -213,7 +219,16 @@ def _sniff(path: Path) -> str:
 def _load_pickled(path: Path, kind: str) -> Any:
     if kind == "zip":
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            parts = archive.infolist()
+        names = [part.filename for part in parts]
+        unpacked = sum(part.file_size for part in parts)
+        # torch.save never compresses, so its parts are no larger than the file.
+        size = path.stat().st_size
+        if unpacked > size or any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise CheckpointError(
+                f"{path} is a compressed archive ({size:,} bytes that become {unpacked:,}), which "
+                "PyTorch never writes; download the original, or a safetensors file"
+            )
         if any(name.endswith("/constants.pkl") for name in names):
             raise CheckpointError(
                 f"{path} is a TorchScript program, which contains code; it is refused"
@@ -261,6 +276,11 @@ def _from_mapping(content: Any, source: str, keys: tuple[str, ...]) -> Stored:
         metadata |= _notes(content)
         ignored += [".".join((*taken, str(name))) for name in content if name != key]
         taken.append(str(key))
+        if len(taken) > _MOST_LEVELS:  # a dict in a pickle may hold itself
+            raise CheckpointError(
+                f"{source} nests its weights more than {_MOST_LEVELS} dicts deep; "
+                "ask its author for a safetensors file"
+            )
         content = content[key]
     if not isinstance(content, Mapping):
         raise CheckpointError(
