@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "bfloat16", "float16")
 EPILOG = """\
 Ctrl-C leaves a video that plays and a stream file, and prints the command that resumes from there.
+After a crash or a power cut, the same command resumes from its last checkpoint.
 Without --checkpoint the command renders with CausVid Mini, which comes with the pack. Another
 checkpoint needs --vae and, for its prompts, --context: a safetensors file with the embeddings that
 umT5-XXL gives, a tensor of [tokens, 4096] named by each prompt."""
@@ -95,6 +96,14 @@ def _files(group: Group) -> None:
         metavar="STREAM",
         help="where to save the stream, to continue it later; without this option only a render "
         "that was stopped saves one, next to --out",
+    )
+    group.add_argument(
+        "--checkpoint-blocks",
+        type=int,
+        metavar="BLOCKS",
+        help="after how many blocks to write a checkpoint, from which the same command resumes "
+        "after a crash; they lie in .causvid-checkpoints next to --out; 0: none "
+        "(default %(default)s)",
     )
     group.add_argument(
         "--codec", choices=CODECS, help="default: the one that --out's suffix stands for, or h264"

@@ -41,6 +41,7 @@ class RenderRequest:
     overwrite: bool = False
     resume: Path | None = None
     save_stream: Path | None = None
+    checkpoint_blocks: int = 10
     codec: str | None = None
     quality: int = QUALITY
     fps: float = FPS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import tempfile
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,11 +21,14 @@ from ..media.video import contact_sheet
 from ..media.wan_stream import WanDecoder
 from ..media.writer import VideoFile
 from ..media.writer_codecs import CODECS, VideoSettings, is_deep
+from ..storage.checkpoints import Checkpoints
 from ..storage.disk import DiskStore
+from ..storage.space import SpaceWatch
 from ..storage.stream_files import save_stream
-from ..stream.geometry import SPACE_SCALE
+from ..stream.geometry import FPS, SPACE_SCALE, TIME_SCALE
 from ..stream.rollout import StepRecord, rollout
 from ..stream.state import StreamState
+from .checkpoints import FOLDER, checkpoints, elsewhere
 from .models import Models, load_models
 from .plan import Plan, plan_render
 from .progress import RenderProgress
@@ -54,14 +57,24 @@ def run(request: RenderRequest) -> int:
     settings = request.video_settings()
     out = request.output(CODECS[settings.codec].suffix)
     models = load_models(request)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=".causvid-", dir=out.parent, ignore_cleanup_errors=True
-    ) as folder:
+    folder = out.parent / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
         store = DiskStore(folder)
         plan = plan_render(request, models, store)
-        rendered = _render(request, models, plan, out, settings, store)
-        return _report(request, plan, rendered, out)
+        saved = checkpoints(request, plan, out)
+        try:
+            rendered = _render(request, models, plan, out, settings, store, saved)
+            status = _report(request, plan, rendered, out)
+        finally:
+            if saved is not None:
+                saved.close()
+        if saved is not None:
+            saved.remove()
+    finally:
+        with suppress(OSError):  # checkpoints are in it
+            folder.rmdir()
+    return status
 
 
 def _render(
@@ -71,8 +84,11 @@ def _render(
     out: Path,
     settings: VideoSettings,
     store: DiskStore,
+    saved: Checkpoints | None,
 ) -> Rendered:
-    state, stopped = plan.state, False
+    state = plan.state if saved is None else saved.resume(store)
+    done, stopped = state.blocks - plan.state.blocks, False
+    source = plan.source if plan.source is None else islice(plan.source, done, None)
     width, height = state.width * SPACE_SCALE, state.height * SPACE_SCALE
     scale = request.scale or max(1, -(-SMALLEST_SHOWN_PX // min(width, height)))
     facts = {"seed": state.seed, "recipe": state.recipe.to_dict(), "model": state.model}
@@ -80,6 +96,7 @@ def _render(
     file = VideoFile(out, settings, width=width, height=height, scale=scale, metadata=tags)
     progress = RenderProgress(None if request.quiet else sys.stderr)
     sheet = None if request.sheet is None else _Sheet(request.sheet, plan.px_frames)
+    space = SpaceWatch(out.parent, state.recipe.frames_per_block * TIME_SCALE / FPS)
     with SoftInterrupt(_announce_stop) as stop, VideoWriter(file) as writer:
 
         def give(frames: Tensor) -> None:
@@ -94,14 +111,14 @@ def _render(
         deep = is_deep(settings.pixel_format)
         with Film(WanDecoder(models.vae), models.device, give, deep=deep) as film:
             try:
-                film.begin(state, state.blocks if request.resume else 0, stop.check)
+                film.begin(state, plan.state.blocks if request.resume else 0, stop.check)
                 with closing(
                     rollout(
                         models.model,
                         state,
                         plan.context,
-                        plan.blocks,
-                        plan.source,
+                        plan.blocks - done,
+                        source,
                         request.strength,
                         on_step=on_step,
                         switch=request.mode,
@@ -112,10 +129,13 @@ def _render(
                         film.add(block)
                         state = block.state
                         progress.frames(film.px_frames)
+                        if saved is not None:
+                            saved(state)
+                        _watch(space, plan, state, progress)
             except Interrupted:
                 stopped = True
             except (OSError, RuntimeError):
-                _rescue(request, plan, state, out)
+                _rescue(request, plan, state, out, saved)
                 raise
             finally:
                 progress.finish()
@@ -144,14 +164,31 @@ def _report(request: RenderRequest, plan: Plan, rendered: Rendered, out: Path) -
     return STOPPED
 
 
-def _rescue(request: RenderRequest, plan: Plan, state: StreamState, out: Path) -> None:
-    """After an error: save the blocks that are done, if that is possible."""
+def _rescue(
+    request: RenderRequest, plan: Plan, state: StreamState, out: Path, saved: Checkpoints | None
+) -> None:
+    """After an error: save the blocks that are done, wherever that is possible."""
     if state.blocks == plan.state.blocks:
         return
-    try:
-        log.warning("resume with\n%s", _save_to_resume(request, plan, state, out)[1])
-    except OSError as error:
-        log.warning("the stream could not be saved: %s", error)
+    if saved is not None and (path := saved.save(state)) is not None:
+        log.warning("all blocks so far are in %s; the same command resumes from there", path)
+        return
+    for folder in (None, *elsewhere()):
+        try:
+            command = _save_to_resume(request, plan, state, out, folder)[1]
+        except OSError as error:
+            log.warning("the stream could not be saved: %s", error)
+        else:
+            log.warning("resume with\n%s", command)
+            return
+
+
+def _watch(space: SpaceWatch, plan: Plan, state: StreamState, progress: RenderProgress) -> None:
+    """Say when the disk will not hold what is still to be made."""
+    done = state.blocks - plan.state.blocks
+    if (minutes := space.minutes_left(done, plan.blocks - done)) is not None:
+        progress.finish()
+        log.warning("the disk is nearly full: it has room for %.1f more minutes of video", minutes)
 
 
 def _save(state: StreamState, path: Path) -> Path:
@@ -161,10 +198,14 @@ def _save(state: StreamState, path: Path) -> Path:
 
 
 def _save_to_resume(
-    request: RenderRequest, plan: Plan, state: StreamState, out: Path
+    request: RenderRequest, plan: Plan, state: StreamState, out: Path, folder: Path | None = None
 ) -> tuple[Path, str]:
-    """Save a stream that is not complete; where it is, and the command that resumes it."""
-    path = _save(state, request.save_stream or out.with_suffix(".stream.safetensors"))
+    """Save a stream that is not complete; where it is, and the command that resumes it.
+
+    folder: where it goes instead of where it belongs.
+    """
+    path = request.save_stream or out.with_suffix(".stream.safetensors")
+    path = _save(state, path if folder is None else folder / path.name)
     done = state.px_frames - plan.state.px_frames
     return path, request.continuation(path, done, max(1, plan.px_frames - done))
 

@@ -9,6 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ....causvid_core import rollout, stream_memory_bytes
+from ....causvid_core.storage import Checkpoints
 from ....causvid_core.stream import (
     Block,
     StreamState,
@@ -26,10 +27,11 @@ from ..loading.sampling import placed
 from ..messages import joined, message
 from ..notice import show
 from . import handover
-from .autosave import Autosave, autosave
+from .autosave import autosave, finish, rescue
 from .inputs import INT8, MB, RECOMPUTE
 from .progress import RolloutProgress
 from .request import StreamRequest
+from .space import SpaceNotice
 
 
 def lengthen(request: StreamRequest) -> io.NodeOutput:
@@ -49,10 +51,14 @@ def render(request: StreamRequest) -> StreamState:
     if saved is not None:
         state = saved.resume(request.store)
     left = request.state.blocks + blocks - state.blocks
-    with LiveView(request.model, state, left, decoded=request.consumer is not None) as view:
-        finished, carried = _rolled_out(request, state, left, view, saved)
+    try:
+        with LiveView(request.model, state, left, decoded=request.consumer is not None) as view:
+            finished, carried = _rolled_out(request, state, left, view, saved)
+    finally:
+        if saved is not None:
+            saved.close()
     if saved is not None:
-        saved.remove()
+        finish(saved)
     show(joined(text, *carried))
     return finished
 
@@ -81,7 +87,11 @@ def length_notice(request: StreamRequest, switches: Sequence[str]) -> Iterator[s
 
 
 def _rolled_out(
-    request: StreamRequest, state: StreamState, blocks: int, view: LiveView, saved: Autosave | None
+    request: StreamRequest,
+    state: StreamState,
+    blocks: int,
+    view: LiveView,
+    saved: Checkpoints | None,
 ) -> tuple[StreamState, list[str]]:
     """`state`, which the request's stream has reached, `blocks` blocks further; see `_stored`.
 
@@ -91,6 +101,7 @@ def _rolled_out(
     handover.take(state)
     bound, last = request.bound, None
     switches = switches_ahead(bound, state, request.context, request.switch, blocks)
+    space = SpaceNotice(request, state, blocks)
     progress = RolloutProgress(view, state.blocks, steps_ahead(state, switches))
     needed = stream_memory_bytes(
         state.recipe,
@@ -114,12 +125,18 @@ def _rolled_out(
                 switch=request.switch,
                 store=request.store,
             )
-            with _consumer(request, state, view) as consume, closing(run):
-                for last in run:
-                    view.block(last)
-                    consume(last)
-                    if saved is not None:
-                        saved(last)
+            try:
+                with _consumer(request, state, view) as consume, closing(run):
+                    for last in run:
+                        view.block(last)
+                        consume(last)
+                        if saved is not None:
+                            saved(last.state)
+                        space.check(last.state)
+            except (OSError, RuntimeError):
+                if last is not None:
+                    rescue(saved, last.state, request.state)
+                raise
             if last is None:
                 raise ValueError(message("footage.no_frames_left"))
             return _stored(request, last.state)

@@ -1,0 +1,233 @@
+"""Checkpoints of a render, from which the same render resumes after it was killed.
+
+They lie in a journal whose name is a digest of everything that decides the result, so that only
+the same render finds it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import torch
+from torch import Tensor
+
+from ..stream.snapshots import snapshot
+from ..stream.state import StreamState
+from .disk import DiskStore
+from .journal import StreamJournal, load_journal
+from .locks import is_idle, try_lock
+
+SUFFIX = ".journal"
+
+Event = Literal["resuming", "unusable", "not_written", "elsewhere", "in_use"]
+Say = Callable[[Event, dict[str, Any]], object]
+"""Called with what happened: "resuming" (done, blocks), "unusable" (error), "not_written" (error),
+"elsewhere" (folder), "in_use" (name)."""
+
+
+class Checkpoints:
+    """The checkpoints of one render; called with the stream after every block, it writes after
+    every `every`-th.
+
+    folders: where they may go, the best first. key: see `render_key`. begun, blocks: the stream
+    as the render finds it, and how many blocks it adds. Nothing that happens to the files ends the
+    render: it is told to `say`, once of its kind.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        key: str,
+        begun: StreamState,
+        blocks: int,
+        every: int,
+        say: Say,
+    ) -> None:
+        self._paths = [folder / f"{key}{SUFFIX}" for folder in folders]
+        self._begun, self._blocks, self._every, self._say = begun, blocks, every, say
+        # A cache in 8 bits cannot be recomputed from latents, so it has to be saved.
+        self._exact = begun.snapshot is not None and bool(begun.snapshot.scales)
+        self._journal: StreamJournal | None = None
+        self._lock: BinaryIO | None = None
+        self._said: set[Event] = set()
+        self._off = False
+
+    def resume(self, store: DiskStore | None = None) -> StreamState:
+        """The stream as far as an earlier run of this render came; else as it begins.
+
+        store: where its latents go, if not into memory.
+        """
+        best = self._begun
+        for path in self._paths:
+            try:
+                found = load_journal(path, self._begun, store)
+            except (ValueError, OSError) as error:
+                self._tell("unusable", error=error)
+                continue
+            if found is not None and self._fits(found) and found.blocks > best.blocks:
+                best = found
+        if best is not self._begun:
+            done = best.blocks - self._begun.blocks
+            self._tell("resuming", done=done, blocks=self._blocks)
+        return best
+
+    def __call__(self, state: StreamState) -> None:
+        """Write a checkpoint when it is time."""
+        done = state.blocks - self._begun.blocks
+        if not self._off and done % self._every == 0 and done < self._blocks:
+            self.save(state)
+
+    def save(self, state: StreamState) -> Path | None:
+        """Write what `state` has beyond the last checkpoint; where it is, None if nowhere."""
+        state = snapshot(state) if self._exact else state.light()
+        for number, path in enumerate(self._paths):
+            try:
+                self._append(path, state)
+            except (OSError, ValueError) as error:
+                self._let_go()
+                full = isinstance(error.__cause__ or error, OSError) and _is_full(error)
+                if full and self._drop_oldest(path.parent):
+                    with suppress(OSError, ValueError):
+                        self._append(path, state)
+                        return path
+                self._tell("not_written", error=error)
+            else:
+                if self._off:
+                    return None
+                if number:
+                    self._tell("elsewhere", folder=path.parent)
+                    self._paths.insert(0, self._paths.pop(number))
+                return path
+        return None
+
+    def remove(self) -> None:
+        """The render's results are safe: nobody will resume it."""
+        self._let_go()
+        if not self._off:
+            for path in self._paths:
+                remove_checkpoints(path)
+
+    def close(self) -> None:
+        """Leave the checkpoints for another run."""
+        self._let_go()
+
+    def _append(self, path: Path, state: StreamState) -> None:
+        journal = self._journal
+        if journal is not None and journal.path == path and _is_at(self._lock, path):
+            journal.append(state)
+            return
+        self._let_go()  # also when somebody removed the file, or the folder that it is in
+        try:
+            if (journal := self._opened(path)) is not None:
+                journal.append(state)
+        except ValueError:  # damaged, or of blocks that this run made again
+            self._let_go()
+            remove_checkpoints(path)
+            if (journal := self._opened(path)) is not None:
+                journal.append(state)
+
+    def _opened(self, path: Path) -> StreamJournal | None:
+        """A journal that takes what it does not have; None when another process writes it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        journal = StreamJournal(path, self._begun)
+        lock = path.open("rb+")
+        if not try_lock(lock):
+            journal.close()
+            lock.close()
+            self._off = True
+            self._tell("in_use", name=path.name)
+            return None
+        self._journal, self._lock = journal, lock
+        return journal
+
+    def _let_go(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+        if self._lock is not None:
+            self._lock.close()
+        self._journal = self._lock = None
+
+    def _drop_oldest(self, folder: Path) -> bool:
+        """Remove the oldest checkpoints in a folder that nobody is writing; whether there were."""
+        with suppress(OSError):
+            others = [path for path in folder.glob(f"*{SUFFIX}") if path not in self._paths]
+            for path in sorted(others, key=lambda path: path.stat().st_mtime):
+                if is_idle(path):
+                    remove_checkpoints(path)
+                    return True
+        return False
+
+    def _fits(self, found: StreamState) -> bool:
+        complete = not self._exact or found.snapshot is not None
+        return complete and found.blocks < self._begun.blocks + self._blocks
+
+    def _tell(self, event: Event, **values: Any) -> None:
+        if event not in self._said:
+            self._said.add(event)
+            self._say(event, values)
+
+
+def render_key(parts: Iterable[Any]) -> str:
+    """A digest of all that decides a render's result: tensors by their bytes, else `repr`."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(_bytes(part))
+    return digest.hexdigest()[:32]
+
+
+def decisive(state: StreamState, context: Any, switch: str, blocks: int) -> Iterator[Any]:
+    """What decides the blocks that are added to a state, but not the random ids of blocks.
+
+    For `render_key`, together with what names the footage and its strength. context: a tensor, or
+    a plan of prompts.
+    """
+    yield from (state.recipe, state.height, state.width, state.batch, state.seed, state.model)
+    yield state.switch
+    for block in state.history:
+        yield from block._replace(id="")
+    if state.snapshot is not None and state.snapshot.scales:
+        yield from (*state.snapshot.keys, *state.snapshot.values, *state.snapshot.scales)
+    if isinstance(context, Tensor):
+        yield context
+    else:
+        switch_of = getattr(context, "switch", None)
+        for index in range(state.blocks, state.blocks + blocks):
+            yield context.at(index)
+            yield switch_of(index) if switch_of else ""
+    yield switch
+    yield blocks
+
+
+def remove_checkpoints(path: Path) -> None:
+    """Remove a journal and the caches kept beside it, as far as they can be removed."""
+    with suppress(OSError):
+        for own in path.parent.glob(f"{path.name}*"):
+            own.unlink(missing_ok=True)
+
+
+def _is_at(file: BinaryIO | None, path: Path) -> bool:
+    """Whether an open file is still the one at a path."""
+    try:
+        return file is not None and os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+def _is_full(error: BaseException) -> bool:
+    numbers = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+    chain = (error, error.__cause__, error.__context__)
+    return any(isinstance(each, OSError) and each.errno in numbers for each in chain)
+
+
+def _bytes(part: Any) -> bytes:
+    if isinstance(part, Tensor):
+        tensor = part.detach().cpu().contiguous()
+        head = f"{tensor.dtype} {tuple(tensor.shape)}".encode()
+        return head + tensor.flatten().view(torch.uint8).numpy().tobytes()
+    return f"{part!r};".encode()
