@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import tee
@@ -20,24 +19,20 @@ import torch
 from torch import Tensor
 
 from ..stream.bounds import whole
-from ..stream.cache import KVSnapshot
 from ..stream.segment import CARRY, checked_switch
 from ..stream.state import DecoderMemory, StreamBlock, StreamState
 from .atomic import replacing
 from .disk import DiskStore, stored
+from .journal_cache import CacheBeside
 from .records import contents, packed, places, window
-from .safetensors_file import parse_json, raw_bytes, read_header, read_tensor, write
-from .stream_checks import is_context, latents_of, short_text
+from .safetensors_file import parse_json, raw_bytes, read_header, read_tensor
+from .stream_checks import PLAIN, is_context, latents_of, short_text
 
 FORMAT = "causvid-journal"
 VERSION = 1
 RECORD_BYTES = 32 * 2**20
 """Bytes of latents after which another record is begun: what reading one takes in memory."""
 RECORD_BLOCKS = 1024
-
-_CACHE = ".cache"
-_PLAIN = ("height", "width", "batch", "seed", "model")
-_KINDS = ("keys", "values", "scales")
 
 
 class StreamJournal:
@@ -56,7 +51,7 @@ class StreamJournal:
         self._last = begun.history[-1].id if begun.history else None
         self._contexts: dict[str, int] = {}
         self._newest: tuple[Tensor, int] | None = None
-        self._caches = set(_cache_paths(self.path))
+        self._cache = CacheBeside(self.path)
         self._file = self.path.open("r+b")
         try:
             self._continue(begun)
@@ -85,7 +80,7 @@ class StreamJournal:
         try:
             while self._blocks < state.blocks:
                 self._append(state)
-            self._keep(state.snapshot)
+            self._cache.keep(state)
         except OSError as error:
             raise OSError(
                 f"the checkpoint cannot be written to {self.path} ({error}); free some space there"
@@ -151,23 +146,6 @@ class StreamJournal:
         self._blocks += len(blocks)
         self._last = blocks[-1].id
 
-    def _keep(self, snapshot: KVSnapshot | None) -> None:
-        """Write keys and values beside the file and remove those of checkpoints before."""
-        kept = _cache_path(self.path, self._blocks)
-        if snapshot is not None:
-            tensors = {
-                f"{kind}.{n}": tensor.contiguous()
-                for kind in _KINDS
-                for n, tensor in enumerate(getattr(snapshot, kind))
-            }
-            checksums = {name: zlib.crc32(raw_bytes(part)) for name, part in tensors.items()}
-            values = [snapshot.blocks, len(snapshot.keys), len(snapshot.scales), checksums]
-            metadata = {"last": str(self._last), "signature": snapshot.signature}
-            write(kept, tensors, metadata | {"values": json.dumps(values)})
-        for path in self._caches - {kept}:
-            path.unlink(missing_ok=True)
-        self._caches = {kept} if snapshot is not None or kept in self._caches else set()
-
 
 def load_journal(
     path: str | os.PathLike[str], begun: StreamState, store: DiskStore | None = None
@@ -195,7 +173,7 @@ def load_journal(
             short_text("decoder's name", name)
             decoder = DecoderMemory(name, whole("blocks that are decoded", done, 1, len(history)))
     state = begun.uncached()._replace(history=history, switch=switch, decoder=decoder)
-    return state._replace(snapshot=_cache(_cache_path(path, state.blocks), state))
+    return state._replace(snapshot=CacheBeside(path).kept(state))
 
 
 def _read_blocks(file: BinaryIO, begun: StreamState, last: dict[str, Any]) -> Iterator[StreamBlock]:
@@ -260,42 +238,12 @@ def _blocks(
         yield StreamBlock(key, own, contexts[number], checked_switch(switch))
 
 
-def _cache(path: Path, state: StreamState) -> KVSnapshot | None:
-    """Keys and values of a state that were kept beside it; None for any that do not fit it."""
-    try:
-        with path.open("rb") as file:
-            entries, metadata = read_header(file)
-            blocks, layers, scales, checksums = parse_json(metadata["values"])
-            if metadata["last"] != state.history[-1].id:
-                return None
-            tensors = {name: read_tensor(file, entry) for name, entry in entries.items()}
-        if any(zlib.crc32(raw_bytes(part)) != checksums[name] for name, part in tensors.items()):
-            return None
-        counts = dict(zip(_KINDS, (layers, layers, scales), strict=True))
-        keys, values, factors = (
-            tuple(tensors[f"{kind}.{n}"] for n in range(count)) for kind, count in counts.items()
-        )
-        return KVSnapshot(keys, values, blocks, metadata["signature"], factors)
-    except (LookupError, OSError, TypeError, ValueError):
-        return None  # they are computed again
-
-
-def _cache_path(path: Path, blocks: int) -> Path:
-    return path.with_name(f"{path.name}.{blocks}{_CACHE}")
-
-
-def _cache_paths(path: Path) -> list[Path]:
-    own = [other for other in path.parent.iterdir() if other.name.startswith(f"{path.name}.")]
-    numbers = [other.name.removeprefix(f"{path.name}.").removesuffix(_CACHE) for other in own]
-    return [other for other, number in zip(own, numbers, strict=True) if number.isdecimal()]
-
-
 def _names(begun: StreamState) -> dict[str, Any]:
     """What tells the stream that a journal belongs to."""
     last = begun.history[-1] if begun.history else None
     return {
         "recipe": begun.recipe.to_dict(),
-        **{name: getattr(begun, name) for name in _PLAIN},
+        **{name: getattr(begun, name) for name in PLAIN},
         "blocks": begun.blocks,
         "switch": begun.switch,
         "last": last and [_digest(last.latents), _digest(last.context), last.switch],
