@@ -47,14 +47,12 @@ class StreamJournal:
         if not self.path.exists():
             with replacing(self.path) as partial, partial.open("xb") as file:
                 file.writelines(_record({}, _names(begun)))
-        self._blocks = begun.blocks
-        self._last = begun.history[-1].id if begun.history else None
-        self._contexts: dict[str, int] = {}
-        self._newest: tuple[Tensor, int] | None = None
         self._cache = CacheBeside(self.path)
+        self._begun = begun
+        self._interrupted = False
         self._file = self.path.open("r+b")
         try:
-            self._continue(begun)
+            self._continue()
         except BaseException:
             self.close()
             raise
@@ -71,29 +69,39 @@ class StreamJournal:
         the next call writes the others. Raises ValueError for a state that does not continue what
         is written, OSError when the file cannot be written.
         """
+        if self._interrupted:
+            self._continue()
         known = state.history[self._blocks - 1].id if 0 < self._blocks <= state.blocks else None
         if state.blocks < self._blocks or known != self._last:
             raise ValueError(
                 f"this state of {state.blocks} blocks does not continue the {self._blocks} in "
                 f"{self.path.name}"
             )
+        self._interrupted = True  # by whatever may come, such as Ctrl-C: then the file is read
         try:
             while self._blocks < state.blocks:
                 self._append(state)
             self._cache.keep(state)
         except OSError as error:
+            # What is not known to be on the disk is not taken from the file, but written again.
+            self._newest, self._interrupted = None, False
             raise OSError(
                 f"the checkpoint cannot be written to {self.path} ({error}); free some space there"
             ) from error
+        self._interrupted = False
 
     def close(self) -> None:
         """Close the file; what was appended stays."""
         with suppress(OSError):  # what could not be flushed was not promised
             self._file.close()
 
-    def _continue(self, begun: StreamState) -> None:
+    def _continue(self) -> None:
         """Find the end of what is written, reading no latents but the last."""
-        self._end = 0
+        begun = self._begun
+        self._end, self._blocks = 0, begun.blocks
+        self._last = begun.history[-1].id if begun.history else None
+        self._contexts: dict[str, int] = {}
+        self._newest: tuple[Tensor, int] | None = None
         with _in_words(self.path):
             for place in places(self._file):
                 values = _values(read_header(window(self._file, place))[1])
@@ -106,6 +114,7 @@ class StreamJournal:
                 self._end = place.end
             if not self._end:
                 raise ValueError("holds no checkpoints of a stream")
+        self._interrupted = False
 
     def _append(self, state: StreamState) -> None:
         """Write the next record. Mutates what is known to be written once it is on the disk."""
@@ -132,15 +141,11 @@ class StreamJournal:
             "switch": state.switch if complete else CARRY,
             "decoder": decoder and [decoder.name, decoder.blocks],
         }
-        try:
-            self._file.seek(self._end)
-            self._file.truncate()
-            self._file.writelines(_record(tensors, values))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except BaseException:  # its prompts are not written
-            self._newest = None
-            raise
+        self._file.seek(self._end)
+        self._file.truncate()
+        self._file.writelines(_record(tensors, values))
+        self._file.flush()
+        os.fsync(self._file.fileno())
         self._end = self._file.tell()
         self._contexts |= new
         self._blocks += len(blocks)
