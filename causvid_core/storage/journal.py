@@ -49,7 +49,9 @@ class StreamJournal:
                 file.writelines(_record({}, _names(begun)))
         self._cache = CacheBeside(self.path)
         self._begun = begun
-        self._interrupted = False
+        self._interrupted: bool
+        self._contexts: dict[str, int]
+        self._newest: tuple[Tensor, int] | None
         self._file = self.path.open("r+b")
         try:
             self._continue()
@@ -97,16 +99,14 @@ class StreamJournal:
 
     def _continue(self) -> None:
         """Find the end of what is written, reading no latents but the last."""
-        begun = self._begun
-        self._end, self._blocks = 0, begun.blocks
-        self._last = begun.history[-1].id if begun.history else None
-        self._contexts: dict[str, int] = {}
-        self._newest: tuple[Tensor, int] | None = None
+        self._end, self._blocks = 0, self._begun.blocks
+        self._last = self._begun.history[-1].id if self._blocks else None
+        self._contexts, self._newest = {}, None
         with _in_words(self.path):
             for place in places(self._file):
                 values = _values(read_header(window(self._file, place))[1])
                 if not self._end:
-                    _check_names(values, begun)
+                    _check_names(values, self._begun)
                 else:
                     self._contexts |= {digest: int(n) for n, digest in values["new"].items()}
                     self._blocks += len(values["ids"])
@@ -256,8 +256,7 @@ def _names(begun: StreamState) -> dict[str, Any]:
 
 
 def _check_names(values: dict[str, Any], begun: StreamState) -> None:
-    wanted = json.loads(json.dumps(_names(begun)))
-    for name, value in wanted.items():
+    for name, value in json.loads(json.dumps(_names(begun))).items():
         if name not in values or values[name] != value:
             raise ValueError(f"holds checkpoints of another stream: its {name} differs")
 
