@@ -1,8 +1,8 @@
 """Files: safetensors read without trust and written in one move, stream files, shards.
 
 Others use the names below and the submodules `safetensors_file` and `lazy`; the rest is private.
-Nothing in here knows models; `stream_files`, `stream_checks`, `stream_tables`, `journal` and
-`checkpoints` know streams, and nothing in the engine knows them.
+Nothing in here knows models; `journal`, `checkpoints` and the modules named `stream_...` know
+streams, and nothing in the engine knows them.
 
 `save_stream`, `load_stream`, `is_stream_file`, `SUFFIX`: streams in files.
 `StreamJournal`, `load_journal`: checkpoints of a stream, each as cheap as the first.

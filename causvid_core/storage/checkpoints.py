@@ -66,7 +66,7 @@ class Checkpoints:
         best = self._begun
         for path in self._paths:
             try:
-                found = load_journal(path, self._begun, store)
+                found = load_journal(path, self._begun, store, cached=self._exact)
             except (ValueError, OSError) as error:
                 self._tell("unusable", error=error)
                 continue
@@ -164,8 +164,7 @@ class Checkpoints:
         return False
 
     def _fits(self, found: StreamState) -> bool:
-        complete = not self._exact or found.snapshot is not None
-        return complete and found.blocks < self._begun.blocks + self._blocks
+        return found.blocks < self._begun.blocks + self._blocks
 
     def _tell(self, event: Event, **values: Any) -> None:
         if event not in self._said:

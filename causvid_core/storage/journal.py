@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import tee
@@ -20,24 +19,20 @@ import torch
 from torch import Tensor
 
 from ..stream.bounds import whole
-from ..stream.cache import KVSnapshot
 from ..stream.segment import CARRY, checked_switch
 from ..stream.state import DecoderMemory, StreamBlock, StreamState
 from .atomic import replacing
 from .disk import DiskStore, stored
+from .journal_cache import CacheBeside
 from .records import contents, packed, places, window
-from .safetensors_file import parse_json, raw_bytes, read_header, read_tensor, write
-from .stream_checks import is_context, latents_of, short_text
+from .safetensors_file import parse_json, raw_bytes, read_header, read_tensor
+from .stream_checks import PLAIN, is_context, latents_of, short_text
 
 FORMAT = "causvid-journal"
 VERSION = 1
 RECORD_BYTES = 32 * 2**20
 """Bytes of latents after which another record is begun: what reading one takes in memory."""
 RECORD_BLOCKS = 1024
-
-_CACHE = ".cache"
-_PLAIN = ("height", "width", "batch", "seed", "model")
-_KINDS = ("keys", "values", "scales")
 
 
 class StreamJournal:
@@ -52,14 +47,14 @@ class StreamJournal:
         if not self.path.exists():
             with replacing(self.path) as partial, partial.open("xb") as file:
                 file.writelines(_record({}, _names(begun)))
-        self._blocks = begun.blocks
-        self._last = begun.history[-1].id if begun.history else None
-        self._contexts: dict[str, int] = {}
-        self._newest: tuple[Tensor, int] | None = None
-        self._caches = set(_cache_paths(self.path))
+        self._cache = CacheBeside(self.path)
+        self._begun = begun
+        self._interrupted: bool
+        self._contexts: dict[str, int]
+        self._newest: tuple[Tensor, int] | None
         self._file = self.path.open("r+b")
         try:
-            self._continue(begun)
+            self._continue()
         except BaseException:
             self.close()
             raise
@@ -76,34 +71,42 @@ class StreamJournal:
         the next call writes the others. Raises ValueError for a state that does not continue what
         is written, OSError when the file cannot be written.
         """
+        if self._interrupted:
+            self._continue()
         known = state.history[self._blocks - 1].id if 0 < self._blocks <= state.blocks else None
         if state.blocks < self._blocks or known != self._last:
             raise ValueError(
                 f"this state of {state.blocks} blocks does not continue the {self._blocks} in "
                 f"{self.path.name}"
             )
+        self._interrupted = True  # by whatever may come, such as Ctrl-C: then the file is read
         try:
             while self._blocks < state.blocks:
                 self._append(state)
-            self._keep(state.snapshot)
+            self._cache.keep(state)
         except OSError as error:
+            # What is not known to be on the disk is not taken from the file, but written again.
+            self._newest, self._interrupted = None, False
             raise OSError(
                 f"the checkpoint cannot be written to {self.path} ({error}); free some space there"
             ) from error
+        self._interrupted = False
 
     def close(self) -> None:
         """Close the file; what was appended stays."""
         with suppress(OSError):  # what could not be flushed was not promised
             self._file.close()
 
-    def _continue(self, begun: StreamState) -> None:
+    def _continue(self) -> None:
         """Find the end of what is written, reading no latents but the last."""
-        self._end = 0
+        self._end, self._blocks = 0, self._begun.blocks
+        self._last = self._begun.history[-1].id if self._blocks else None
+        self._contexts, self._newest = {}, None
         with _in_words(self.path):
             for place in places(self._file):
                 values = _values(read_header(window(self._file, place))[1])
                 if not self._end:
-                    _check_names(values, begun)
+                    _check_names(values, self._begun)
                 else:
                     self._contexts |= {digest: int(n) for n, digest in values["new"].items()}
                     self._blocks += len(values["ids"])
@@ -111,6 +114,7 @@ class StreamJournal:
                 self._end = place.end
             if not self._end:
                 raise ValueError("holds no checkpoints of a stream")
+        self._interrupted = False
 
     def _append(self, state: StreamState) -> None:
         """Write the next record. Mutates what is known to be written once it is on the disk."""
@@ -137,45 +141,28 @@ class StreamJournal:
             "switch": state.switch if complete else CARRY,
             "decoder": decoder and [decoder.name, decoder.blocks],
         }
-        try:
-            self._file.seek(self._end)
-            self._file.truncate()
-            self._file.writelines(_record(tensors, values))
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except BaseException:  # its prompts are not written
-            self._newest = None
-            raise
+        self._file.seek(self._end)
+        self._file.truncate()
+        self._file.writelines(_record(tensors, values))
+        self._file.flush()
+        os.fsync(self._file.fileno())
         self._end = self._file.tell()
         self._contexts |= new
         self._blocks += len(blocks)
         self._last = blocks[-1].id
 
-    def _keep(self, snapshot: KVSnapshot | None) -> None:
-        """Write keys and values beside the file and remove those of checkpoints before."""
-        kept = _cache_path(self.path, self._blocks)
-        if snapshot is not None:
-            tensors = {
-                f"{kind}.{n}": tensor.contiguous()
-                for kind in _KINDS
-                for n, tensor in enumerate(getattr(snapshot, kind))
-            }
-            checksums = {name: zlib.crc32(raw_bytes(part)) for name, part in tensors.items()}
-            values = [snapshot.blocks, len(snapshot.keys), len(snapshot.scales), checksums]
-            metadata = {"last": str(self._last), "signature": snapshot.signature}
-            write(kept, tensors, metadata | {"values": json.dumps(values)})
-        for path in self._caches - {kept}:
-            path.unlink(missing_ok=True)
-        self._caches = {kept} if snapshot is not None or kept in self._caches else set()
-
 
 def load_journal(
-    path: str | os.PathLike[str], begun: StreamState, store: DiskStore | None = None
+    path: str | os.PathLike[str],
+    begun: StreamState,
+    store: DiskStore | None = None,
+    *,
+    cached: bool = False,
 ) -> StreamState | None:
     """`begun` with the blocks that a `StreamJournal` wrote after it; None when there is no file.
 
     The state has the keys and values of its last block if they were kept. store: keeps its latents
-    on disk instead of in memory. Raises ValueError for a file of another stream or one that is
+    on disk instead of in memory. cached: only as many blocks as have keys and values. Raises ValueError for a file of another stream or one that is
     damaged before its end, OSError when it cannot be read.
     """
     path = Path(path)
@@ -195,12 +182,26 @@ def load_journal(
             short_text("decoder's name", name)
             decoder = DecoderMemory(name, whole("blocks that are decoded", done, 1, len(history)))
     state = begun.uncached()._replace(history=history, switch=switch, decoder=decoder)
-    return state._replace(snapshot=_cache(_cache_path(path, state.blocks), state))
+    beside = CacheBeside(path)
+    state = state._replace(snapshot=beside.kept(state))
+    if not cached or state.snapshot is not None:
+        return state
+    for count in beside.blocks:  # a kill came between the blocks and their keys and values
+        if begun.blocks < count < state.blocks and count in last["switches"]:
+            switch = checked_switch(last["switches"][count])
+            fewer = state._replace(history=history[:count], switch=switch, decoder=None)
+            if (snapshot := beside.kept(fewer)) is not None:
+                return fewer._replace(snapshot=snapshot)
+    return begun
 
 
 def _read_blocks(file: BinaryIO, begun: StreamState, last: dict[str, Any]) -> Iterator[StreamBlock]:
-    """The blocks of a journal. Sets `last` to what its last record says besides."""
+    """The blocks of a journal. Sets `last` to what its last record says besides.
+
+    Its "switches" are those to come after each record's last block.
+    """
     contexts: dict[int, Tensor] = {}
+    switches: dict[int, str] = {}
     count = begun.blocks
     named = False
     for place in places(file):
@@ -214,7 +215,8 @@ def _read_blocks(file: BinaryIO, begun: StreamState, last: dict[str, Any]) -> It
         tensors = {name: read_tensor(record, entry) for name, entry in entries.items()}
         yield from _blocks(begun, count, values, tensors, contexts)
         count += len(values["ids"])
-        last.update(values)
+        switches[count] = values["switch"]
+        last.update(values, switches=switches)
     if not named:
         raise ValueError("holds no checkpoints of a stream")
 
@@ -260,42 +262,12 @@ def _blocks(
         yield StreamBlock(key, own, contexts[number], checked_switch(switch))
 
 
-def _cache(path: Path, state: StreamState) -> KVSnapshot | None:
-    """Keys and values of a state that were kept beside it; None for any that do not fit it."""
-    try:
-        with path.open("rb") as file:
-            entries, metadata = read_header(file)
-            blocks, layers, scales, checksums = parse_json(metadata["values"])
-            if metadata["last"] != state.history[-1].id:
-                return None
-            tensors = {name: read_tensor(file, entry) for name, entry in entries.items()}
-        if any(zlib.crc32(raw_bytes(part)) != checksums[name] for name, part in tensors.items()):
-            return None
-        counts = dict(zip(_KINDS, (layers, layers, scales), strict=True))
-        keys, values, factors = (
-            tuple(tensors[f"{kind}.{n}"] for n in range(count)) for kind, count in counts.items()
-        )
-        return KVSnapshot(keys, values, blocks, metadata["signature"], factors)
-    except (LookupError, OSError, TypeError, ValueError):
-        return None  # they are computed again
-
-
-def _cache_path(path: Path, blocks: int) -> Path:
-    return path.with_name(f"{path.name}.{blocks}{_CACHE}")
-
-
-def _cache_paths(path: Path) -> list[Path]:
-    own = [other for other in path.parent.iterdir() if other.name.startswith(f"{path.name}.")]
-    numbers = [other.name.removeprefix(f"{path.name}.").removesuffix(_CACHE) for other in own]
-    return [other for other, number in zip(own, numbers, strict=True) if number.isdecimal()]
-
-
 def _names(begun: StreamState) -> dict[str, Any]:
     """What tells the stream that a journal belongs to."""
     last = begun.history[-1] if begun.history else None
     return {
         "recipe": begun.recipe.to_dict(),
-        **{name: getattr(begun, name) for name in _PLAIN},
+        **{name: getattr(begun, name) for name in PLAIN},
         "blocks": begun.blocks,
         "switch": begun.switch,
         "last": last and [_digest(last.latents), _digest(last.context), last.switch],
@@ -303,8 +275,7 @@ def _names(begun: StreamState) -> dict[str, Any]:
 
 
 def _check_names(values: dict[str, Any], begun: StreamState) -> None:
-    wanted = json.loads(json.dumps(_names(begun)))
-    for name, value in wanted.items():
+    for name, value in json.loads(json.dumps(_names(begun))).items():
         if name not in values or values[name] != value:
             raise ValueError(f"holds checkpoints of another stream: its {name} differs")
 

@@ -50,9 +50,7 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits(16 * 2**20, 1_000_000)
-"""Of the files this project writes. An hour and a half of one-frame blocks, each with a prompt of
-its own, takes 10 MB.
-"""
+"""Of the files this project writes. Streams take 1 MB however long they are; notes come on top."""
 
 CHECKPOINT_LIMITS = Limits(100_000_000, 10_000_000)
 """Of published weights: as many bytes as the format's own library reads."""

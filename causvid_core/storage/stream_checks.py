@@ -12,6 +12,9 @@ from ..stream.segment import CARRY, checked_switch
 from ..stream.window import WindowPolicy
 from .safetensors_file import Entry
 
+PLAIN = ("height", "width", "batch", "seed", "model")
+"""Fields of a state that a header holds as they are."""
+
 _LONGEST_TEXT = 2000
 _FLOATS = {"float64", "float32", "float16", "bfloat16"}
 _WHOLE = {"int64", "int32", "int16", "int8", "uint8"}

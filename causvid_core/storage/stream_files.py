@@ -9,33 +9,27 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from io import BufferedReader
-from itertools import chain
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from torch import Tensor
 
-from ..stream.cache import KVSnapshot, LiveCache
-from ..stream.recipe import Recipe
-from ..stream.segment import CARRY
-from ..stream.state import DecoderMemory, StreamBlock, StreamState
-from .disk import DiskStore, stored
+from ..stream.state import StreamState
+from .disk import DiskStore
 from .lazy import LazyDict, lazily
 from .safetensors_file import (
     NAMES,
     Entry,
     HeaderTooLarge,
-    Truncated,
     parse_json,
     raw_bytes,
     read_header,
-    read_tensor,
     write,
 )
-from .stream_checks import TABLES, check_header
-from .stream_tables import Tables, pack_blocks, read_tables, split_contexts
+from .stream_checks import PLAIN, TABLES, check_header
+from .stream_reading import Reading, unpack
+from .stream_tables import pack_blocks, read_tables
 
 FORMAT = "causvid-stream"
 VERSION = 4
@@ -45,13 +39,7 @@ of the decoder and how far it got; version 4 has tables and chunks where they ha
 SUFFIX = ".safetensors"
 
 _OWN_NOTES = ("format", "version", "stream", "checksum")
-_PLAIN = ("height", "width", "batch", "seed", "model")
-"""Fields of a state that a header holds as they are."""
 _SNIFFED_BYTES = 64 * 1024
-
-_Row = tuple[str, Tensor, str]
-"""Id, prompt and switch of a block."""
-_Latents = Iterator[Tensor]
 
 
 def save_stream(
@@ -103,11 +91,10 @@ def load_stream(path: str | os.PathLike[str], store: DiskStore | None = None) ->
         except ValueError as error:
             _refuse(path, f"is damaged, cut short or no stream file at all: {error}")
         header, version = _read_stream_header(path, metadata, entries)
-        reading = _Reading(path, file, entries, header["checksums"])
         try:
-            return _unpack(header, version, reading, store)
-        except Truncated as error:
-            _refuse(path, f"is cut short: {error}")
+            return unpack(header, version, Reading(file, entries, header["checksums"]), store)
+        except ValueError as error:
+            _refuse(path, str(error))
 
 
 def is_stream_file(path: str | os.PathLike[str]) -> bool:
@@ -150,7 +137,7 @@ def _pack(state: StreamState) -> tuple[LazyDict, dict[str, Any]]:
     }
     header = {
         "recipe": state.recipe.to_dict(),
-        **{name: getattr(state, name) for name in _PLAIN},
+        **{name: getattr(state, name) for name in PLAIN},
         "switch": state.switch,
         "blocks": state.blocks,
         "contexts": contexts,
@@ -170,118 +157,6 @@ def _judge(header: Mapping[str, Any], tensors: LazyDict) -> None:
     read = parse_json(json.dumps({**header, "checksums": dict.fromkeys(tensors, 0)}))
     check_header(read, entries, VERSION)
     read_tables(read, {name: tensors[name].load() for name in ("ids", *TABLES) if name in tensors})
-
-
-class _Reading:
-    """Tensors of an open file, each compared to its checksum."""
-
-    def __init__(
-        self, path: Path, file: BufferedReader, entries: Mapping[str, Entry], sums: dict[str, int]
-    ) -> None:
-        self._path, self._file, self._entries, self._checksums = path, file, entries, sums
-
-    def tensor(self, name: str) -> Tensor:
-        """A whole tensor."""
-        [tensor] = self._parts(name, [self._entries[name]])
-        return tensor
-
-    def tables(self, header: Mapping[str, Any]) -> Tables:
-        """The tables of the blocks."""
-        tensors = {name: self.tensor(name) for name in ("ids", *TABLES)}
-        try:
-            return read_tables(header, tensors)
-        except ValueError as error:
-            _refuse(self._path, f"is damaged: its tables do not describe a stream ({error})")
-
-    def rows(self, name: str) -> Iterator[Tensor]:
-        """The parts of a tensor along its first axis; the last comes once all are as written."""
-        dtype, shape, start, nbytes = self._entries[name]
-        row = nbytes // shape[0]
-        parts = [Entry(dtype, shape[1:], start + n * row, row) for n in range(shape[0])]
-        return self._parts(name, parts)
-
-    def _parts(self, name: str, entries: Sequence[Entry]) -> Iterator[Tensor]:
-        checksum = 0
-        for number, entry in enumerate(entries, 1):
-            tensor = read_tensor(self._file, entry)
-            checksum = zlib.crc32(raw_bytes(tensor), checksum)
-            if number == len(entries) and checksum != self._checksums[name]:
-                _refuse(
-                    self._path, f"is damaged: the contents of {name} have changed since it was made"
-                )
-            yield tensor
-
-
-def _unpack(
-    header: Mapping[str, Any], version: int, reading: _Reading, store: DiskStore | None
-) -> StreamState:
-    if version < 4:
-        rows, latents = _listed_blocks(header["blocks"], reading)
-    else:
-        rows, latents = _tabled_blocks(header, reading)
-    snapshot = header["snapshot"]
-    if snapshot is not None:
-        layers = range(snapshot["layers"])
-        snapshot = KVSnapshot(
-            tuple(reading.tensor(f"keys.{layer}") for layer in layers),
-            tuple(reading.tensor(f"values.{layer}") for layer in layers),
-            snapshot["blocks"],
-            snapshot["signature"],
-            tuple(
-                reading.tensor(f"scales.{number}") for number in range(snapshot.get("scales", 0))
-            ),
-        )
-    decoder = _decoder(header["decoder"], reading)
-    return StreamState(
-        recipe=Recipe.from_dict(header["recipe"]),
-        **{name: header[name] for name in _PLAIN},
-        history=tuple(
-            StreamBlock(key, own, context, switch)
-            for (key, context, switch), own in zip(rows, stored(latents, store), strict=True)
-        ),
-        snapshot=snapshot,
-        decoder=decoder,
-        live=LiveCache(),
-        switch=header.get("switch", CARRY),
-    )
-
-
-def _tabled_blocks(header: Mapping[str, Any], reading: _Reading) -> tuple[list[_Row], _Latents]:
-    """What a file of version 4 says of each block, and the latents of all."""
-    if not header["blocks"]:
-        return [], iter(())
-    tables = reading.tables(header)
-    names = [name for name in header["tensors"] if name.startswith("context.")]
-    contexts = split_contexts(header, tables, {name: reading.tensor(name) for name in names})
-    rows = [
-        (key, contexts[number], switch)
-        for key, number, switch in zip(tables.ids, tables.contexts, tables.switches, strict=True)
-    ]
-    chunks = sum(name.startswith("latents.") for name in header["tensors"])
-    return rows, chain.from_iterable(reading.rows(f"latents.{n}") for n in range(chunks))
-
-
-def _listed_blocks(
-    blocks: Sequence[Mapping[str, Any]], reading: _Reading
-) -> tuple[list[_Row], _Latents]:
-    """The same of the versions before, converted where they kept other dtypes than streams have."""
-    names = dict.fromkeys(block["context"] for block in blocks)
-    contexts = {name: reading.tensor(name) for name in names}
-    for name, context in contexts.items():
-        contexts[name] = context if context.is_floating_point() else context.float()
-    rows = [
-        (block["key"], contexts[block["context"]], block.get("switch", CARRY)) for block in blocks
-    ]
-    return rows, (reading.tensor(f"latents.{n}").float() for n in range(len(blocks)))
-
-
-def _decoder(written: Mapping[str, Any] | int | None, reading: _Reading) -> DecoderMemory | None:
-    """What a file says of its decoder; versions before 3 did not say whose tensors they held."""
-    count = written["tensors"] if isinstance(written, Mapping) else written or 0
-    past = tuple(reading.tensor(f"decoder.{index}") for index in range(count))
-    if not isinstance(written, Mapping):
-        return None
-    return DecoderMemory(written["name"], written["blocks"], past)
 
 
 def _read_stream_header(

@@ -81,20 +81,6 @@ def test_the_file_holds_what_the_stream_decodes_to(small, capsys):
     assert Image.open("a.png").width > 500
 
 
-@pytest.mark.parametrize("prompt", ["xyzzy", ""])
-def test_a_prompt_without_a_known_word_is_saved_and_resumed(small, prompt):
-    shared = ["--prompt", prompt, "--seconds", 0.5]
-    assert render(*shared, "--out", "a.mp4", "--save-stream", "a.safetensors") == 0
-    assert cv.load_stream("a.safetensors").history[0].context.shape[1] == 0
-    assert render(*shared, "--out", "b.mp4", "--resume", "a.safetensors") == 0
-
-
-def test_a_seed_that_no_file_holds_is_refused_at_once(small, capsys):
-    assert render(*CIRCLE, "--out", "a.mp4", "--seed", 10**20) == 2
-    assert "the seed is 100000000000000000000" in capsys.readouterr().err
-    assert not (small / "a.mp4").exists()
-
-
 def test_a_render_goes_on_in_a_second_file_as_if_never_cut(small):
     shared = [*CIRCLE, "--scale", "1", "--quality", "100", "--pixel-format", "yuv444p10le"]
     assert (

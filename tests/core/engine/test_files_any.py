@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import causvid_core as cv
+from causvid_core.cli import main
 from causvid_core.stream import DecoderMemory, StreamBlock, StreamState
 from causvid_core.stream.cache import KVSnapshot
 
@@ -173,3 +174,21 @@ def test_a_prompt_of_nothing_but_zeros_is_saved(model, windowed, tmp_path, dtype
         for state in (loaded, block.state)
     ]
     assert torch.equal(*ahead)
+
+
+@pytest.mark.parametrize("prompt", ["xyzzy", ""])
+def test_the_minis_prompt_without_a_known_word_is_saved_and_resumed(tmp_path, monkeypatch, prompt):
+    monkeypatch.chdir(tmp_path)
+    shared = ["render", "--prompt", prompt, "--seconds", "0.3"]
+    first = ["--size", "32x32", "--out", "a.mp4", "--save-stream", "a.safetensors"]
+    assert main([*shared, *first]) == 0
+    assert cv.load_stream("a.safetensors").history[0].context.shape[1] == 0
+    assert main([*shared, "--out", "b.mp4", "--resume", "a.safetensors"]) == 0
+
+
+def test_a_seed_that_no_file_holds_is_refused_before_a_render(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    seed = ["--seed", str(10**20)]
+    assert main(["render", "--prompt", "a", "--size", "32x32", "--out", "a.mp4", *seed]) == 2
+    assert f"the seed is {10**20}; it must be" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -142,6 +142,40 @@ def test_a_full_disk_loses_nothing(path, monkeypatch):
     assert same(load_journal(path, begun), longer(begun, 3))
 
 
+def test_an_interrupt_anywhere_loses_and_repeats_nothing(path):
+    """Raised at every third line that an append runs, as Ctrl-C is."""
+    begun = tiny()
+    first = longer(begun, 2)
+    second = longer(first, 1, torch.zeros(1, 2, 3))
+    last = longer(second, 1, second.history[-1].context)
+    lines, place, ended = 0, 0, False
+
+    def interrupt(frame, event, argument):
+        nonlocal lines
+        lines += 1
+        if lines == place:
+            raise KeyboardInterrupt
+        return interrupt
+
+    while not ended:
+        path.unlink(missing_ok=True)
+        written = StreamJournal(path, begun)
+        written.append(first)
+        lines, place = 0, place + 3
+        try:
+            sys.settrace(interrupt)
+            written.append(second)
+            ended = True
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        written.append(last)
+        written.close()
+        assert same(load_journal(path, begun), last), place
+    assert place > 150
+
+
 @pytest.mark.parametrize("end", [DAY // 24, pytest.param(DAY, marks=pytest.mark.slow)])
 def test_24_hours_of_single_frames(tmp_path, path, monkeypatch, end):
     """The last checkpoint costs what the first does, and memory does not hold the latents."""
