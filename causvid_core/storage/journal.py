@@ -162,8 +162,9 @@ def load_journal(
     """`begun` with the blocks that a `StreamJournal` wrote after it; None when there is no file.
 
     The state has the keys and values of its last block if they were kept. store: keeps its latents
-    on disk instead of in memory. cached: only as many blocks as have keys and values. Raises ValueError for a file of another stream or one that is
-    damaged before its end, OSError when it cannot be read.
+    on disk instead of in memory. cached: only as many blocks as have keys and values. Raises
+    ValueError for a file of another stream or one that is damaged before its end, OSError when it
+    cannot be read.
     """
     path = Path(path)
     if not path.exists():
