@@ -170,14 +170,14 @@ def _rescue(
     """After an error: save the blocks that are done, wherever that is possible."""
     if state.blocks == plan.state.blocks:
         return
-    if saved is not None and (path := saved.save(state)) is not None:
-        log.warning("all blocks so far are in %s; the same command resumes from there", path)
-        return
     for folder in (None, *elsewhere()):
         try:
             command = _save_to_resume(request, plan, state, out, folder)[1]
         except OSError as error:
             log.warning("the stream could not be saved: %s", error)
+            if saved is not None and (path := saved.save(state)) is not None:
+                log.warning("its blocks are in %s; the same command resumes from there", path)
+                return
         else:
             log.warning("resume with\n%s", command)
             return

@@ -6,11 +6,9 @@ blocks. What a killed process left at the end is no whole record: it is ignored 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import tee
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,12 +22,11 @@ from ..stream.state import DecoderMemory, StreamBlock, StreamState
 from .atomic import replacing
 from .disk import DiskStore, stored
 from .journal_cache import CacheBeside
-from .records import contents, packed, places, window
-from .safetensors_file import parse_json, raw_bytes, read_header, read_tensor
-from .stream_checks import PLAIN, is_context, latents_of, short_text
+from .journal_words import check_names, digest_of, dtype_of, in_words, names_of, record, values_of
+from .records import contents, places, window
+from .safetensors_file import read_header, read_tensor
+from .stream_checks import is_context, latents_of, short_text
 
-FORMAT = "causvid-journal"
-VERSION = 1
 RECORD_BYTES = 32 * 2**20
 """Bytes of latents after which another record is begun: what reading one takes in memory."""
 RECORD_BLOCKS = 1024
@@ -46,7 +43,7 @@ class StreamJournal:
         self.path = Path(path)
         if not self.path.exists():
             with replacing(self.path) as partial, partial.open("xb") as file:
-                file.writelines(_record({}, _names(begun)))
+                file.writelines(record({}, names_of(begun)))
         self._cache = CacheBeside(self.path)
         self._begun = begun
         self._interrupted: bool
@@ -102,11 +99,11 @@ class StreamJournal:
         self._end, self._blocks = 0, self._begun.blocks
         self._last = self._begun.history[-1].id if self._blocks else None
         self._contexts, self._newest = {}, None
-        with _in_words(self.path):
+        with in_words(self.path):
             for place in places(self._file):
-                values = _values(read_header(window(self._file, place))[1])
+                values = values_of(read_header(window(self._file, place))[1])
                 if not self._end:
-                    _check_names(values, self._begun)
+                    check_names(values, self._begun)
                 else:
                     self._contexts |= {digest: int(n) for n, digest in values["new"].items()}
                     self._blocks += len(values["ids"])
@@ -124,7 +121,7 @@ class StreamJournal:
         new: dict[str, int] = {}
         for block in blocks:
             if self._newest is None or self._newest[0] is not block.context:
-                digest = _digest(block.context)
+                digest = digest_of(block.context)
                 number = self._contexts.get(digest, new.get(digest))
                 if number is None:
                     number = new[digest] = len(self._contexts) + len(new)
@@ -143,7 +140,7 @@ class StreamJournal:
         }
         self._file.seek(self._end)
         self._file.truncate()
-        self._file.writelines(_record(tensors, values))
+        self._file.writelines(record(tensors, values))
         self._file.flush()
         os.fsync(self._file.fileno())
         self._end = self._file.tell()
@@ -170,7 +167,7 @@ def load_journal(
     if not path.exists():
         return None
     last: dict[str, Any] = {}
-    with path.open("rb") as file, _in_words(path):
+    with path.open("rb") as file, in_words(path):
         blocks = list(_moved(_read_blocks(file, begun, last), store))
         history = (*begun.history, *blocks)
         if len({block.id for block in history}) != len(history):
@@ -206,14 +203,14 @@ def _read_blocks(file: BinaryIO, begun: StreamState, last: dict[str, Any]) -> It
     count = begun.blocks
     named = False
     for place in places(file):
-        record = contents(file, place)
-        entries, metadata = read_header(record)
-        values = _values(metadata)
+        data = contents(file, place)
+        entries, metadata = read_header(data)
+        values = values_of(metadata)
         if not named:
-            _check_names(values, begun)
+            check_names(values, begun)
             named = True
             continue
-        tensors = {name: read_tensor(record, entry) for name, entry in entries.items()}
+        tensors = {name: read_tensor(data, entry) for name, entry in entries.items()}
         yield from _blocks(begun, count, values, tensors, contexts)
         count += len(values["ids"])
         switches[count] = values["switch"]
@@ -252,69 +249,12 @@ def _blocks(
     latents, size = tensors["latents"], (begun.batch, begun.height, begun.width)
     for number in values["new"]:
         context = tensors[f"context.{number}"]
-        if not is_context(_dtype(context), context.shape, begun.batch):
+        if not is_context(dtype_of(context), context.shape, begun.batch):
             raise ValueError(f"context {number} is no prompt")
         contexts[int(number)] = context
     rows = zip(values["ids"], latents, values["contexts"], values["switches"], strict=True)
     for index, (key, own, number, switch) in enumerate(rows, first):
         short_text("block key", key)
-        if (_dtype(own), tuple(own.shape)) != latents_of(begun.policy, index, *size):
+        if (dtype_of(own), tuple(own.shape)) != latents_of(begun.policy, index, *size):
             raise ValueError(f"block {index} has latents of shape {tuple(own.shape)}")
         yield StreamBlock(key, own, contexts[number], checked_switch(switch))
-
-
-def _names(begun: StreamState) -> dict[str, Any]:
-    """What tells the stream that a journal belongs to."""
-    last = begun.history[-1] if begun.history else None
-    return {
-        "recipe": begun.recipe.to_dict(),
-        **{name: getattr(begun, name) for name in PLAIN},
-        "blocks": begun.blocks,
-        "switch": begun.switch,
-        "last": last and [_digest(last.latents), _digest(last.context), last.switch],
-    }
-
-
-def _check_names(values: dict[str, Any], begun: StreamState) -> None:
-    for name, value in json.loads(json.dumps(_names(begun))).items():
-        if name not in values or values[name] != value:
-            raise ValueError(f"holds checkpoints of another stream: its {name} differs")
-
-
-def _record(tensors: dict[str, Tensor], values: dict[str, Any]) -> list[bytes]:
-    metadata = {"format": FORMAT, "version": str(VERSION), "values": json.dumps(values)}
-    return packed(tensors, metadata)
-
-
-def _values(metadata: dict[str, str]) -> dict[str, Any]:
-    """What a record says besides tensors."""
-    version = metadata.get("version", "")
-    if metadata.get("format") != FORMAT:
-        raise ValueError("holds no checkpoints of a stream")
-    if version != str(VERSION):
-        raise ValueError(f"has checkpoints of version {version[:20]}; this one reads {VERSION}")
-    values: dict[str, Any] = parse_json(metadata["values"])
-    return values
-
-
-@contextmanager
-def _in_words(path: Path) -> Iterator[None]:
-    """Errors of reading become ValueErrors that name the file."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{path.name} {error}") from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        raise ValueError(f"{path.name} is damaged: a checkpoint in it is none ({error})") from error
-
-
-def _digest(tensor: Tensor) -> str:
-    """Tells tensors by dtype, shape and values."""
-    own = tensor.detach().cpu().contiguous()
-    found = hashlib.sha256(f"{own.dtype} {tuple(own.shape)} ".encode())
-    found.update(raw_bytes(own))
-    return found.hexdigest()
-
-
-def _dtype(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
