@@ -1,6 +1,6 @@
 """Files: safetensors read without trust and written in one move, stream files, shards.
 
-Others use the names below and the submodules `safetensors_file` and `lazy`; the rest is private.
+Others use the names below and the submodules `safetensors_file`, `lazy` and `reserve`; the rest is private.
 Nothing in here knows models; `stream_files` and `stream_checks` know streams, and nothing in the
 engine knows them.
 
@@ -8,6 +8,7 @@ engine knows them.
 `DiskStore`: finished latents on the disk instead of in memory.
 `ShardWriter`, `ShardSet`, `ShardError`: training data.
 `replacing`: a file that appears when it is whole.
+`same_file`: whether two names stand for one file.
 """
 
 from .._lazy import attach
@@ -23,6 +24,7 @@ __getattr__, __dir__, __all__ = attach(
         "is_stream_file": "stream_files",
         "load_stream": "stream_files",
         "replacing": "atomic",
+        "same_file": "atomic",
         "save_stream": "stream_files",
     },
 )
