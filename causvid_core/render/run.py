@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +21,13 @@ from ..media.wan_stream import WanDecoder
 from ..media.writer import VideoFile
 from ..media.writer_codecs import CODECS, VideoSettings, is_deep
 from ..storage.disk import DiskStore
+from ..storage.reserve import Reservation, scratch_folder
 from ..storage.stream_files import save_stream
 from ..stream.geometry import SPACE_SCALE
 from ..stream.rollout import StepRecord, rollout
 from ..stream.state import StreamState
 from .models import Models, load_models
+from .outputs import Outputs, reserved
 from .plan import Plan, plan_render
 from .progress import RenderProgress
 from .request import RenderRequest
@@ -52,23 +53,20 @@ def run(request: RenderRequest) -> int:
     Raises ValueError, OSError or RuntimeError in a sentence.
     """
     settings = request.video_settings()
-    out = request.output(CODECS[settings.codec].suffix)
-    models = load_models(request)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=".causvid-", dir=out.parent, ignore_cleanup_errors=True
-    ) as folder:
-        store = DiskStore(folder)
-        plan = plan_render(request, models, store)
-        rendered = _render(request, models, plan, out, settings, store)
-        return _report(request, plan, rendered, out)
+    with reserved(request, CODECS[settings.codec].suffix) as outputs:
+        models = load_models(request)
+        with scratch_folder(outputs.film.path.parent) as folder:
+            store = DiskStore(folder)
+            plan = plan_render(request, models, store)
+            rendered = _render(request, models, plan, outputs, settings, store)
+            return _report(request, plan, rendered, outputs)
 
 
 def _render(
     request: RenderRequest,
     models: Models,
     plan: Plan,
-    out: Path,
+    outputs: Outputs,
     settings: VideoSettings,
     store: DiskStore,
 ) -> Rendered:
@@ -77,9 +75,9 @@ def _render(
     scale = request.scale or max(1, -(-SMALLEST_SHOWN_PX // min(width, height)))
     facts = {"seed": state.seed, "recipe": state.recipe.to_dict(), "model": state.model}
     tags = {"comment": request.text or "", "causvid": json.dumps(facts)}
-    file = VideoFile(out, settings, width=width, height=height, scale=scale, metadata=tags)
+    file = VideoFile(outputs.film, settings, width=width, height=height, scale=scale, metadata=tags)
     progress = RenderProgress(None if request.quiet else sys.stderr)
-    sheet = None if request.sheet is None else _Sheet(request.sheet, plan.px_frames)
+    sheet = None if outputs.sheet is None else _Sheet(outputs.sheet, plan.px_frames)
     with SoftInterrupt(_announce_stop) as stop, VideoWriter(file) as writer:
 
         def give(frames: Tensor) -> None:
@@ -113,58 +111,62 @@ def _render(
                         state = block.state
                         progress.frames(film.px_frames)
             except Interrupted:
-                stopped = True
+                stopped, file.finished = True, False
             except (OSError, RuntimeError):
-                _rescue(request, plan, state, out)
+                _rescue(request, plan, state, outputs)
                 raise
             finally:
                 progress.finish()
         state = state._replace(decoder=film.memory())
     if sheet is not None:
-        sheet.save()
+        sheet.save(finished=not stopped)
     return Rendered(state, writer.px_frames, stopped)
 
 
-def _report(request: RenderRequest, plan: Plan, rendered: Rendered, out: Path) -> int:
+def _report(request: RenderRequest, plan: Plan, rendered: Rendered, outputs: Outputs) -> int:
     """Save the stream where that was asked for or is needed, and say what was made."""
     state, px_frames = rendered.state, rendered.px_frames
     if px_frames:
-        print(f"{out} ({px_frames} px frames, {px_frames / request.fps:.1f} s)")
+        film = outputs.film
+        print(f"{film.where} ({px_frames} px frames, {px_frames / request.fps:.1f} s)")
     if not rendered.stopped:
-        if request.save_stream is not None:
-            print(_save(state, request.save_stream))
+        if outputs.stream is not None:
+            print(_save(state, outputs.stream))
         return 0
+    if px_frames and not film.committed:
+        print(f"{film.path} is still the film that was there before", file=sys.stderr)
     new = state.blocks - plan.state.blocks
     if not new:
         print("stopped before the first block; there is no stream to resume", file=sys.stderr)
         return STOPPED
-    path, command = _save_to_resume(request, plan, state, out)
+    path, command = _save_to_resume(request, plan, state, outputs)
     print(path)
     print(f"stopped after block {new} of {plan.blocks}; resume with\n{command}", file=sys.stderr)
     return STOPPED
 
 
-def _rescue(request: RenderRequest, plan: Plan, state: StreamState, out: Path) -> None:
+def _rescue(request: RenderRequest, plan: Plan, state: StreamState, outputs: Outputs) -> None:
     """After an error: save the blocks that are done, if that is possible."""
     if state.blocks == plan.state.blocks:
         return
     try:
-        log.warning("resume with\n%s", _save_to_resume(request, plan, state, out)[1])
+        log.warning("resume with\n%s", _save_to_resume(request, plan, state, outputs)[1])
     except OSError as error:
         log.warning("the stream could not be saved: %s", error)
 
 
-def _save(state: StreamState, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_stream(state.light(), path)
-    return path
+def _save(state: StreamState, held: Reservation) -> Path:
+    with held:
+        save_stream(state.light(), held.partial)
+        held.commit()
+    return held.path
 
 
 def _save_to_resume(
-    request: RenderRequest, plan: Plan, state: StreamState, out: Path
+    request: RenderRequest, plan: Plan, state: StreamState, outputs: Outputs
 ) -> tuple[Path, str]:
     """Save a stream that is not complete; where it is, and the command that resumes it."""
-    path = _save(state, request.save_stream or out.with_suffix(".stream.safetensors"))
+    path = _save(state, outputs.unfinished_stream())
     done = state.px_frames - plan.state.px_frames
     return path, request.continuation(path, done, max(1, plan.px_frames - done))
 
@@ -177,8 +179,8 @@ def _announce_stop() -> None:
 class _Sheet:
     """Keeps evenly chosen frames of a video as they pass by."""
 
-    def __init__(self, path: Path, px_frames: int) -> None:
-        self._path = path
+    def __init__(self, held: Reservation, px_frames: int) -> None:
+        self._held = held
         self._chosen = set(evenly(px_frames, SHEET_FRAMES))
         self._seen = 0
         self._kept: list[Tensor] = []
@@ -189,7 +191,7 @@ class _Sheet:
                 self._kept.append(frame.float() / (255 if frame.dtype == torch.uint8 else 65535))
             self._seen += 1
 
-    def save(self) -> None:
+    def save(self, finished: bool) -> None:
         if self._kept:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            contact_sheet(self._kept).save(self._path)
+            contact_sheet(self._kept).save(self._held.partial)
+            self._held.settle(finished)

@@ -1,8 +1,8 @@
 """Files: safetensors read without trust and written in one move, stream files, shards.
 
-Others use the names below and the submodules `safetensors_file`, `lazy` and `reserve`; the rest is private.
-Nothing in here knows models; `stream_files` and `stream_checks` know streams, and nothing in the
-engine knows them.
+Others use the names below and the submodules `safetensors_file`, `lazy` and `reserve`; the rest
+is private. Nothing in here knows models; `stream_files` and `stream_checks` know streams, and
+nothing in the engine knows them.
 
 `save_stream`, `load_stream`, `is_stream_file`, `SUFFIX`: streams in files.
 `DiskStore`: finished latents on the disk instead of in memory.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -146,7 +147,10 @@ def remove_left(lock: Path, partial: Path) -> bool:
     except OSError:  # another process was faster, or it may not be touched
         return False
     try:
-        partial.unlink(missing_ok=True)
+        if partial.is_dir() and not partial.is_symlink():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink(missing_ok=True)
     except OSError:
         held.release(keep=True)
         return False

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +15,7 @@ from .atomic import PARTIAL, move, real_path, remove_left
 from .locks import LOCK, owner_if_dead, take
 
 UNFINISHED = ".part"
+SCRATCH = ".causvid-scratch-"
 
 
 class Reservation:
@@ -20,7 +24,7 @@ class Reservation:
     path: the final name. partial: where to write, `clip.part.mp4` for `clip.mp4`. Leaving the
     context without `commit` gives up the name and removes `partial`, unless `keep` is set or it
     is still as a killed writer left it; what stays is listed by `leftovers` and is written over
-    by the next one that reserves the name. replaces: there was a file of that name.
+    by the next one that reserves the name.
     """
 
     def __init__(self, path: str | os.PathLike[str], replace: bool = False) -> None:
@@ -29,11 +33,10 @@ class Reservation:
         self.keep = self.committed = False
         self._replace = replace
         self._lock = take(target.with_name(f".{target.name}{LOCK}"))
-        self.replaces = target.exists()
         if self._lock.inherited and self.partial.is_symlink():
             self.partial.unlink()  # which writing would follow
         self._found = None if not self._lock.inherited else _state(self.partial)
-        if self.replaces and not replace:
+        if not replace and self.replaces:
             self.close()
             raise FileExistsError(f"{path} already exists; choose another name")
         if os.path.lexists(self.partial) and not self._lock.inherited:
@@ -47,6 +50,24 @@ class Reservation:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether there is a file of that name, which `commit` replaces."""
+        return not self.committed and self._target.exists()
+
+    @property
+    def where(self) -> Path:
+        """Where what was written is now."""
+        return self.path if self.committed else self.partial
+
+    def settle(self, finished: bool) -> None:
+        """Commit; but an unfinished file replaces no other, it stays as `partial`. As `commit`."""
+        if finished or not self.replaces:
+            self.commit()
+        else:
+            self.keep = True
+            self.close()
 
     def commit(self) -> None:
         """Give the file its name once it is on the disk; the folder is flushed, too.
@@ -106,9 +127,25 @@ def reserve_first(paths: Iterable[Path]) -> Reservation:
     raise FileExistsError("none of the names is free; choose another one")
 
 
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """A folder for the time of the context; those of killed processes beside it are removed."""
+    for lock, left in _locks(parent):
+        if left.name.startswith(SCRATCH) and owner_if_dead(lock)[1]:
+            remove_left(lock, left)
+    folder = parent / f"{SCRATCH}{secrets.token_hex(8)}"
+    lock = take(folder.with_name(folder.name + LOCK))
+    try:
+        folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
+
+
 def partial_name(name: str) -> str:
     """`clip.part.mp4` for `clip.mp4`. Raises ValueError for the name of an unfinished file."""
-    if name.endswith((UNFINISHED, PARTIAL)) or is_unfinished(name):
+    if name.endswith(PARTIAL) or name.startswith(SCRATCH[1:]) or is_unfinished(name):
         raise ValueError(f"{name} is the name of an unfinished file; choose one without .part")
     path = Path(name)
     return f"{path.stem}{UNFINISHED}{path.suffix}"
@@ -116,7 +153,7 @@ def partial_name(name: str) -> str:
 
 def is_unfinished(name: str | os.PathLike[str]) -> bool:
     """Whether a file's name says that its writer has not finished it."""
-    return Path(name).stem.endswith(UNFINISHED)
+    return UNFINISHED in (Path(name).suffix, Path(Path(name).stem).suffix)
 
 
 def leftovers(folder: str | os.PathLike[str]) -> list[Leftover]:
@@ -151,7 +188,7 @@ def _locks(folder: Path) -> list[tuple[Path, Path]]:
     for lock in sorted(folder.glob(f".*{LOCK}")):
         held = lock.name.removesuffix(LOCK)
         try:
-            hidden = held.endswith((UNFINISHED, PARTIAL))
+            hidden = held.endswith((UNFINISHED, PARTIAL)) or held.startswith(SCRATCH)
             found.append((lock, lock.with_name(held if hidden else partial_name(held[1:]))))
         except ValueError:
             continue
