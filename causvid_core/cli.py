@@ -20,6 +20,7 @@ from .mini.commands import register as register_mini
 from .mini.embedded import MINI
 from .progress import ProgressLine
 from .render.command import register as register_render
+from .storage.commands import register as register_sweep
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -153,6 +154,7 @@ _COMMANDS = (
     _register_convert,
     _register_download,
     register_render,
+    register_sweep,
     register_mini,
     partial(register_data, embedded=MINI),
     partial(register_training, embedded=MINI),

@@ -38,6 +38,7 @@ class VideoWriter:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._file.finished = self._file.finished and error is None
         try:
             self.close()
         except OSError as second:

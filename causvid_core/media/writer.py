@@ -1,6 +1,7 @@
 """Video files that are written while their frames arrive, and play up to there at any time.
 
-If the program is killed, all frames but the last are in the file.
+Until it is closed, the file of `clip.mp4` is `clip.part.mp4`. If the program is killed, all frames
+but the last are in it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import cast
 import av
 import numpy as np
 
+from ..storage.atomic import real_path
+from ..storage.reserve import Reservation, reserve
 from .pixels import Array, Frame, as_pixels
 from .writer_codecs import (
     CODECS,
@@ -36,14 +39,17 @@ class VideoFile:
 
     settings: see `VideoSettings`; the file's suffix must be the codec's. width, height: of the
     frames in px; odd sizes lose their last row or column, which most formats cannot hold. scale:
-    enlarges small frames by a whole factor. metadata: texts by name, kept as the file's tags. A
-    file that gets no frame is removed. deep: whether it holds more than 8 bits per channel.
-    Raises ValueError for settings or sizes that make no file, OSError when it cannot be written.
+    enlarges small frames by a whole factor. metadata: texts by name, kept as the file's tags.
+    path: a name, whose file is replaced when the new one is closed, or a reservation, which the
+    file ends. finished: set it to False, as an error in the context does, and the file replaces no
+    other: it stays under its `.part` name where there is one. A file that gets no frame is
+    removed. deep: whether it holds more than 8 bits per channel. Raises ValueError for settings or
+    sizes that make no file, OSError when it cannot be written.
     """
 
     def __init__(
         self,
-        path: str | Path,
+        path: str | Path | Reservation,
         settings: VideoSettings = DEFAULT,
         *,
         width: int,
@@ -51,16 +57,16 @@ class VideoFile:
         scale: int = 1,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        self.path, self.settings = Path(path), checked_settings(settings)
+        self.settings = checked_settings(settings)
         self.deep = is_deep(self.settings.pixel_format)
-        self.px_frames = 0
+        self.px_frames, self.finished = 0, True
         self._broken = self._closed = False
         self._size, self._scale = (height, width), scale
         codec = CODECS[self.settings.codec]
-        if self.path.suffix != codec.suffix:
+        name = path.path if isinstance(path, Reservation) else real_path(path)
+        if name.suffix != codec.suffix:
             raise ValueError(
-                f"{self.path.name} cannot hold {settings.codec}; name it {self.path.stem}"
-                f"{codec.suffix}"
+                f"{name.name} cannot hold {settings.codec}; name it {name.stem}{codec.suffix}"
             )
         shown = (height * scale // 2 * 2, width * scale // 2 * 2)
         if min(shown) < SMALLEST_SIDE_PX:
@@ -68,7 +74,14 @@ class VideoFile:
                 f"frames of {width}x{height} px are too small for a video; use a larger scale "
                 f"than {scale}"
             )
-        self._container = av.open(str(self.path), "w", options=container_options(self.path.suffix))
+        self._reservation = path if isinstance(path, Reservation) else reserve(path, replace=True)
+        try:
+            self._container = av.open(
+                str(self._reservation.partial), "w", options=container_options(codec.suffix)
+            )
+        except BaseException:
+            self._reservation.close()
+            raise
         try:
             self._container.metadata.update(metadata or {})
             self._stream = self._open_stream(codec, *shown)
@@ -79,8 +92,14 @@ class VideoFile:
     def __enter__(self) -> VideoFile:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.finished = self.finished and error is None
         self.close()
+
+    @property
+    def path(self) -> Path:
+        """Where the frames are now: under the `.part` name until the file is closed."""
+        return self._reservation.where
 
     def add(self, frames: Frame) -> None:
         """Append px frames `[T, H, W, 3]`: uint8 or 16 bit integers, or floats in 0..1.
@@ -101,21 +120,24 @@ class VideoFile:
         if self._closed:
             return
         self._closed = True
+        held = self._reservation
         try:
             if self.px_frames and not self._broken:
                 self._container.mux(self._stream.encode())
             self._container.close()
+            if self.px_frames and not self._broken:
+                held.settle(self.finished)
         except av.FFmpegError as error:
             raise self._unwritable(error) from error
         finally:
             self._container.close()
-            if not self.px_frames:
-                self.path.unlink(missing_ok=True)
+            held.keep = self.px_frames > 0
+            held.close()
 
     def _mux(self, picture: av.VideoFrame) -> None:
         """Raises OSError; FFmpeg must not be given more after that, because it may crash."""
         if self._broken:
-            raise OSError(f"{self.path} can no longer be written")
+            raise OSError(f"{self._reservation.path} can no longer be written")
         try:
             self._container.mux(self._stream.encode(picture))
         except av.FFmpegError as error:
@@ -123,7 +145,7 @@ class VideoFile:
             raise self._unwritable(error) from error
 
     def _unwritable(self, error: av.FFmpegError) -> OSError:
-        return OSError(f"{self.path} cannot be written: {error.strerror}")
+        return OSError(f"{self._reservation.path} cannot be written: {error.strerror}")
 
     def _open_stream(self, codec: Codec, height: int, width: int) -> av.VideoStream:
         stream = cast(

@@ -26,17 +26,16 @@ _SENTENCES: dict[Event, str] = {
 }
 
 
-def checkpoints(request: RenderRequest, plan: Plan, out: Path) -> Checkpoints | None:
-    """Those of a render to `out`; None when it writes none."""
+def checkpoints(request: RenderRequest, plan: Plan, out: Path) -> Checkpoints:
+    """Those of a render to `out`; with --checkpoint-blocks 0 there is one only after an error."""
     if request.checkpoint_blocks < 0:
         raise ValueError(
             f"--checkpoint-blocks is {request.checkpoint_blocks}; give 0 or a number of blocks"
         )
-    if not request.checkpoint_blocks:
-        return None
+    every = request.checkpoint_blocks or plan.blocks
     key = render_key(_decisive(request, plan))
     folders = [out.parent / FOLDER, *elsewhere()]
-    return Checkpoints(folders, key, plan.state, plan.blocks, request.checkpoint_blocks, _say)
+    return Checkpoints(folders, key, plan.state, plan.blocks, every, _say)
 
 
 def elsewhere() -> list[Path]:

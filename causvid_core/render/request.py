@@ -100,17 +100,6 @@ class RenderRequest:
             codec = found[0]
         return checked_settings(VideoSettings(codec, self.quality, self.fps, self.pixel_format))
 
-    def output(self, suffix: str) -> Path:
-        """Where the video goes. ValueError when it would replace a file."""
-        if self.out is None:
-            names = (f"video-{n}{suffix}" if n > 1 else f"video{suffix}" for n in range(1, 10**6))
-            return next(path for path in map(Path, names) if not path.exists())
-        if self.out.exists() and not self.overwrite:
-            raise ValueError(
-                f"{self.out} already exists; choose another --out, or replace it with --overwrite"
-            )
-        return self.out
-
     def continuation(self, stream: Path, px_done: int, px_left: int) -> str:
         """The command that renders what is left into a file of its own."""
         words = ["python", "-m", "causvid_core", "render", "--resume", str(stream)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextlib import closing, suppress
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -23,13 +23,15 @@ from ..media.writer import VideoFile
 from ..media.writer_codecs import CODECS, VideoSettings, is_deep
 from ..storage.checkpoints import Checkpoints
 from ..storage.disk import DiskStore
+from ..storage.reserve import Reservation, reserve_first, scratch_folder
 from ..storage.space import SpaceWatch
 from ..storage.stream_files import save_stream
 from ..stream.geometry import FPS, SPACE_SCALE, TIME_SCALE
 from ..stream.rollout import StepRecord, rollout
 from ..stream.state import StreamState
-from .checkpoints import FOLDER, checkpoints, elsewhere
+from .checkpoints import checkpoints, elsewhere
 from .models import Models, load_models
+from .outputs import Outputs, reserved
 from .plan import Plan, plan_render
 from .progress import RenderProgress
 from .request import RenderRequest
@@ -55,48 +57,39 @@ def run(request: RenderRequest) -> int:
     Raises ValueError, OSError or RuntimeError in a sentence.
     """
     settings = request.video_settings()
-    out = request.output(CODECS[settings.codec].suffix)
-    models = load_models(request)
-    folder = out.parent / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        store = DiskStore(folder)
-        plan = plan_render(request, models, store)
-        saved = checkpoints(request, plan, out)
-        try:
-            rendered = _render(request, models, plan, out, settings, store, saved)
-            status = _report(request, plan, rendered, out)
-        finally:
-            if saved is not None:
-                saved.close()
-        if saved is not None:
+    with reserved(request, CODECS[settings.codec].suffix) as outputs:
+        models = load_models(request)
+        with scratch_folder(outputs.film.path.parent) as folder:
+            store = DiskStore(folder)
+            plan = plan_render(request, models, store)
+            with closing(checkpoints(request, plan, outputs.film.path)) as saved:
+                rendered = _render(request, models, plan, outputs, settings, store, saved)
+                status = _report(request, plan, rendered, outputs)
             saved.remove()
-    finally:
-        with suppress(OSError):  # checkpoints are in it
-            folder.rmdir()
-    return status
+            return status
 
 
 def _render(
     request: RenderRequest,
     models: Models,
     plan: Plan,
-    out: Path,
+    outputs: Outputs,
     settings: VideoSettings,
     store: DiskStore,
-    saved: Checkpoints | None,
+    saved: Checkpoints,
 ) -> Rendered:
-    state = plan.state if saved is None else saved.resume(store)
+    state = saved.resume(store)
     done, stopped = state.blocks - plan.state.blocks, False
     source = plan.source if plan.source is None else islice(plan.source, done, None)
     width, height = state.width * SPACE_SCALE, state.height * SPACE_SCALE
     scale = request.scale or max(1, -(-SMALLEST_SHOWN_PX // min(width, height)))
     facts = {"seed": state.seed, "recipe": state.recipe.to_dict(), "model": state.model}
     tags = {"comment": request.text or "", "causvid": json.dumps(facts)}
-    file = VideoFile(out, settings, width=width, height=height, scale=scale, metadata=tags)
+    file = VideoFile(outputs.film, settings, width=width, height=height, scale=scale, metadata=tags)
     progress = RenderProgress(None if request.quiet else sys.stderr)
-    sheet = None if request.sheet is None else _Sheet(request.sheet, plan.px_frames)
-    space = SpaceWatch(out.parent, state.recipe.frames_per_block * TIME_SCALE / FPS)
+    sheet = None if outputs.sheet is None else _Sheet(outputs.sheet, plan.px_frames)
+    seconds = state.recipe.frames_per_block * TIME_SCALE / FPS
+    space = SpaceWatch(outputs.film.path.parent, seconds)
     with SoftInterrupt(_announce_stop) as stop, VideoWriter(file) as writer:
 
         def give(frames: Tensor) -> None:
@@ -129,53 +122,55 @@ def _render(
                         film.add(block)
                         state = block.state
                         progress.frames(film.px_frames)
-                        if saved is not None:
-                            saved(state)
+                        saved(state)
                         _watch(space, plan, state, progress)
             except Interrupted:
-                stopped = True
+                stopped, file.finished = True, False
             except (OSError, RuntimeError):
-                _rescue(request, plan, state, out, saved)
+                _rescue(request, plan, state, outputs, saved)
                 raise
             finally:
                 progress.finish()
         state = state._replace(decoder=film.memory())
     if sheet is not None:
-        sheet.save()
+        sheet.save(finished=not stopped)
     return Rendered(state, writer.px_frames, stopped)
 
 
-def _report(request: RenderRequest, plan: Plan, rendered: Rendered, out: Path) -> int:
+def _report(request: RenderRequest, plan: Plan, rendered: Rendered, outputs: Outputs) -> int:
     """Save the stream where that was asked for or is needed, and say what was made."""
     state, px_frames = rendered.state, rendered.px_frames
     if px_frames:
-        print(f"{out} ({px_frames} px frames, {px_frames / request.fps:.1f} s)")
+        film = outputs.film
+        print(f"{film.where} ({px_frames} px frames, {px_frames / request.fps:.1f} s)")
     if not rendered.stopped:
-        if request.save_stream is not None:
-            print(_save(state, request.save_stream))
+        if outputs.stream is not None:
+            print(_save(state, outputs.stream))
         return 0
+    if px_frames and not film.committed:
+        print(f"{film.path} is still the film that was there before", file=sys.stderr)
     new = state.blocks - plan.state.blocks
     if not new:
         print("stopped before the first block; there is no stream to resume", file=sys.stderr)
         return STOPPED
-    path, command = _save_to_resume(request, plan, state, out)
+    path, command = _save_to_resume(request, plan, state, outputs)
     print(path)
     print(f"stopped after block {new} of {plan.blocks}; resume with\n{command}", file=sys.stderr)
     return STOPPED
 
 
 def _rescue(
-    request: RenderRequest, plan: Plan, state: StreamState, out: Path, saved: Checkpoints | None
+    request: RenderRequest, plan: Plan, state: StreamState, outputs: Outputs, saved: Checkpoints
 ) -> None:
     """After an error: save the blocks that are done, wherever that is possible."""
     if state.blocks == plan.state.blocks:
         return
     for folder in (None, *elsewhere()):
         try:
-            command = _save_to_resume(request, plan, state, out, folder)[1]
+            command = _save_to_resume(request, plan, state, outputs, folder)[1]
         except OSError as error:
             log.warning("the stream could not be saved: %s", error)
-            if saved is not None and (path := saved.save(state)) is not None:
+            if (path := saved.save(state)) is not None:
                 log.warning("its blocks are in %s; the same command resumes from there", path)
                 return
         else:
@@ -191,21 +186,34 @@ def _watch(space: SpaceWatch, plan: Plan, state: StreamState, progress: RenderPr
         log.warning("the disk is nearly full: it has room for %.1f more minutes of video", minutes)
 
 
-def _save(state: StreamState, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_stream(state.light(), path)
-    return path
+def _save(state: StreamState, held: Reservation) -> Path:
+    with held:
+        save_stream(state.light(), held.partial)
+        held.commit()
+    return held.path
+
+
+def _elsewhere(folder: Path, outputs: Outputs) -> Reservation:
+    """A name for a stream in another folder than the video's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = outputs.film.path.stem
+    names = (folder / f"{stem}.stream{f'-{n}' if n else ''}.safetensors" for n in range(10**6))
+    return reserve_first(names)
 
 
 def _save_to_resume(
-    request: RenderRequest, plan: Plan, state: StreamState, out: Path, folder: Path | None = None
+    request: RenderRequest,
+    plan: Plan,
+    state: StreamState,
+    outputs: Outputs,
+    folder: Path | None = None,
 ) -> tuple[Path, str]:
     """Save a stream that is not complete; where it is, and the command that resumes it.
 
     folder: where it goes instead of where it belongs.
     """
-    path = request.save_stream or out.with_suffix(".stream.safetensors")
-    path = _save(state, path if folder is None else folder / path.name)
+    held = outputs.unfinished_stream() if folder is None else _elsewhere(folder, outputs)
+    path = _save(state, held)
     done = state.px_frames - plan.state.px_frames
     return path, request.continuation(path, done, max(1, plan.px_frames - done))
 
@@ -218,8 +226,8 @@ def _announce_stop() -> None:
 class _Sheet:
     """Keeps evenly chosen frames of a video as they pass by."""
 
-    def __init__(self, path: Path, px_frames: int) -> None:
-        self._path = path
+    def __init__(self, held: Reservation, px_frames: int) -> None:
+        self._held = held
         self._chosen = set(evenly(px_frames, SHEET_FRAMES))
         self._seen = 0
         self._kept: list[Tensor] = []
@@ -230,7 +238,7 @@ class _Sheet:
                 self._kept.append(frame.float() / (255 if frame.dtype == torch.uint8 else 65535))
             self._seen += 1
 
-    def save(self) -> None:
+    def save(self, finished: bool) -> None:
         if self._kept:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            contact_sheet(self._kept).save(self._path)
+            contact_sheet(self._kept).save(self._held.partial)
+            self._held.settle(finished)

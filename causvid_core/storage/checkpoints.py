@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from ..stream.snapshots import snapshot
 from ..stream.state import StreamState
 from .disk import DiskStore
 from .journal import StreamJournal, load_journal
-from .locks import is_idle, try_lock
+from .locks import LOCK, Held, Lock, take
 
 SUFFIX = ".journal"
 
@@ -54,7 +54,8 @@ class Checkpoints:
         # A cache in 8 bits cannot be recomputed from latents, so it has to be saved.
         self._exact = begun.snapshot is not None and bool(begun.snapshot.scales)
         self._journal: StreamJournal | None = None
-        self._lock: BinaryIO | None = None
+        self._lock: Lock | None = None
+        self._file: os.stat_result | None = None
         self._said: set[Event] = set()
         self._off = False
 
@@ -111,55 +112,55 @@ class Checkpoints:
         self._let_go()
         if not self._off:
             for path in self._paths:
-                remove_checkpoints(path)
+                if path.parent.is_dir():
+                    remove_checkpoints(path)
+                    with suppress(OSError):
+                        path.parent.rmdir()  # nothing else is in it
 
     def close(self) -> None:
-        """Leave the checkpoints for another run."""
+        """Leave the checkpoints for another run, or for `remove`."""
         self._let_go()
 
     def _append(self, path: Path, state: StreamState) -> None:
         journal = self._journal
-        if journal is not None and journal.path == path and _is_at(self._lock, path):
+        if journal is not None and journal.path == path and _is_at(self._file, path):
             journal.append(state)
             return
         self._let_go()  # also when somebody removed the file, or the folder that it is in
-        try:
-            if (journal := self._opened(path)) is not None:
-                journal.append(state)
-        except ValueError:  # damaged, or of blocks that this run made again
-            self._let_go()
-            remove_checkpoints(path)
-            if (journal := self._opened(path)) is not None:
-                journal.append(state)
-
-    def _opened(self, path: Path) -> StreamJournal | None:
-        """A journal that takes what it does not have; None when another process writes it."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        journal = StreamJournal(path, self._begun)
-        lock = path.open("rb+")
-        if not try_lock(lock):
-            journal.close()
-            lock.close()
+        try:
+            self._lock = take(_lock_path(path))
+        except Held:
             self._off = True
             self._tell("in_use", name=path.name)
-            return None
-        self._journal, self._lock = journal, lock
+            return
+        try:
+            self._opened(path).append(state)
+        except ValueError:  # damaged, or of blocks that this run made again
+            if self._journal is not None:
+                self._journal.close()
+            _remove(path)
+            self._opened(path).append(state)
+
+    def _opened(self, path: Path) -> StreamJournal:
+        """The journal of a path, which takes what it does not have."""
+        self._journal = journal = StreamJournal(path, self._begun)
+        self._file = path.stat()
         return journal
 
     def _let_go(self) -> None:
         if self._journal is not None:
             self._journal.close()
         if self._lock is not None:
-            self._lock.close()
-        self._journal = self._lock = None
+            self._lock.release()
+        self._journal = self._lock = self._file = None
 
     def _drop_oldest(self, folder: Path) -> bool:
         """Remove the oldest checkpoints in a folder that nobody is writing; whether there were."""
         with suppress(OSError):
             others = [path for path in folder.glob(f"*{SUFFIX}") if path not in self._paths]
             for path in sorted(others, key=lambda path: path.stat().st_mtime):
-                if is_idle(path):
-                    remove_checkpoints(path)
+                if remove_checkpoints(path):
                     return True
         return False
 
@@ -203,17 +204,31 @@ def decisive(state: StreamState, context: Any, switch: str, blocks: int) -> Iter
     yield blocks
 
 
-def remove_checkpoints(path: Path) -> None:
-    """Remove a journal and the caches kept beside it, as far as they can be removed."""
+def remove_checkpoints(path: Path) -> bool:
+    """Remove a journal and the caches beside it; whether nobody is writing them."""
+    try:
+        lock = take(_lock_path(path))
+    except OSError:
+        return False
+    _remove(path)
+    lock.release()
+    return True
+
+
+def _remove(path: Path) -> None:
     with suppress(OSError):
         for own in path.parent.glob(f"{path.name}*"):
             own.unlink(missing_ok=True)
 
 
-def _is_at(file: BinaryIO | None, path: Path) -> bool:
-    """Whether an open file is still the one at a path."""
+def _lock_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}{LOCK}")
+
+
+def _is_at(file: os.stat_result | None, path: Path) -> bool:
+    """Whether a file is still the one at a path."""
     try:
-        return file is not None and os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return file is not None and os.path.samestat(file, path.stat())
     except OSError:
         return False
 

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .locks import is_idle, try_lock
 from .safetensors_file import raw_bytes
 
 SEGMENT_BYTES = 64 * 2**20
@@ -29,10 +28,6 @@ class DiskStore:
 
     def __init__(self, folder: str | os.PathLike[str], segment_bytes: int = SEGMENT_BYTES) -> None:
         self.folder, self.segment_bytes = Path(folder), segment_bytes
-        for left in self.folder.glob("latents-*.bin"):
-            if is_idle(left):  # a killed process was writing it
-                with suppress(OSError):
-                    left.unlink()
 
     def is_worth_it(self, tensors: Sequence[Tensor]) -> bool:
         """Whether these fill a file."""
@@ -47,7 +42,6 @@ class DiskStore:
         path = self.folder / f"latents-{secrets.token_hex(8)}.bin"
         try:
             with path.open("x+b") as file:
-                try_lock(file)
                 for tensor in tensors:
                     file.write(raw_bytes(tensor.contiguous()))
                 file.flush()

@@ -3,12 +3,14 @@
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import folder_paths
 from comfy.cli_args import args
 
+from ...causvid_core.storage.reserve import Reservation, leftovers, reserve_first
 from .messages import message
 
 _DEEPEST = 6  # folders below the two
@@ -16,9 +18,9 @@ _MOST_FILES = 20_000  # looked at for a list
 
 
 class OutputFile(NamedTuple):
-    """A file to be written: its path, and as the host's interface names it."""
+    """A file to be written: its name is held for us, and as the host's interface writes it."""
 
-    path: Path
+    held: Reservation
     filename: str
     subfolder: str
 
@@ -38,17 +40,26 @@ def input_folder() -> Path:
     return Path(folder_paths.get_input_directory()).resolve()
 
 
-def output_file(prefix: str, suffix: str, width: int, height: int) -> OutputFile:
+@contextmanager
+def output_file(prefix: str, suffix: str, width: int, height: int) -> Iterator[OutputFile]:
     """The host's next numbered name for a prefix, which may hold %width% and the like.
 
+    Held in the context: another server with the same output folder takes the number after it.
     Raises ValueError when files may not be written there.
     """
     folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(
         check_prefix(prefix), str(output_folder()), width, height
     )
     check_prefix(str(Path(subfolder, name)))  # what % stands for may name a link
-    filename = f"{name}_{counter:05}_{suffix}"
-    return OutputFile(Path(folder) / filename, filename, subfolder)
+    numbers = range(counter, counter + _MOST_FILES)
+    paths = (Path(folder) / f"{name}_{number:05}_{suffix}" for number in numbers)
+    with reserve_first(paths) as held:
+        yield OutputFile(held, held.path.name, subfolder)
+
+
+def dead_files(folder: Path) -> list[str]:
+    """Names of unfinished files in a folder whose writers were killed."""
+    return [left.path.name for left in leftovers(folder) if left.dead]
 
 
 def check_prefix(prefix: str) -> str:

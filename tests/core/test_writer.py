@@ -1,5 +1,6 @@
 """Video files while they are written, after a crash, and when they are done."""
 
+import contextlib
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from torch import Tensor
 from causvid_core.media.background_writer import VideoWriter
 from causvid_core.media.writer import VideoFile
 from causvid_core.media.writer_codecs import CODECS, VideoSettings, codecs, pixel_formats
+from causvid_core.storage.reserve import partial_name, reserve
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = {"width": 64, "height": 48}
@@ -119,7 +121,8 @@ def test_a_killed_program_leaves_all_frames_but_the_last(tmp_path: Path, codec: 
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as running:
         written = next(count for line in running.stdout if (count := int(line)) > 40)
         running.kill()
-    found, tags, _ = read(path)
+    assert not path.exists()
+    found, tags, _ = read(path.with_name(partial_name(path.name)))
     assert len(found) >= written - 1 and tags["prompt"] == "{}"
     for number, frame in enumerate(found):
         assert abs(frame.mean() / 65535 - number // 12 % 10 / 10) < 0.03
@@ -151,11 +154,13 @@ def test_an_error_in_the_middle_leaves_a_playable_file(tmp_path: Path, thread: b
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_told_to_the_one_who_writes(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").symlink_to("/dev/full")
-    writer = VideoWriter(VideoFile(tmp_path / "a.mp4", **SIZE))
+    held = reserve(tmp_path / "a.mp4")
+    held.partial.symlink_to("/dev/full")
+    writer = VideoWriter(VideoFile(held, **SIZE))
     with pytest.raises(OSError, match="a.mp4 cannot be written: .*No space left"), writer:
         for _ in range(50):
             writer.write(colours(12))
+    assert not held.path.exists()
     assert not any(t.name == "causvid-writer" for t in threading.enumerate())
 
 
@@ -192,3 +197,30 @@ def test_settings_that_make_no_file(
     with pytest.raises(ValueError, match=sentence):
         VideoFile(tmp_path / name, settings, **SIZE)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_the_old_film_stays_until_the_new_one_is_closed(tmp_path: Path, thread: bool) -> None:
+    path, part = tmp_path / "a.mp4", tmp_path / "a.part.mp4"
+    with VideoFile(path, **SIZE) as file:
+        file.add(colours(5))
+    old = path.read_bytes()
+    for error in (KeyboardInterrupt, None):
+        file = VideoFile(path, **SIZE)
+        with contextlib.suppress(KeyboardInterrupt):
+            with VideoWriter(file) if thread else file as target:
+                (target.write if thread else target.add)(colours(9))
+                assert path.read_bytes() == old and file.path == part
+                if error:
+                    raise error
+        assert (path.read_bytes() == old) == bool(error)
+        assert len(read(file.path)[0]) == 9 and file.path == (part if error else path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_one_film_has_one_writer(tmp_path: Path) -> None:
+    with VideoFile(tmp_path / "a.mp4", **SIZE) as file:
+        file.add(colours(2))
+        with pytest.raises(FileExistsError, match="a.mp4 is being written by process"):
+            VideoFile(tmp_path / "a.mp4", **SIZE)
+    assert len(read(tmp_path / "a.mp4")[0]) == 2

@@ -12,7 +12,10 @@ from hosting.host import Host
 from PIL import Image
 from safetensors import safe_open
 
+from causvid_core.storage.reserve import reserve
+
 from .prompts import SEEDS, facts, mini_prompt, node
+from .test_nodes_render import render_prompt
 
 Made = dict[str, Any]
 
@@ -115,6 +118,30 @@ def test_the_prefix_makes_folders_and_dates(host: Host) -> None:
     [file] = run.files()
     assert file["subfolder"].startswith("mine/20")
     assert file["filename"] == "64x64_00001_.safetensors"
+
+
+def test_a_name_that_another_server_holds_is_passed_over(host: Host) -> None:
+    """Two servers may have one output folder; this process stands for the other."""
+    videos, streams = host.base / "output" / "video", host.base / "output" / "streams"
+    videos.mkdir(parents=True, exist_ok=True)
+    streams.mkdir(parents=True, exist_ok=True)
+    prompt = saved_prompt("streams/shared")
+    prompt["film"] = render_prompt(filename_prefix="video/shared")["video"]
+    film, stream = videos / "shared_00001_.mp4", streams / "shared_00001_.safetensors"
+    with reserve(film) as theirs, reserve(stream) as their_stream:
+        run = host.run(prompt)
+        assert run.status == "success", run.error
+        for held in (theirs, their_stream):
+            held.partial.write_bytes(b"theirs")
+            held.commit()
+    assert sorted(path.name for path in videos.glob("shared_*")) == [
+        "shared_00001_.mp4",
+        "shared_00002_.mp4",
+    ]
+    assert (film.read_bytes(), stream.read_bytes()) == (b"theirs", b"theirs")
+    found = {file["filename"] for file in run.files()}
+    assert {"shared_00002_.mp4", "shared_00002_.safetensors"} <= found
+    assert not list(host.base.glob("output/**/.*causvid*"))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 from hosting.host import Host
 from hosting.pins import HOST_RELEASES
 
+from causvid_core.storage.reserve import sweep
+
 from .test_nodes_render import file_of, frames, render_prompt
 
 EVERY, BLOCKS = 2, 7
@@ -38,6 +40,7 @@ def test_a_killed_render_plays_and_is_made_whole_by_the_next_run(mortal: Host) -
     with pytest.raises((OSError, EOFError)):
         mortal.run(prompt, kill)
     [broken] = (mortal.base / "output/video").glob("killed_*.mp4")
+    assert broken.name == "killed_00001_.part.mp4"  # not finished, and says so
     cut_short = frames(broken)
     assert 9 + 12 * 3 <= len(cut_short) + 1 < PX_FRAMES  # four blocks but for the last frame
     mortal.stop()
@@ -48,6 +51,8 @@ def test_a_killed_render_plays_and_is_made_whole_by_the_next_run(mortal: Host) -
     notices = [notice.text for notice in run.notices if notice.node_id == "video"]
     assert any(f"after block 4 of {BLOCKS}" in text for text in notices)
     assert any(text == "Decoding the 4 blocks made earlier." for text in notices)
+    assert any("left these unfinished videos: killed_00001_.part.mp4." in text for text in notices)
+    assert [left.path for left in sweep(broken.parent)] == [broken]
     np.testing.assert_array_equal(frames(whole)[: len(cut_short)], cut_short)
     prompt["video"]["inputs"]["checkpoint_blocks"] = 0
     again = file_of(mortal, mortal.run(prompt))

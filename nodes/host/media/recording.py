@@ -15,7 +15,7 @@ from ....causvid_core import media
 from ....causvid_core.storage import DiskStore
 from ....causvid_core.stream import Block, DecoderMemory, StreamState
 from ....causvid_core.stream.geometry import SPACE_SCALE
-from ..files import in_bytes, output_file, workflow_metadata
+from ..files import OutputFile, check_prefix, dead_files, in_bytes, output_file, workflow_metadata
 from ..live.view import LiveView
 from ..messages import joined, message
 from ..notice import show
@@ -30,9 +30,9 @@ class Recording:
     """Decodes the stream of a request into a file while it is made.
 
     frames: WHOLE or NEW, what of the stream the file holds. hidden: of the node; its graph goes
-    into the file. The file plays up to its last frame at any time, and stays when the run is
-    interrupted; a run that starts again writes a new one. Raises ValueError for settings, a prefix
-    or a batch that makes no file.
+    into the file. The file plays up to its last frame at any time, under a `.part` name until it
+    is closed, and stays when the run is interrupted; a run that starts again writes a new one.
+    Raises ValueError for settings, a prefix or a batch that makes no file.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class Recording:
             raise ValueError(message("video.one_only", videos=state.batch))
         self._vae, self._settings = vae, media.checked_settings(settings)
         self._height, self._width = state.height * SPACE_SCALE, state.width * SPACE_SCALE
-        suffix = media.CODECS[settings.codec].suffix
-        self._file = output_file(prefix, suffix, self._width, self._height)
+        self._prefix = check_prefix(prefix)
+        self._file: OutputFile | None = None
         self._metadata = workflow_metadata(hidden)
         self._first_block = 0 if frames == WHOLE else state.blocks
         self.px_frames = 0
@@ -67,56 +67,73 @@ class Recording:
 
     def summary(self) -> str:
         """Where the file is, how long and how large."""
+        file = self._written
         return message(
             "video.written",
-            name=self._file.name,
+            name=Path(file.subfolder, file.held.where.name).as_posix(),
             frames=self.px_frames,
             seconds=self.px_frames / self._settings.fps,
-            size=in_bytes(self._file.path.stat().st_size),
+            size=in_bytes(file.held.where.stat().st_size),
         )
 
     def video(self) -> Any:
         """The file as a VIDEO, read when it is used."""
-        return InputImpl.VideoFromFile(str(self._file.path))
+        return InputImpl.VideoFromFile(str(self._written.held.path))
 
     def shown(self) -> Any:
         """The file in the node, as the host's Save Video shows it."""
-        entry = ui.SavedResult(self._file.filename, self._file.subfolder, io.FolderType.output)
+        file = self._written
+        entry = ui.SavedResult(file.filename, file.subfolder, io.FolderType.output)
         return ui.PreviewVideo([entry])
+
+    @property
+    def _written(self) -> OutputFile:
+        if self._file is None:
+            raise RuntimeError("the file is known once the stream is being made")
+        return self._file
 
     @contextmanager
     def _consumer(self, state: StreamState, view: LiveView) -> Iterator[Callable[[Block], None]]:
         """Opens the file, first writes what `state` has already, then every block."""
-        deep = media.is_deep(self._settings.pixel_format)
-        file = media.VideoFile(
-            self._file.path,
-            self._settings,
-            width=self._width,
-            height=self._height,
-            metadata=self._metadata,
-        )
-        done = False
-        try:
-            with media.VideoWriter(file) as writer:
-                shown: list[Callable[[Tensor], None]] = []
+        deep, done = media.is_deep(self._settings.pixel_format), False
+        with self._opened() as file:
+            try:
+                with media.VideoWriter(file) as writer:
+                    shown: list[Callable[[Tensor], None]] = []
 
-                def give(frames: Tensor) -> None:
-                    writer.write(frames)
-                    for show_frames in shown:
-                        show_frames((frames >> 8).byte() if deep else frames)
+                    def give(frames: Tensor) -> None:
+                        writer.write(frames)
+                        for show_frames in shown:
+                            show_frames((frames >> 8).byte() if deep else frames)
 
-                decoder = media.WanDecoder(self._vae.on_weights())
-                with media.Film(decoder, self._vae.device, give, deep=deep) as film:
-                    if (before := state.blocks - self._first_block) > 0:
-                        show(message("video.decoding_before", count=before))
-                    stop_at_cancel = management.throw_exception_if_processing_interrupted
-                    film.begin(state, self._first_block, stop_at_cancel)
-                    view.fps = self._settings.fps
-                    shown.append(view.frames)
-                    yield film.add
-                self.memory = film.memory()
-            done = True
-        finally:
-            self.px_frames = file.px_frames
-            if not done and self.px_frames:
-                show(joined(self.summary(), message("video.stopped")))
+                    decoder = media.WanDecoder(self._vae.on_weights())
+                    with media.Film(decoder, self._vae.device, give, deep=deep) as film:
+                        if (before := state.blocks - self._first_block) > 0:
+                            show(message("video.decoding_before", count=before))
+                        stop_at_cancel = management.throw_exception_if_processing_interrupted
+                        film.begin(state, self._first_block, stop_at_cancel)
+                        view.fps = self._settings.fps
+                        shown.append(view.frames)
+                        yield film.add
+                    self.memory = film.memory()
+                done = True
+            finally:
+                self.px_frames = file.px_frames
+                if not done and self.px_frames:
+                    show(joined(self.summary(), message("video.stopped")))
+
+    @contextmanager
+    def _opened(self) -> Iterator[media.VideoFile]:
+        """The file under a name of its own, and a notice about those that nobody finished."""
+        suffix = media.CODECS[self._settings.codec].suffix
+        with output_file(self._prefix, suffix, self._width, self._height) as self._file:
+            folder = self._file.held.path.parent
+            if left := dead_files(folder):
+                show(message("video.leftovers", names=", ".join(left), folder=folder))
+            yield media.VideoFile(
+                self._file.held,
+                self._settings,
+                width=self._width,
+                height=self._height,
+                metadata=self._metadata,
+            )

@@ -53,10 +53,11 @@ def save(state: StreamState, prefix: str, contents: str, hidden: Any) -> tuple[d
     the file as the host's interface names it, and a line about it.
     """
     width, height = state.width * SPACE_SCALE, state.height * SPACE_SCALE
-    file = files.output_file(prefix, SUFFIX, width, height)
-    state, held = _filled(state, contents)
-    save_stream(state, file.path, _metadata(hidden))
-    size = files.in_bytes(file.path.stat().st_size)
+    with files.output_file(prefix, SUFFIX, width, height) as file:
+        state, held = _filled(state, contents)
+        save_stream(state, file.held.partial, _metadata(hidden))
+        file.held.commit()
+    size = files.in_bytes(file.held.path.stat().st_size)
     text = message("stream.saved", name=file.name, size=size, contents=held)
     entry = {"filename": file.filename, "subfolder": file.subfolder, "type": "output"}
     return entry, text
