@@ -1,6 +1,7 @@
 """A server is killed while it writes a video: the file plays, and the next run makes it whole."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,3 +58,33 @@ def test_a_killed_render_plays_and_is_made_whole_by_the_next_run(mortal: Host) -
     prompt["video"]["inputs"]["checkpoint_blocks"] = 0
     again = file_of(mortal, mortal.run(prompt))
     np.testing.assert_array_equal(frames(again), frames(whole))
+
+
+@pytest.mark.parametrize("every", [0, EVERY])
+def test_a_deleted_output_folder_costs_the_file_but_not_the_blocks(
+    mortal: Host, every: int
+) -> None:
+    prompt = render_prompt(
+        minutes=PX_FRAMES / 16 / 60,
+        seed=7 + every,
+        filename_prefix="gone/a",
+        checkpoint_blocks=every,
+    )
+    output = mortal.base / "output"
+
+    def delete(message: Any) -> None:
+        if isinstance(message, dict) and message["type"] == "progress":
+            if message["data"]["node"] == "video" and message["data"]["value"] >= 4 * STEPS:
+                shutil.rmtree(output / "gone", ignore_errors=True)
+                shutil.rmtree(output / "causvid", ignore_errors=True)
+
+    run = mortal.run(prompt, delete)
+    notices = [notice.text for notice in run.notices if notice.node_id == "video"]
+    assert run.status == "error" and "a_00001_.mp4" in run.error
+    assert any("blocks made so far are saved in" in text for text in notices)
+    again = mortal.run(prompt)
+    notices = [notice.text for notice in again.notices if notice.node_id == "video"]
+    assert any("Resuming after block" in text for text in notices)
+    made = frames(file_of(mortal, again))
+    prompt["video"]["inputs"]["filename_prefix"] = "gone/b"
+    np.testing.assert_array_equal(made, frames(file_of(mortal, mortal.run(prompt))))

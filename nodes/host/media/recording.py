@@ -119,7 +119,7 @@ class Recording:
                 done = True
             finally:
                 self.px_frames = file.px_frames
-                if not done and self.px_frames:
+                if not done and self.px_frames and self._written.held.where.exists():
                     show(joined(self.summary(), message("video.stopped")))
 
     @contextmanager
