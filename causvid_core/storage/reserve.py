@@ -134,13 +134,13 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         if left.name.startswith(SCRATCH) and owner_if_dead(lock)[1]:
             remove_left(lock, left)
     folder = parent / f"{SCRATCH}{secrets.token_hex(8)}"
-    lock = take(folder.with_name(folder.name + LOCK))
+    held = take(folder.with_name(folder.name + LOCK))
     try:
         folder.mkdir()
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        held.release()
 
 
 def partial_name(name: str) -> str:

@@ -19,6 +19,7 @@ from causvid_core.storage.reserve import (
     partial_name,
     reserve,
     reserve_first,
+    scratch_folder,
     sweep,
 )
 
@@ -166,6 +167,22 @@ def test_the_next_file_sweeps_dead_temporary_files_but_no_film(tmp_path):
     with atomic.replacing(tmp_path / "c") as partial:
         partial.write_bytes(b"")
     assert names(tmp_path) == [f".b.mp4{locks.LOCK}", "b.part.mp4", "c"]
+
+
+@posix
+def test_scratch_folders_of_killed_processes_are_removed(tmp_path):
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from causvid_core.storage.reserve import scratch_folder\n"
+        "with scratch_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'latents').write_bytes(b'x'); os.kill(os.getpid(), 9)\n"
+    )
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
+        assert len(names(tmp_path)) == 2  # the folder and its lock, of this one alone
+    with scratch_folder(tmp_path) as mine, scratch_folder(tmp_path) as other:
+        assert mine != other and len(names(tmp_path)) == 4 and not sweep(tmp_path)
+    assert not names(tmp_path)
 
 
 @posix
