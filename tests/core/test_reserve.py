@@ -208,6 +208,14 @@ def test_a_lock_that_says_nothing_proves_nothing(tmp_path, content):
 
 
 @posix
+def test_a_pipe_in_place_of_a_lock_holds_nobody_up(tmp_path):
+    os.mkfifo(tmp_path / f".clip.mp4{locks.LOCK}")
+    assert not sweep(tmp_path) and not leftovers(tmp_path)
+    with pytest.raises(FileExistsError):
+        reserve(tmp_path / "clip.mp4")
+
+
+@posix
 def test_a_lock_leads_to_no_file_but_its_own(tmp_path):
     """Whoever can write into the folder cannot have other files swept."""
     killed("reserve", tmp_path / "clip.mp4")
