@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16", "float16")
 EPILOG = """\
-Ctrl-C leaves a video that plays and a stream file, and prints the command that resumes from there.
-After a crash or a power cut, the same command resumes from its last checkpoint.
+Until it is finished, the video of a.mp4 is a.part.mp4, which plays as far as it is. Ctrl-C leaves a
+video that plays and a stream file, and prints the command that resumes from there; the video gets
+its name, unless there is a finished one, which stays. What killed renders leave is removed with
+`python -m causvid_core sweep FOLDER`; the same command writes over it and resumes from its last
+checkpoint.
 Without --checkpoint the command renders with CausVid Mini, which comes with the pack. Another
 checkpoint needs --vae and, for its prompts, --context: a safetensors file with the embeddings that
 umT5-XXL gives, a tensor of [tokens, 4096] named by each prompt."""
@@ -88,7 +91,11 @@ def _length(group: Group) -> None:
 
 def _files(group: Group) -> None:
     group.add_argument("--out", type=Path, help="default: video.mp4, or the next free name")
-    group.add_argument("--overwrite", action="store_true", help="replace --out if it exists")
+    group.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace --out, --save-stream and --sheet if they exist, when the new ones are whole",
+    )
     group.add_argument("--resume", type=Path, metavar="STREAM", help="continue a stream file")
     group.add_argument(
         "--save-stream",

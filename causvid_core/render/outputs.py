@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..storage.atomic import real_path, same_file
-from ..storage.reserve import Reservation, is_unfinished, leftovers, reserve, reserve_first
+from ..storage.reserve import (
+    Reservation,
+    is_unfinished,
+    leftovers,
+    partial_name,
+    reserve,
+    reserve_first,
+)
 from .request import RenderRequest
 
 log = logging.getLogger("causvid")
@@ -81,11 +88,14 @@ def _check_apart(request: RenderRequest) -> None:
             asked[name] = Path(source)
             if is_unfinished(source):
                 log.warning("%s is unfinished: the render that wrote it was killed", source)
-    for first in list(asked):
-        for second in list(asked)[list(asked).index(first) + 1 :]:
-            if first in written and same_file(asked[first], asked[second]):
+    order = list(asked)
+    for first in filter(written.get, order):
+        target = asked[first]
+        names = (target, target.with_name(partial_name(target.name)))
+        for second in order[order.index(first) + 1 :]:
+            if any(same_file(name, asked[second]) for name in names):
                 raise ValueError(
-                    f"--{second} and --{first} are the same file, {asked[first]}; choose another "
+                    f"--{second} and --{first} are the same file, {target}; choose another "
                     f"--{first}"
                 )
 

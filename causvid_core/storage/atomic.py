@@ -105,13 +105,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_files(folder: Path) -> None:
+    """Put the files in a folder, and their names, on the disk."""
+    for path in folder.iterdir():
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+    sync_folder(folder)
+
+
 def _move_beside(partial: Path, target: Path) -> None:
     """Move without replacing anything, in one step where the file system has one."""
     if os.name == "nt":
         partial.rename(target)  # which Windows refuses if there is such a file
         return
     try:
-        os.link(partial, target, follow_symlinks=False)
+        os.link(partial, target)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from ..stream.segment import CARRY
 from ..stream.snapshots import snapshot
 from ..stream.state import StreamState
 from .disk import DiskStore
@@ -71,7 +72,7 @@ class Checkpoints:
             except (ValueError, OSError) as error:
                 self._tell("unusable", error=error)
                 continue
-            if found is not None and self._fits(found) and found.blocks > best.blocks:
+            if found is not None and (found := self._to_finish(found)).blocks > best.blocks:
                 best = found
         if best is not self._begun:
             done = best.blocks - self._begun.blocks
@@ -164,8 +165,14 @@ class Checkpoints:
                     return True
         return False
 
-    def _fits(self, found: StreamState) -> bool:
-        return found.blocks < self._begun.blocks + self._blocks
+    def _to_finish(self, found: StreamState) -> StreamState:
+        """`found` with a block left to make, where an error came behind the last."""
+        most = self._begun.blocks + self._blocks - 1
+        if found.blocks <= most:
+            return found
+        if self._exact or most <= self._begun.blocks:
+            return self._begun
+        return found._replace(history=found.history[:most], switch=CARRY, decoder=None)
 
     def _tell(self, event: Event, **values: Any) -> None:
         if event not in self._said:

@@ -83,6 +83,10 @@ class Reservation:
                 f"{self.path} was made by another program meanwhile; what was written is in "
                 f"{self.partial}"
             ) from None
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"{self.path.name} is lost: it or its folder was deleted while it was being written"
+            ) from None
         except BaseException:
             self.keep = True
             raise
@@ -134,13 +138,13 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         if left.name.startswith(SCRATCH) and owner_if_dead(lock)[1]:
             remove_left(lock, left)
     folder = parent / f"{SCRATCH}{secrets.token_hex(8)}"
-    lock = take(folder.with_name(folder.name + LOCK))
+    held = take(folder.with_name(folder.name + LOCK))
     try:
         folder.mkdir()
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        held.release()
 
 
 def partial_name(name: str) -> str:

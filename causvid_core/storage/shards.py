@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from .reserve import reserve_first
 from .shard_file import KINDS, SUFFIX, Sample, Shard, ShardError, finite, read_shard, write_shard
 
 __all__ = ["Sample", "ShardError", "ShardSet", "ShardWriter"]
@@ -92,8 +94,10 @@ class ShardWriter:
         if not self._waiting:
             return
         taken = [int(path.stem.split("-")[1]) for path in self._folder.glob(f"{self._part:03d}-*")]
-        path = self._folder / f"{self._part:03d}-{max(taken, default=-1) + 1:06d}{SUFFIX}"
-        write_shard(path, self._kind, self._settings, self._waiting)
+        numbers = count(max(taken, default=-1) + 1)
+        paths = (self._folder / f"{self._part:03d}-{number:06d}{SUFFIX}" for number in numbers)
+        with reserve_first(paths) as held:
+            write_shard(held.path, self._kind, self._settings, self._waiting)
         self._waiting.clear()
 
 

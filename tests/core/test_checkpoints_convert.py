@@ -147,3 +147,17 @@ def test_header_lengths_that_look_like_another_format(length, tmp_path):
     assert len(text) == length
     (tmp_path / "m.safetensors").write_bytes(length.to_bytes(8, "little") + text + b"\0" * 4)
     assert set(read_stored(tmp_path / "m.safetensors").tensors) == {"x"}
+
+
+def test_a_checkpoint_is_not_converted_onto_itself(tmp_path):
+    source = convert(STATE, tmp_path / "m.safetensors")
+    (tmp_path / "link.safetensors").symlink_to(source)
+    before = source.read_bytes()
+    for target in (source, tmp_path / "link.safetensors", tmp_path / "." / "m.safetensors"):
+        with pytest.raises(CheckpointError, match="is what is read; choose another file to write"):
+            convert(source, target)
+    with pytest.raises(CheckpointError, match="is what is read"):
+        convert(STATE, source, lora=source)
+    with pytest.raises(ValueError, match="5 is not a file name"):
+        convert(STATE, 5)
+    assert source.read_bytes() == before

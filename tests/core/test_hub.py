@@ -193,3 +193,18 @@ def test_every_pinned_revision_is_a_commit():
         assert revision is None or (len(revision) == 40 and int(revision, 16)), name
         assert entry.repository.licence
         assert entry.about
+
+
+def test_parts_of_earlier_contents_are_removed_and_one_file_has_one_writer(hub, tmp_path):
+    old = tmp_path / ".lighttaew2_1.pth.0123456789ab.part"
+    other = tmp_path / ".lighttaew2_1.pth.more.0123456789ab.part.kept"
+    for path in (old, other):
+        path.write_bytes(b"half")
+    name = "lighttaew2_1.pth"
+
+    def again(done, total):
+        with pytest.raises(OSError, match=f"{name}.* is being written by process"):
+            download("lighttae", tmp_path)
+
+    assert download("lighttae", tmp_path, again).exists()
+    assert not old.exists() and other.exists() and not list(tmp_path.glob(".*causvid*"))

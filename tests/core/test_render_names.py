@@ -69,11 +69,13 @@ def test_a_stopped_render_has_its_name_where_nothing_else_has(monkeypatch):
 def test_source_and_target_are_not_one_file(capsys):
     assert render(*SHORT, "--out", "a.mp4", "--save-stream", "a.safetensors") == 0
     os.symlink("a.mp4", "link.mp4")
+    killed("reserve", Path("b.mp4").absolute())
     before = {path: path.read_bytes() for path in Path().iterdir()}
     for arguments, sentence in (
         (["--video", "a.mp4", "--out", "a.mp4"], "--video and --out are the same file, a.mp4"),
         (["--video", "link.mp4", "--out", "a.mp4"], "--video and --out are the same file, a.mp4"),
         (["--video", "a.mp4", "--out", "link.mp4"], "--video and --out are the same file, link"),
+        (["--video", "b.part.mp4", "--out", "b.mp4"], "--video and --out are the same file, b"),
         (["--resume", "a.safetensors", "--save-stream", "./a.safetensors"], "the same file"),
         (["--out", "n.mp4", "--sheet", "n.mp4"], "--sheet and --out are the same file, n.mp4"),
     ):

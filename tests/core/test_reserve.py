@@ -19,6 +19,7 @@ from causvid_core.storage.reserve import (
     partial_name,
     reserve,
     reserve_first,
+    scratch_folder,
     sweep,
 )
 
@@ -169,6 +170,22 @@ def test_the_next_file_sweeps_dead_temporary_files_but_no_film(tmp_path):
 
 
 @posix
+def test_scratch_folders_of_killed_processes_are_removed(tmp_path):
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from causvid_core.storage.reserve import scratch_folder\n"
+        "with scratch_folder(Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'latents').write_bytes(b'x'); os.kill(os.getpid(), 9)\n"
+    )
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT)
+        assert len(names(tmp_path)) == 2  # the folder and its lock, of this one alone
+    with scratch_folder(tmp_path) as mine, scratch_folder(tmp_path) as other:
+        assert mine != other and len(names(tmp_path)) == 4 and not sweep(tmp_path)
+    assert not names(tmp_path)
+
+
+@posix
 def test_another_machines_file_is_never_dead(tmp_path):
     killed("reserve", tmp_path / "clip.mp4")
     lock = tmp_path / f".clip.mp4{locks.LOCK}"
@@ -187,6 +204,14 @@ def test_a_lock_that_says_nothing_proves_nothing(tmp_path, content):
     (tmp_path / "clip.part.mp4").write_bytes(b"half")
     assert not sweep(tmp_path) and [left.dead for left in leftovers(tmp_path)] == [False]
     with pytest.raises(FileExistsError, match="delete .*causvid-lock"):
+        reserve(tmp_path / "clip.mp4")
+
+
+@posix
+def test_a_pipe_in_place_of_a_lock_holds_nobody_up(tmp_path):
+    os.mkfifo(tmp_path / f".clip.mp4{locks.LOCK}")
+    assert not sweep(tmp_path) and not leftovers(tmp_path)
+    with pytest.raises(FileExistsError):
         reserve(tmp_path / "clip.mp4")
 
 

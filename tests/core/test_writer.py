@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from causvid_core.media.background_writer import VideoWriter
+from causvid_core.media.video import write_mp4
 from causvid_core.media.writer import VideoFile
 from causvid_core.media.writer_codecs import CODECS, VideoSettings, codecs, pixel_formats
 from causvid_core.storage.reserve import partial_name, reserve
@@ -102,6 +103,7 @@ def test_ten_bits_hold_shades_that_eight_do_not(tmp_path: Path) -> None:
 WRITE_FOR_EVER = """
 import sys, torch
 from causvid_core.media.background_writer import VideoWriter
+from causvid_core.media.video import write_mp4
 from causvid_core.media.writer import VideoFile
 from causvid_core.media.writer_codecs import VideoSettings
 codec, path = sys.argv[1:]
@@ -216,6 +218,13 @@ def test_the_old_film_stays_until_the_new_one_is_closed(tmp_path: Path, thread: 
         assert (path.read_bytes() == old) == bool(error)
         assert len(read(file.path)[0]) == 9 and file.path == (part if error else path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_no_file_name_makes_no_film(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").symlink_to(tmp_path / "a.mp4")
+    for path, sentence in ((5, "5 is not a file name"), (tmp_path / "a.mp4", "leads back to its")):
+        with pytest.raises((ValueError, OSError), match=sentence):
+            write_mp4(path, colours(1), 16)  # type: ignore[arg-type]
 
 
 def test_one_film_has_one_writer(tmp_path: Path) -> None:

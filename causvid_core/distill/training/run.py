@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from ...interrupt import SoftInterrupt
-from ...storage import safetensors_file
+from ...storage import replacing, safetensors_file
+from ...storage.reserve import Reservation, reserve
 from ..embedded import EmbeddedModel
 from .data import Samples
 from .learner import NotFinite
@@ -61,9 +62,22 @@ def train(
     folder. SIGINT and SIGTERM let the step end, save and return; a second one stops at once.
     embedded: the model that the experiment may call by its name. Raises ConfigError for a folder
     that holds another run, TrainingStopped when a loss is not finite; the folder then has its
-    batch.
+    batch. FileExistsError while another process writes to that folder.
     """
     folder = Path(experiment.run.folder).expanduser()
+    with _only_writer(folder) if ranks.first else nullcontext():
+        return _train(experiment, ranks, resume, embedded, folder)
+
+
+def _only_writer(folder: Path) -> Reservation:
+    """Hold the run's folder, by the name of its config. FileExistsError for a run that goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return reserve(folder / CONFIG, replace=True)
+
+
+def _train(
+    experiment: Experiment, ranks: Ranks, resume: bool, embedded: EmbeddedModel | None, folder: Path
+) -> int:
     first = _check_folder(experiment, folder, ranks, resume)
     stage = STAGES[experiment.stage](experiment, Samples(experiment, embedded), ranks)
     if first:
@@ -138,7 +152,8 @@ def _check_folder(experiment: Experiment, folder: Path, ranks: Ranks, resume: bo
     ranks.wait()
     if ranks.first:
         folder.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(config, indent=2, ensure_ascii=False), "utf-8")
+        with replacing(kept) as part:
+            part.write_text(json.dumps(config, indent=2, ensure_ascii=False), "utf-8")
     return finished[-1] if finished else 0
 
 

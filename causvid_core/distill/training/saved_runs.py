@@ -31,6 +31,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.distributed.checkpoint.state_dict_loader import load as load_tensors
 from torch.distributed.checkpoint.state_dict_saver import save as save_tensors
 
+from ...storage.atomic import sync_files, sync_folder
 from ..ema import EMA
 from .learner import Learner
 from .ranks import Ranks
@@ -77,7 +78,9 @@ def save(
     ranks.wait()
     if ranks.first:
         shutil.rmtree(target, ignore_errors=True)
+        sync_files(part)
         part.rename(target)
+        sync_folder(folder)
         for old in list(saved_runs(folder).values())[:-keep]:
             shutil.rmtree(old)
     ranks.wait()

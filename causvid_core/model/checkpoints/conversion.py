@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ...storage.atomic import real_path, same_file
 from ...storage.safetensors_file import CHECKPOINT_LIMITS, write
 from ..config import HEAD_DIM, WanConfig
 from .checkpoint import METADATA_KEY, Checkpoint, Source, open_checkpoint
@@ -36,8 +37,13 @@ def convert(
     `dtype` None keeps every tensor as it is stored (scaled fp8 becomes bfloat16). A dtype of
     eight bits is used for matrices only. `causal=False` is for bidirectional models. The target
     appears only when it is complete and the largest tensor is all that is held in memory.
-    `progress` gets the bytes written and in all. Raises CheckpointError.
+    `progress` gets the bytes written and in all. Raises CheckpointError, also for a target that is
+    the source; ValueError or OSError for one that cannot be a file.
     """
+    real_path(target)
+    for given in (source, lora):
+        if isinstance(given, (str, Path)) and same_file(given, target):
+            raise CheckpointError(f"{target} is what is read; choose another file to write")
     target = Path(target)
     if target.suffix != ".safetensors":
         raise CheckpointError(f"{target} must end in .safetensors, the format that is written")

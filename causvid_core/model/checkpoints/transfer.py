@@ -16,7 +16,8 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import urlparse
 
 from ...hashing import file_sha256
-from ...storage.atomic import replacing
+from ...storage.atomic import remove_left, replacing
+from ...storage.locks import LOCK
 from .errors import CheckpointError
 
 _NETWORK_LIBRARIES = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "huggingface_hub"}
@@ -82,7 +83,15 @@ def fetch(
                 f"{repo}/{file} arrived damaged: its SHA-256 is not the announced "
                 f"{facts['sha256'][:12]}...; download it again"
             )
+    _remove_old_parts(target)
     return facts
+
+
+def _remove_old_parts(target: Path) -> None:
+    """What was fetched of earlier contents of a file, unless another process still fetches it."""
+    for left in target.parent.glob(".*.part"):
+        if left.name.startswith(f".{target.name}."):
+            remove_left(left.with_name(left.name + LOCK), left)
 
 
 class _Counted:

@@ -13,10 +13,11 @@ from causvid_core.distill.network import Network
 from causvid_core.distill.training import run as loop
 from causvid_core.distill.training.export import export
 from causvid_core.distill.training.run import TrainingStopped
-from causvid_core.distill.training.saved_runs import SavedRunDamaged, saved_runs
+from causvid_core.distill.training.saved_runs import CONFIG, SavedRunDamaged, saved_runs
 from causvid_core.distill.training.stages import FlowMatching
 from causvid_core.distill.training.tables import ConfigError
 from causvid_core.model.checkpoints import summarise
+from causvid_core.storage.reserve import reserve
 from causvid_core.storage.shards import ShardError
 
 from .training_runs import config, experiment, losses, make_data, rows, run_here, start, weights
@@ -168,6 +169,14 @@ def test_a_folder_with_another_run_is_not_written_into(data, whole):
     settings = experiment(data, whole[0], "dmd", optimizer__lr=1e-3)
     with pytest.raises(ConfigError, match=r"optimizer.lr = 0.01, and now it is 0.001"):
         run_here(settings, resume=True)
+
+
+def test_a_folder_that_another_process_writes_into_is_refused(data, tmp_path):
+    (tmp_path / "run").mkdir()
+    with reserve(tmp_path / "run" / CONFIG):
+        with pytest.raises(FileExistsError, match=f"{CONFIG} is being written by process"):
+            run_here(experiment(data, tmp_path / "run", "dmd"))
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_a_damaged_checkpoint_is_named(data, tmp_path):

@@ -172,6 +172,13 @@ def test_a_killed_process_leaves_an_old_or_a_new_file(state, path, moment, when)
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_what_is_no_file_name_is_refused_in_a_sentence(state, path):
+    path.symlink_to(path)
+    for wrong, sentence in ((5, "5 is not a file name"), (path, "leads back to itself")):
+        with pytest.raises((ValueError, OSError), match=sentence):
+            cv.save_stream(state, wrong)
+
+
 def test_a_temporary_file_is_not_removed_for_its_age(state, path):
     """Without a lock nothing proves that nobody writes it, whatever the clock says."""
     left = path.with_name(f".old{atomic.PARTIAL}")

@@ -58,6 +58,17 @@ def test_the_same_render_resumes_and_nothing_is_left_behind(made, tmp_path):
     assert not tmp_path.exists()
 
 
+def test_a_render_that_failed_behind_its_last_block_makes_that_again(made, tmp_path):
+    begun, states = made
+    first = Watched([tmp_path], begun, blocks=BLOCKS)
+    first.checkpoints(states[5])
+    assert not list(tmp_path.iterdir())  # its result is handed over in a moment
+    first.checkpoints.save(states[5])
+    first.checkpoints.close()
+    found = Watched([tmp_path], begun, blocks=BLOCKS).checkpoints.resume()
+    assert same(found, states[4].light())
+
+
 def test_a_folder_that_was_deleted_is_made_again_with_everything(made, tmp_path):
     begun, states = made
     watched = Watched([tmp_path / "a"], begun)
