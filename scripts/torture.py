@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -41,7 +42,9 @@ def main() -> int:
     print(f"--seed {seed}", flush=True)
     dice = random.Random(seed)
     with contextlib.ExitStack() as stack:
-        base = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="causvid-torture-")))
+        # Not a TemporaryDirectory, which every fork would remove as it ends.
+        base = Path(tempfile.mkdtemp(prefix="causvid-torture-"))
+        stack.callback(shutil.rmtree, base, ignore_errors=True)
         return torture(arguments, base, dice, stack)
 
 

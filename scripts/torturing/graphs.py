@@ -118,8 +118,8 @@ class Graphs:
             for folder in {self._output, *(path.parent for path in self._output.rglob("*"))}:
                 Program(["sweep", str(folder)], self._scratch, {}).wait(PATIENCE)
         # A film that was whole when the harm came has a name of its own, and is no orphan.
-        films = [path for path in self._output.rglob("torture_*_.mp4")]
-        streams = [path for path in self._output.rglob("torture_*.safetensors")]
+        films = list(self._output.rglob("torture_*_.mp4"))
+        streams = list(self._output.rglob("torture_*.safetensors"))
         if left := left_over([self._output, self._host.base / "temp"], films + streams + results):
             findings.add("orphans", harm, ", ".join(left))
 
