@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -59,3 +59,19 @@ class DiskStore:
             moved.append(part.view(tensor.dtype).view(tensor.shape))
             start += tensor.nbytes
         return moved
+
+
+def stored(tensors: Iterable[Tensor], store: DiskStore | None) -> Iterator[Tensor]:
+    """The same tensors, moved to the store as soon as enough are there to fill a file of its own.
+
+    Without a store they stay as they are.
+    """
+    waiting: list[Tensor] = []
+    nbytes = 0
+    for tensor in tensors:
+        waiting.append(tensor)
+        nbytes += tensor.nbytes
+        if store is None or nbytes >= store.segment_bytes:
+            yield from waiting if store is None else store.move(waiting)
+            waiting, nbytes = [], 0
+    yield from waiting

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,9 +50,7 @@ class Limits(NamedTuple):
 
 
 LIMITS = Limits(16 * 2**20, 1_000_000)
-"""Of the files this project writes. An hour and a half of one-frame blocks, each with a prompt of
-its own, takes 10 MB.
-"""
+"""Of the files this project writes. Streams take 1 MB however long they are; notes come on top."""
 
 CHECKPOINT_LIMITS = Limits(100_000_000, 10_000_000)
 """Of published weights: as many bytes as the format's own library reads."""
@@ -165,29 +163,44 @@ def write(
     bytes written and in all; it may raise to cancel. Raises OSError when the file cannot be
     written, HeaderTooLarge for a header beyond `limits` (`LIMITS` when None).
     """
-    limits, dtypes, stored = limits or LIMITS, dtypes or {}, lazily(tensors)
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    # Widest types first keeps every tensor aligned without padding between them.
+    dtypes, stored = dtypes or {}, lazily(tensors)
     as_stored = {name: dtypes.get(name, tensor.dtype) for name, tensor in stored.items()}
-    order = sorted(stored, key=lambda name: -as_stored[name].itemsize)
+    shapes = {name: tensor.shape for name, tensor in stored.items()}
+    header, ends = layout(as_stored, shapes, metadata, limits)
+    with replacing(path) as partial, partial.open("xb") as file:
+        file.write(header)
+        for name, written in ends.items():
+            tensor = stored[name].load().detach().to("cpu", as_stored[name])
+            file.write(raw_bytes(tensor.contiguous()))
+            if progress is not None:
+                progress(written, max(ends.values()))
+
+
+def layout(
+    dtypes: Mapping[str, torch.dtype],
+    shapes: Mapping[str, Sequence[int]],
+    metadata: Mapping[str, str],
+    limits: Limits | None = None,
+) -> tuple[bytes, dict[str, int]]:
+    """What a file begins with, and where each tensor's data ends after it, in the file's order.
+
+    Raises HeaderTooLarge for a header beyond `limits` (`LIMITS` when None).
+    """
+    limits = limits or LIMITS
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
     ends: dict[str, int] = {}
     end = 0
-    for name in order:
-        start, shape = end, stored[name].shape
-        end = ends[name] = start + math.prod(shape) * as_stored[name].itemsize
-        dtype = NAMES[as_stored[name]]
+    # Widest types first keeps every tensor aligned without padding between them.
+    for name in sorted(dtypes, key=lambda name: -dtypes[name].itemsize):
+        start, shape = end, shapes[name]
+        end = ends[name] = start + math.prod(shape) * dtypes[name].itemsize
+        dtype = NAMES[dtypes[name]]
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":"))
     text += " " * (-len(text) % 8)
     if len(text) > limits.header_bytes or _values(text) > limits.values:
         raise HeaderTooLarge(f"its header takes {len(text):,} bytes")
-    with replacing(path) as partial, partial.open("xb") as file:
-        file.write(len(text).to_bytes(8, "little") + text.encode("ascii"))
-        for name in order:
-            tensor = stored[name].load().detach().to("cpu", as_stored[name])
-            file.write(raw_bytes(tensor.contiguous()))
-            if progress is not None:
-                progress(ends[name], end)
+    return len(text).to_bytes(8, "little") + text.encode("ascii"), ends
 
 
 def raw_bytes(tensor: Tensor) -> memoryview:

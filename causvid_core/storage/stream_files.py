@@ -15,32 +15,30 @@ from typing import Any, NoReturn
 
 from torch import Tensor
 
-from ..stream.cache import KVSnapshot, LiveCache
-from ..stream.recipe import Recipe
-from ..stream.segment import CARRY
-from ..stream.state import DecoderMemory, StreamBlock, StreamState
+from ..stream.state import StreamState
 from .disk import DiskStore
+from .lazy import LazyDict, lazily
 from .safetensors_file import (
+    NAMES,
     Entry,
     HeaderTooLarge,
     parse_json,
     raw_bytes,
     read_header,
-    read_tensor,
     write,
 )
-from .stream_checks import check_header
+from .stream_checks import PLAIN, TABLES, check_header
+from .stream_reading import Reading, unpack
+from .stream_tables import pack_blocks, read_tables
 
 FORMAT = "causvid-stream"
-VERSION = 3
+VERSION = 4
 """Version 2 added the switch before each block, and keys and values in 8 bits; version 3 the name
-of the decoder and how far it got.
+of the decoder and how far it got; version 4 has tables and chunks where they had a list of blocks.
 """
 SUFFIX = ".safetensors"
 
 _OWN_NOTES = ("format", "version", "stream", "checksum")
-_PLAIN = ("height", "width", "batch", "seed", "model")
-"""Fields of a state that a header holds as they are."""
 _SNIFFED_BYTES = 64 * 1024
 
 
@@ -51,12 +49,16 @@ def save_stream(
 
     `snapshot(state)` takes one, `state.light()` drops all that can be recomputed. notes: further
     texts for the file's metadata, such as the workflow that made it. An existing file is replaced
-    in one move. Raises OSError when the file cannot be written, ValueError when it could not be
-    read again.
+    in one move. Raises OSError when the file cannot be written; ValueError, before anything is
+    written, for a stream that `load_stream` would refuse.
     """
     notes = {name: text for name, text in (notes or {}).items() if name not in _OWN_NOTES}
-    tensors, header = _pack(state)
-    header["checksums"] = {name: _checksum(tensor) for name, tensor in tensors.items()}
+    try:
+        tensors, header = _pack(state)
+        _judge(header, tensors)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"this stream cannot be saved: {error}") from error
+    header["checksums"] = {name: _checksum(each.load()) for name, each in tensors.items()}
     header["notes"] = {name: _text_checksum(text) for name, text in notes.items()}
     text = json.dumps(header)
     metadata = {
@@ -68,7 +70,9 @@ def save_stream(
     try:
         write(path, tensors, metadata | notes)
     except HeaderTooLarge as error:
-        raise ValueError(f"this stream has too many blocks for one file: {error}") from error
+        raise ValueError(
+            f"this stream's notes are too long for its file ({error}); save it with fewer"
+        ) from error
 
 
 def load_stream(path: str | os.PathLike[str], store: DiskStore | None = None) -> StreamState:
@@ -86,23 +90,11 @@ def load_stream(path: str | os.PathLike[str], store: DiskStore | None = None) ->
             entries, metadata = read_header(file)
         except ValueError as error:
             _refuse(path, f"is damaged, cut short or no stream file at all: {error}")
-        header = _read_stream_header(path, metadata, entries)
-        tensors: dict[str, Tensor] = {}
-        in_memory: list[str] = []
-        for name, entry in entries.items():
-            try:
-                tensors[name] = read_tensor(file, entry)
-            except ValueError as error:
-                _refuse(path, f"is cut short: {error}")
-            if _checksum(tensors[name]) != header["checksums"][name]:
-                _refuse(path, f"is damaged: the contents of {name} have changed since it was made")
-            if store is not None and name.startswith("latents."):
-                in_memory.append(name)
-                if store.is_worth_it([tensors[kept] for kept in in_memory]):
-                    moved = store.move([tensors[kept] for kept in in_memory])
-                    tensors |= dict(zip(in_memory, moved, strict=True))
-                    in_memory.clear()
-    return _unpack(header, tensors)
+        header, version = _read_stream_header(path, metadata, entries)
+        try:
+            return unpack(header, version, Reading(file, entries, header["checksums"]), store)
+        except ValueError as error:
+            _refuse(path, str(error))
 
 
 def is_stream_file(path: str | os.PathLike[str]) -> bool:
@@ -115,21 +107,14 @@ def is_stream_file(path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _pack(state: StreamState) -> tuple[LazyDict, dict[str, Any]]:
     """Named tensors and the JSON header of a state; contexts that blocks share appear once."""
-    tensors: dict[str, Tensor] = {}
-    contexts: dict[int, str] = {}
-    blocks = []
-    for index, block in enumerate(state.history):
-        name = contexts.setdefault(id(block.context), f"context.{len(contexts)}")
-        tensors[name] = block.context.contiguous()
-        tensors[f"latents.{index}"] = block.latents.contiguous()
-        blocks.append({"key": block.id, "context": name, "switch": block.switch})
+    found, contexts = pack_blocks(state)
     snapshot = None
     if state.snapshot is not None:
         for kind in ("keys", "values", "scales"):
             for number, tensor in enumerate(getattr(state.snapshot, kind)):
-                tensors[f"{kind}.{number}"] = tensor.contiguous()
+                found[f"{kind}.{number}"] = tensor
         snapshot = {
             "blocks": state.snapshot.blocks,
             "layers": len(state.snapshot.keys),
@@ -139,21 +124,23 @@ def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
     decoder = None
     if state.decoder is not None:
         for index, tensor in enumerate(state.decoder.past):
-            tensors[f"decoder.{index}"] = tensor.contiguous()
+            found[f"decoder.{index}"] = tensor
         decoder = {
             "name": state.decoder.name,
             "blocks": state.decoder.blocks,
             "tensors": len(state.decoder.past),
         }
+    tensors = lazily(found)
     shapes = {
         name: [str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
         for name, tensor in tensors.items()
     }
     header = {
         "recipe": state.recipe.to_dict(),
-        **{name: getattr(state, name) for name in _PLAIN},
+        **{name: getattr(state, name) for name in PLAIN},
         "switch": state.switch,
-        "blocks": blocks,
+        "blocks": state.blocks,
+        "contexts": contexts,
         "snapshot": snapshot,
         "decoder": decoder,
         "tensors": shapes,
@@ -161,50 +148,21 @@ def _pack(state: StreamState) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, header
 
 
-def _unpack(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> StreamState:
-    snapshot = header["snapshot"]
-    if snapshot is not None:
-        layers = range(snapshot["layers"])
-        snapshot = KVSnapshot(
-            tuple(tensors[f"keys.{layer}"] for layer in layers),
-            tuple(tensors[f"values.{layer}"] for layer in layers),
-            snapshot["blocks"],
-            snapshot["signature"],
-            tuple(tensors[f"scales.{number}"] for number in range(snapshot.get("scales", 0))),
-        )
-    return StreamState(
-        recipe=Recipe.from_dict(header["recipe"]),
-        **{name: header[name] for name in _PLAIN},
-        history=tuple(
-            StreamBlock(
-                block["key"],
-                tensors[f"latents.{index}"],
-                tensors[block["context"]],
-                block.get("switch", CARRY),
-            )
-            for index, block in enumerate(header["blocks"])
-        ),
-        snapshot=snapshot,
-        decoder=_decoder(header["decoder"], tensors),
-        live=LiveCache(),
-        switch=header.get("switch", CARRY),
-    )
-
-
-def _decoder(
-    written: Mapping[str, Any] | int | None, tensors: Mapping[str, Tensor]
-) -> DecoderMemory | None:
-    """What a file says of its decoder; versions before 3 did not say whose tensors they held."""
-    if not isinstance(written, Mapping):
-        return None
-    past = tuple(tensors[f"decoder.{index}"] for index in range(written["tensors"]))
-    return DecoderMemory(written["name"], written["blocks"], past)
+def _judge(header: Mapping[str, Any], tensors: LazyDict) -> None:
+    """Raise what reading would raise for a file with this header and these tensors."""
+    entries = {name: Entry(each.dtype, each.shape, 0, 0) for name, each in tensors.items()}
+    for name, tensor in tensors.items():
+        if tensor.dtype not in NAMES:
+            raise ValueError(f"{name} is of {tensor.dtype}")
+    read = parse_json(json.dumps({**header, "checksums": dict.fromkeys(tensors, 0)}))
+    check_header(read, entries, VERSION)
+    read_tables(read, {name: tensors[name].load() for name in ("ids", *TABLES) if name in tensors})
 
 
 def _read_stream_header(
     path: Path, metadata: Mapping[str, str], entries: Mapping[str, Entry]
-) -> dict[str, Any]:
-    """The stream's own header, checked against the tensors that the file holds."""
+) -> tuple[dict[str, Any], int]:
+    """The stream's own header, checked against the tensors that the file holds, and its version."""
     if metadata.get("format") != FORMAT:
         _refuse(path, "is a safetensors file of another kind, such as model weights")
     version = metadata.get("version", "")
@@ -224,10 +182,10 @@ def _read_stream_header(
         for name, checksum in header.get("notes", {}).items():
             if _text_checksum(metadata[name]) != checksum:
                 raise ValueError(f"its note {name!r} has changed since it was written")
-        check_header(header, entries)
+        check_header(header, entries, int(version))
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         _refuse(path, f"is damaged: its header does not describe a stream ({error})")
-    return header
+    return header, int(version)
 
 
 def _checksum(tensor: Tensor) -> int:

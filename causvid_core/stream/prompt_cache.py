@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from ..model.binding import BoundWan
@@ -13,6 +14,9 @@ from .finite import NotFinite, is_finite
 from .segment import CARRY, checked_switch
 
 T = TypeVar("T")
+
+CONTEXT_DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+"""What an embedded prompt can be of."""
 
 _KEPT = 3
 """Embedded prompts to keep: the one in use, the one before and the one of a replayed block."""
@@ -85,6 +89,11 @@ class Prompts:
 
     def _trim(self, given: Tensor, block: int) -> Tensor:
         check_context(self._bound, given)
+        if given.dtype not in CONTEXT_DTYPES:
+            raise ValueError(
+                f"the prompt's embedding is of {str(given.dtype).removeprefix('torch.')}; text "
+                "encoders give float32, float16 or bfloat16"
+            )
         if given.shape[0] not in (1, self._batch):
             raise ValueError(
                 f"the prompt is for {given.shape[0]} videos, but the stream makes {self._batch}; "

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .bounds import MOST_TIMESTEPS, real, truth, whole
 from .schedule import TABLE, Schedule, make_schedule
 
 POSITIONS = ("absolute", "relative")
@@ -41,19 +42,24 @@ class Recipe:
     first_block_timesteps: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
+        checked: dict[str, Any] = {
+            "warp": truth("warp", self.warp),
+            "shift": real("shift", self.shift),
+            "sink": whole("sink", self.sink, 0),
+            "context_timestep": real("context_timestep", self.context_timestep),
+        }
         for name in ("timesteps", "first_block_timesteps"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, _checked_timesteps(getattr(self, name)))
-        if not self.shift > 0:
-            raise ValueError(f"shift is {self.shift}; it must be positive (Wan uses 3 to 8)")
-        for name in ("frames_per_block", "first_block_frames", "window"):
-            value = getattr(self, name)
-            if value is not None and (int(value) != value or value < 1):
-                raise ValueError(f"{name} is {value}; it must be a whole number of at least 1")
+            if name == "timesteps" or self.first_block_timesteps is not None:
+                checked[name] = _checked_timesteps(getattr(self, name))
         if self.frames_per_block is None:
             raise ValueError("frames_per_block is missing; published checkpoints use 3 or 1")
-        if int(self.sink) != self.sink or self.sink < 0:
-            raise ValueError(f"sink is {self.sink}; it must be a whole number of at least 0")
+        for name in ("frames_per_block", "first_block_frames", "window"):
+            if getattr(self, name) is not None:
+                checked[name] = whole(name, getattr(self, name), 1)
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+        if not self.shift > 0:
+            raise ValueError(f"shift is {self.shift}; it must be positive (Wan uses 3 to 8)")
         largest = max(self.frames_per_block, self.first_block_frames or 0)
         if self.window is not None and self.window < largest + self.sink:
             raise ValueError(
@@ -61,7 +67,9 @@ class Recipe:
                 f"{self.sink} sink frames; make it at least {largest + self.sink}"
             )
         if self.positions not in POSITIONS:
-            raise ValueError(f"positions is {self.positions!r}; choose 'absolute' or 'relative'")
+            raise ValueError(
+                f"positions is {self.positions!r:.80}; choose 'absolute' or 'relative'"
+            )
         if not 0 <= self.context_timestep <= TABLE:
             raise ValueError(f"context_timestep is {self.context_timestep}; expected 0 to {TABLE}")
 
@@ -92,11 +100,13 @@ class Recipe:
 
 def _checked_timesteps(values: Any) -> tuple[float, ...]:
     try:
-        timesteps = tuple(float(value) for value in values)
+        timesteps = tuple(float(real("a timestep", value)) for value in values)
     except (TypeError, ValueError):
         raise ValueError(
-            f"timesteps are {values!r}; expected numbers such as 1000, 757, 522"
+            f"timesteps are {values!r:.80}; expected numbers such as 1000, 757, 522"
         ) from None
+    if len(timesteps) > MOST_TIMESTEPS:
+        raise ValueError(f"there are {len(timesteps):,} timesteps; give at most {MOST_TIMESTEPS:,}")
     if not timesteps:
         raise ValueError("timesteps are empty; give at least one, such as 1000")
     if not 0 < timesteps[-1] or not timesteps[0] <= TABLE:
@@ -105,5 +115,5 @@ def _checked_timesteps(values: Any) -> tuple[float, ...]:
             f"and up to {TABLE} (leave out a final 0)"
         )
     if any(later >= earlier for earlier, later in zip(timesteps, timesteps[1:], strict=False)):
-        raise ValueError(f"timesteps {timesteps} must fall from step to step")
+        raise ValueError(f"timesteps {timesteps!s:.80} must fall from step to step")
     return timesteps

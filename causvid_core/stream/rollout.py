@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..model.binding import BoundWan, as_bound
 from ..storage.disk import DiskStore
+from . import bounds
 from .cache import LiveCache
 from .finite import NotFinite, is_finite
 from .noise import Noise, add_noise, seeded_noise
@@ -71,13 +72,17 @@ def start(
 ) -> StreamState:
     """An empty stream. height and width are those of a latent frame (px / 8).
 
-    Raises ValueError when the model's patches do not tile the frame.
+    Raises ValueError when the model's patches do not tile the frame, or for a number that is not
+    whole or beyond `bounds`.
     """
     bound = as_bound(model)
+    height, width, batch = (
+        bounds.whole(name, value, 1)
+        for name, value in (("height", height), ("width", width), ("batch", batch))
+    )
     bound.config.grid(height, width)
-    if batch < 1:
-        raise ValueError(f"batch is {batch}; it must be at least 1")
-    return StreamState(recipe, height, width, batch, seed, bound.fingerprint(), live=LiveCache())
+    seed, fingerprint = bounds.seed(seed), bound.fingerprint()
+    return StreamState(recipe, height, width, batch, seed, fingerprint, live=LiveCache())
 
 
 def prime(

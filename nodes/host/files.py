@@ -63,9 +63,15 @@ def check_prefix(prefix: str) -> str:
 
 
 def input_names(suffixes: set[str]) -> list[str]:
-    """Files below the input folder with one of the suffixes, by name."""
+    """Files below the input folder with one of the suffixes, by name, if they may be offered."""
     folder = input_folder()
-    return sorted(path.relative_to(folder).as_posix() for path in files_in(folder, suffixes))
+    names = (path.relative_to(folder).as_posix() for path in files_in(folder, suffixes))
+    return sorted(filter(may_be_offered, names))
+
+
+def may_be_offered(name: str) -> bool:
+    """Whether a menu may hold this name: editors before 1.40 set what it holds as HTML."""
+    return "<" not in name and name.isprintable()
 
 
 def input_path(name: str, kind: str) -> Path:

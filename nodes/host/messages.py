@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from .notice import visible
 from .settings import setting
 
 LANGUAGE_SETTING = "Comfy.Locale"
@@ -64,4 +65,9 @@ def templates(language: str) -> Templates:
 def _filled(template: str | dict[str, str], values: dict[str, Any]) -> str:
     if isinstance(template, dict):
         template = template["one" if values["count"] == 1 and "one" in template else "other"]
-    return template.format(**values)
+    return template.format(**{name: _shown(value) for name, value in values.items()})
+
+
+def _shown(value: Any) -> Any:
+    """A value as it is written; names and texts with everything in them that would not be seen."""
+    return visible(str(value)) if isinstance(value, str | Path | BaseException) else value

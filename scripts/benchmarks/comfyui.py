@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from hosting.client import Message
+from hosting.client import Message, locked
 from hosting.environment import Environment
 from hosting.graph import Prompt
 from hosting.host import Host
@@ -31,6 +31,7 @@ ARGUMENTS = ("--use-pytorch-cross-attention",)
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 MODEL_FILE = "benchmark.safetensors"
 LIVE_SETTING = "CausVid.LiveFrames"
+SECRET = "of a page that would show the frames"
 WARM_UP_LATENT_FRAMES = FRAMES_PER_BLOCK
 Nodes = dict[str, tuple[str, dict[str, Any]]]  # type and inputs by id
 
@@ -111,7 +112,7 @@ def _run(host: Host, size: Size, name: str, latent_frames: int, seed: int) -> fl
     """Seconds of the sampling node. Raises RuntimeError when it fails or its latents are wrong."""
     graph = {"theirs": own_sampler, "ours": pack_nodes}[name]
     timer = NodeTimer(SAMPLER)
-    run = host.run(graph(host.object_info, size, latent_frames, seed), timer, timeout=3600)
+    run = host.run(graph(host.object_info, size, latent_frames, seed), timer, 3600, locked(SECRET))
     if run.status != "success" or not timer.seconds:
         raise RuntimeError(run.error or f"the run was {run.status}")
     saved = run.outputs["save"]["latents"][0]

@@ -1,5 +1,7 @@
 """What ComfyUI offers over HTTP and its WebSocket: queue a prompt, follow it, fetch results."""
 
+import hashlib
+import html
 import http.client
 import json
 import struct
@@ -43,7 +45,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Notice:
-    """A line of text that a node shows while it works."""
+    """A text that a node shows while it works, as the editor shows it."""
 
     node_id: str
     text: str
@@ -83,6 +85,11 @@ class Run:
 
 Message = dict[str, Any] | Preview | Notice
 Listener = Callable[[Message], None]
+
+
+def locked(secret: str) -> dict[str, str]:
+    """The extra_data of a page that has this secret, and gets the frames of what it queues."""
+    return {"causvid_lock": hashlib.sha256(secret.encode()).hexdigest()}
 
 
 class Subscription:
@@ -133,9 +140,9 @@ class Client:
             raise ConnectionError(f"GET {path}: status {status}")
         return json.loads(body)
 
-    def get_bytes(self, path: str) -> tuple[int, bytes]:
+    def get_bytes(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
         """Status and body, for any status."""
-        return self._request("GET", path)
+        return self._request("GET", path, headers=headers)
 
     def post(self, path: str, data: Any) -> tuple[int, Any]:
         status, body = self._request("POST", path, json.dumps(data).encode())
@@ -208,9 +215,17 @@ class Client:
             time.sleep(0.1)
         return {}
 
-    def _request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=120)
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = dict(headers or {})
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
@@ -225,7 +240,8 @@ def _parse(message: bytes) -> Preview | Notice | None:
     if kind == 1:
         return Preview(None, {1: "image/jpeg", 2: "image/png"}.get(second, ""), message[8:])
     if kind == 3:
-        return Notice(message[8 : 8 + second].decode(), message[8 + second :].decode())
+        text = html.unescape(message[8 + second :].decode())  # the editor takes it for HTML
+        return Notice(message[8 : 8 + second].decode(), text)
     if kind == 4:
         about = json.loads(message[8 : 8 + second])
         node = about.get("display_node_id") or about.get("node_id")

@@ -55,9 +55,15 @@ class Host:
         found = self.workflow(workflow) if isinstance(workflow, str) else workflow
         return prompt_from_workflow(found, self.object_info)
 
-    def run(self, prompt: Prompt, listener: Listener | None = None, timeout: float = 600.0) -> Run:
+    def run(
+        self,
+        prompt: Prompt,
+        listener: Listener | None = None,
+        timeout: float = 600.0,
+        extra_data: dict[str, Any] | None = None,
+    ) -> Run:
         """See Client.run."""
-        return self.client.run(prompt, listener, timeout)
+        return self.client.run(prompt, listener, timeout, extra_data)
 
     @contextmanager
     def placeholder_models(self, workflow: Workflow) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """The live player on its node, in a real browser."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,9 +132,21 @@ def test_only_the_tab_that_queued_sees_frames(page: Any, host: Host) -> None:
     other.wait_for_function(LOADED)
     open_workflow(other, workflow)
     page.bring_to_front()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.url} {request.post_data or ''}"))
     page.evaluate("app.queuePrompt(0, 1)")
     wait_for_player(page, "p.state === 'done'")
     assert shown(other) is None
+    mine, theirs = (
+        json.loads(each.evaluate("sessionStorage.getItem('causvid.page')"))
+        for each in (page, other)
+    )
+    assert mine["secret"] != theirs["secret"]
+    assert any("/causvid/live?" in request for request in sent)
+    assert any(mine["lock"] in request for request in sent), "the prompt carries no lock"
+    assert not any(mine["secret"] in request for request in sent), "addresses tell the secret"
+    assert mine["secret"] not in json.dumps(page.evaluate("app.graph.serialize()"))
+    assert mine["secret"] not in json.dumps(host.client.get("/history")) + host.log()
     assert page.own_errors == []
 
 

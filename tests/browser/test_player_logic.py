@@ -8,7 +8,8 @@ STREAM = """
     const {FrameStream} = await import(`${base}/frames.js`);
     const {Playback} = await import(`${base}/playback.js`);
     const facts = {state: 'running', block: 0, blocks: 3, start_px_frame: 9, end_px_frame: 45,
-                   fps: 16, next_px_frame: 21, prompt_id: 'p', node_id: '3', workflow_id: 'w'};
+                   fps: 16, next_px_frame: 21, newest_px_frame: -1, prompt_id: 'p', node_id: '3',
+                   workflow_id: 'w'};
     const image = size => btoa('x'.repeat(size ?? 1));
     const event = (px, more = {}) => ({...facts, image_type: 'image/jpeg',
         frames: px.map(px_frame => ({px_frame, image: image(more.size)})), ...more});

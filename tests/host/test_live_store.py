@@ -22,7 +22,7 @@ def store() -> ModuleType:
 
 
 def shown(store: ModuleType, name: str, **changes: str) -> Any:
-    place = {"client_id": "c", "prompt_id": name, "node_id": name, "workflow_id": "w"}
+    place = {"lock": "c", "prompt_id": name, "node_id": name, "workflow_id": "w"}
     return store.Shown(**place | changes)
 
 
@@ -66,8 +66,8 @@ def test_a_newer_run_of_a_node_takes_the_place_of_the_older(store: ModuleType) -
         kept.begin(stream)
         kept.add(stream, {"prompt_id": stream.prompt_id}, pictures(store, 0, 1))
     kept.add(older, {"prompt_id": "p"}, pictures(store, 1, 1))  # it ends a little later
-    assert [facts["prompt_id"] for facts in kept.of_client("c")] == ["r", "q"]
-    assert kept.of_client("d") == []
+    assert [facts["prompt_id"] for facts in kept.of_page("c")] == ["r", "q"]
+    assert kept.of_page("d") == []
     assert kept.after("d", "q", "3", -1, 100) is None
 
 

@@ -34,17 +34,25 @@ export class FrameStream extends EventTarget {
     return this.px.at(-1) ?? -1;
   }
 
+  /** Whether the server has frames that are not here. */
+  get behind() {
+    return this.facts.newest_px_frame > this.newest;
+  }
+
   get running() {
     return this.facts.state === "running";
   }
 
-  /** Add the frames and facts of a server event; dispatches "change". */
+  /** Add the facts of a server event, or frames with them; dispatches "change". */
   add(event) {
     const { frames, image_type: type, ...facts } = event;
     const older = facts.block < this.facts.block || !this.running;
     if (!older) this.facts = facts;
     for (const frame of frames ?? []) this.#insert(frame.px_frame, toBlob(frame.image, type));
-    if (this.px.length) this.reached = Math.max(this.reached, this.newest + 1, facts.next_px_frame);
+    if (this.px.length) this.reached = Math.max(this.reached, this.newest + 1);
+    if (this.px.length && facts.newest_px_frame <= this.newest) {
+      this.reached = Math.max(this.reached, facts.next_px_frame);
+    }
     if (this.bytes > MOST_BYTES) this.#thin(MOST_BYTES / 2);
     this.dispatchEvent(new Event("change"));
   }

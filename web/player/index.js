@@ -1,13 +1,15 @@
 /**
  * The live player: shows every block of a stream on its node as soon as it is made.
  *
- * The server sends `causvid.frames` to the page that queued the run; see nodes/host/live.
+ * The server sends `causvid.frames` to the page that queued the run, which then fetches the frames;
+ * see nodes/host/live.
  */
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { loadTexts, t } from "../shared/i18n.js";
 import { catchUp, knownStreams } from "./fetching.js";
 import { hideOn, nodeAt, prepare, showOn } from "./nodes.js";
+import { markPrompts } from "./secret.js";
 import { Streams } from "./streams.js";
 
 const SETTING = "CausVid.LiveFrames"; // also read by nodes/host/live/client.py
@@ -28,6 +30,7 @@ app.registerExtension({
   ],
   init: loadTexts,
   setup() {
+    markPrompts();
     api.addEventListener("causvid.frames", (event) => receive(event.detail));
     api.addEventListener("reconnected", recover);
     recover();
@@ -36,27 +39,18 @@ app.registerExtension({
   afterConfigureGraph: () => placeAll(),
 });
 
-function receive(event) {
+function receive(facts) {
   if (!enabled()) return;
-  const stream = streams.of(event);
-  const missed = event.after_px_frame > stream.newest;
-  const newest = stream.newest;
-  stream.add(event);
-  if (missed) catchUp(stream, newest);
-  place(stream);
+  const stream = streams.of(facts);
+  stream.add(facts);
+  return catchUp(stream, () => { if (streams.holds(stream)) place(stream); });
 }
 
 /** Ask for the frames that this page had before a reload, or missed while it was disconnected. */
 async function recover() {
   if (!enabled()) return;
   const known = await knownStreams();
-  for (const facts of known) {
-    const stream = streams.of(facts);
-    stream.add({ ...facts, frames: [] });
-    place(stream);
-    await catchUp(stream, stream.newest);
-    place(stream);
-  }
+  for (const facts of known) await receive(facts);
   const still = new Set(known.map((facts) => facts.prompt_id));
   for (const stream of streams.all()) {
     if (stream.running && !still.has(stream.facts.prompt_id)) stream.endEarly();

@@ -29,6 +29,11 @@ export class Streams {
     return [...this.#byPlace.values()];
   }
 
+  /** Whether a stream is still one of them. */
+  holds(stream) {
+    return this.all().includes(stream);
+  }
+
   #bound(newest) {
     let bytes = this.all().reduce((sum, stream) => sum + stream.bytes, 0);
     for (const [place, stream] of this.#byPlace) {

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from hmac import compare_digest  # takes as long for locks that nearly fit
 from typing import Any, NamedTuple
 
 STREAMS = 16
@@ -18,9 +19,12 @@ class Picture(NamedTuple):
 
 @dataclass
 class Shown:
-    """What one run of a node has shown. `facts` are those of the event, without its frames."""
+    """What one run of a node has shown to whoever has the secret of `lock`.
 
-    client_id: str
+    `facts` are those of the event.
+    """
+
+    lock: str
     prompt_id: str
     node_id: str
     workflow_id: str | None
@@ -31,7 +35,7 @@ class Shown:
     @property
     def place(self) -> tuple[str, str | None, str]:
         """Whose it is and where it stands: a newer run takes the place of an older one."""
-        return self.client_id, self.workflow_id, self.node_id
+        return self.lock, self.workflow_id, self.node_id
 
     @property
     def bytes(self) -> int:
@@ -87,22 +91,23 @@ class LiveStore:
                 self._bytes -= before - shown.bytes
                 return
 
-    def of_client(self, client_id: str) -> list[dict[str, Any]]:
-        """Facts of every stream of a client, oldest first."""
+    def of_page(self, lock: str) -> list[dict[str, Any]]:
+        """Facts of every stream of a page, oldest first."""
         with self._lock:
-            return [s.facts for s in self._streams if s.client_id == client_id and s.facts]
+            return [s.facts for s in self._streams if compare_digest(s.lock, lock) and s.facts]
 
     def after(
-        self, client_id: str, prompt_id: str, node_id: str, px_frame: int, limit_bytes: int
+        self, lock: str, prompt_id: str, node_id: str, px_frame: int, limit_bytes: int
     ) -> tuple[dict[str, Any], list[Picture]] | None:
         """Facts of one stream and its pictures after a px frame, as many as fit, one at least.
 
         None when there is no such stream.
         """
         with self._lock:
-            wanted = (client_id, prompt_id, node_id)
             for shown in self._streams:
-                if (shown.client_id, shown.prompt_id, shown.node_id) == wanted:
+                if not compare_digest(shown.lock, lock):
+                    continue
+                if (shown.prompt_id, shown.node_id) == (prompt_id, node_id):
                     return shown.facts, list(_fitting(shown.pictures, px_frame, limit_bytes))
         return None
 

@@ -1,8 +1,8 @@
 """A running node's px frames in the browser of whoever queued it, while they are made.
 
-The event `causvid.frames` carries a few compressed px frames and where the run stands; see
-`LiveView._facts`. Nothing is made for a prompt that no client queued, nothing is broadcast, and a
-client that does not keep up is spared: it fetches what it missed from `route`.
+The event `causvid.frames` tells where the run stands, see `LiveView._facts`, and the page fetches
+the frames from `route`. Nothing is made for a prompt that no page queued, nothing is broadcast, and
+a page that does not keep up is spared.
 """
 
 from __future__ import annotations
@@ -153,19 +153,17 @@ class LiveView:
     def _deliver(self, batch: Batch, pictures: list[Picture], arrived: float) -> None:
         reached = batch.px_frame + len(batch.frames)
         self._pace.add(reached - self._start, arrived)
-        before = self._newest_px
         if pictures:
             self._newest_px = pictures[-1].px_frame
-        facts = self._facts(RUNNING, batch.block, batch.since, reached)
-        self._client.send({**facts, "after_px_frame": before}, pictures)
+        self._client.send(self._facts(RUNNING, batch.block, batch.since, reached), pictures)
 
     def _facts(self, state: str, block: int, first_px: int, next_px: int) -> dict[str, Any]:
-        """What the event carries besides its frames.
+        """What the event carries.
 
         block: index within the run of the newest finished block. first_px_frame, next_px_frame:
         the part of the stream that this event is about; a frame stands until the next one, the
         last until next_px_frame. start_px_frame, end_px_frame: what the run makes of its stream.
-        after_px_frame: the frame that was made before those of this event, so that a gap shows.
+        newest_px_frame: the newest frame there is to fetch.
         """
         policy = WindowPolicy.of(self._state.recipe)
         end = self._px_frames(policy.frames_before(self._first_block + self._blocks))
@@ -177,7 +175,7 @@ class LiveView:
             "next_px_frame": next_px,
             "start_px_frame": self._start,
             "end_px_frame": self._next_px if state == DONE else end,
-            "after_px_frame": self._newest_px,
+            "newest_px_frame": self._newest_px,
             "width": self._sizes[0],
             "height": self._sizes[1],
             "fps": self.fps,

@@ -22,14 +22,15 @@ _LONGEST_METADATA = 4 * 2**20
 
 
 def stream_names() -> list[str]:
-    """Stream files below both folders, newest first, as the host names files."""
+    """Stream files below both folders that may be offered, newest first."""
     found = []
     for folder, mark in ((files.output_folder(), _OUTPUT_MARK), (files.input_folder(), "")):
         for path in files.files_in(folder, {SUFFIX}):
             stat = path.stat()
             if _is_stream(str(path), stat.st_mtime_ns, stat.st_size):
                 name = path.relative_to(folder).as_posix() + mark
-                found.append((-stat.st_mtime_ns, name))
+                if files.may_be_offered(name):
+                    found.append((-stat.st_mtime_ns, name))
     return [name for _, name in sorted(found)]
 
 

@@ -11,11 +11,11 @@ import torch
 from safetensors import safe_open
 
 import causvid_core as cv
-from causvid_core.storage import atomic, safetensors_file
+from causvid_core.storage import DiskStore, atomic, safetensors_file, stream_tables
 from causvid_core.storage.stream_files import is_stream_file
-from causvid_core.stream import DecoderMemory, snapshot, snapshot_within
+from causvid_core.stream import DecoderMemory, StreamBlock, StreamState, snapshot, snapshot_within
 
-from .stream_files import parts, rewrite, same
+from .stream_files import parts, rewrite, same, save_version_3
 from .streams import SIZE
 
 
@@ -67,7 +67,7 @@ def test_switches_and_keys_in_8_bits_come_back(state, path):
 
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_a_file_of_an_earlier_version_still_loads(state, path, version):
-    cv.save_stream(snapshot(state), path)
+    save_version_3(snapshot(state), path)
 
     def as_it_was(metadata, stream):
         metadata["version"], stream["decoder"] = version, 0
@@ -93,7 +93,8 @@ def test_other_programs_can_read_the_file_and_its_notes(state, path):
     with safe_open(path, "pt") as file:
         assert file.metadata()["workflow"] == notes["workflow"]
         assert file.metadata()["format"] == "causvid-stream"
-        assert torch.equal(file.get_tensor("latents.1"), state.history[1].latents)
+        latents = file.get_tensor("latents.0")
+        assert torch.equal(latents[1], state.history[1].latents) and len(latents) == state.blocks
     rewrite(path, lambda metadata, stream: metadata.update(workflow="{}"))
     with pytest.raises(ValueError, match="its note 'workflow' has changed"):
         cv.load_stream(path)
@@ -178,29 +179,49 @@ def test_what_killed_processes_left_is_removed_after_a_day(state, path):
     assert [file.exists() for file in left] == [False, True]
 
 
-def test_a_header_that_could_not_be_read_is_not_written(state, path, monkeypatch):
+def test_notes_too_long_to_be_read_are_not_written(state, path):
     cv.save_stream(state, path)
     before = path.read_bytes()
-    monkeypatch.setattr(safetensors_file, "LIMITS", safetensors_file.Limits(1000, 10**6))
-    with pytest.raises(ValueError, match="too many blocks for one file"):
-        cv.save_stream(state, path)
+    with pytest.raises(ValueError, match="notes are too long"):
+        cv.save_stream(state, path, {"workflow": "x" * safetensors_file.LIMITS.header_bytes})
     assert path.read_bytes() == before
 
 
-def test_an_hour_and_a_half_of_single_frames_fits_the_header(state, path):
-    """Each with a prompt of its own; as the limit promises."""
-    block = state.history[0]
+@pytest.mark.slow
+def test_24_hours_of_single_frames_are_saved_and_opened(tmp_path, path, monkeypatch):
+    """Chunk by chunk, so that latents on the disk stay there. Every prompt lasts 5 seconds."""
+    blocks, prompt = 24 * 3600 * 16 // 4, 20
+    contexts = [torch.full((1, 1, 1), float(n)) for n in range(blocks // prompt)]
+    latents = (
+        torch.arange(blocks).float()[:, None, None, None, None, None].expand(-1, 1, 16, 1, 1, 1)
+    )
     history = tuple(
-        block._replace(
-            id=f"{n:024}", latents=block.latents[:, :, :1], context=block.context.clone()
-        )
-        for n in range(800)
+        StreamBlock(f"{n:024}", own, contexts[n // prompt], "carry")
+        for n, own in enumerate(latents)
     )
     recipe = cv.Recipe(frames_per_block=1)
-    cv.save_stream(state.light()._replace(recipe=recipe, history=history), path)
+    state = StreamState(recipe, 1, 1, 1, 4, "model", history)
+    monkeypatch.setattr(stream_tables, "CHUNK_BYTES", 2**16)
+    largest = 0
+
+    def counting(parts, *rest, **options):
+        nonlocal largest
+        largest = max(largest, len(parts))
+        return stack(parts, *rest, **options)
+
+    stack = torch.stack
+    monkeypatch.setattr(stream_tables.torch, "stack", counting)
+    cv.save_stream(state, path)
+    assert largest == 2**16 // (16 * 4)
     header, _ = parts(path)
-    scale = 90 * 60 * 16 / 4 / len(history)
-    text = json.dumps(header)
-    assert len(text) * scale < safetensors_file.LIMITS.header_bytes
-    assert safetensors_file._values(text) * scale < safetensors_file.LIMITS.values
-    assert cv.load_stream(path).frames == len(history)
+    assert len(json.dumps(header)) < 2**20
+    loaded = cv.load_stream(path, DiskStore(tmp_path, 2**20))
+    assert loaded.block_ids == state.block_ids
+    assert [block.latents.max().item() for block in loaded.history[::999]] == [
+        float(n) for n in range(0, blocks, 999)
+    ]
+    in_memory = sum(block.latents.untyped_storage().nbytes() == 64 for block in loaded.history)
+    assert in_memory * 64 < 2**20
+    assert all(
+        block.context.item() == number // prompt for number, block in enumerate(loaded.history)
+    )

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import causvid_core as cv
@@ -24,11 +25,46 @@ import causvid_core as cv
         ({"shift": 0}, "positive"),
         ({"context_timestep": -1}, "0 to 1000"),
         ({"first_block_timesteps": (0,)}, "leave out a final 0"),
+        ({"warp": [1]}, r"warp is \[1\]; it must be true or false"),
+        ({"warp": "no"}, "warp is 'no'; it must be true or false"),
+        ({"shift": float("inf")}, "shift is inf; it must be a finite number"),
+        ({"shift": float("nan")}, "shift is nan; it must be a finite number"),
+        ({"shift": "8"}, "shift is '8'; it must be a finite number"),
+        ({"shift": 2.0**40}, "a finite number up to 2,147,483,647"),
+        ({"shift": [8]}, r"shift is \[8\]"),
+        ({"window": "9"}, "window is '9'; it must be a whole number"),
+        ({"window": 9.5}, "window is 9.5; it must be a whole number"),
+        ({"window": True}, "window is True; it must be a whole number"),
+        ({"window": [9]}, r"window is \[9\]; it must be a whole number"),
+        ({"window": float("inf")}, "window is inf; it must be a whole number"),
+        ({"window": 10**12}, "it can be at most 2,147,483,647"),
+        ({"sink": None}, "sink is None; it must be a whole number"),
+        ({"frames_per_block": None}, "published checkpoints use 3 or 1"),
+        ({"positions": ["absolute"]}, "choose 'absolute' or 'relative'"),
+        ({"timesteps": [1000 - n / 90 for n in range(20_000)]}, "at most 10,000"),
+        ({"timesteps": (float("nan"),)}, "expected numbers"),
+        ({"timesteps": 1000}, "expected numbers"),
+        ({"context_timestep": [0]}, r"context_timestep is \[0\]"),
     ],
 )
 def test_a_wrong_value_is_named(values, message):
     with pytest.raises(ValueError, match=message):
         cv.Recipe(**values)
+
+
+def test_values_of_other_kinds_become_those_of_a_recipe():
+    recipe = cv.Recipe(
+        timesteps=np.array([1000, 500]), window=9.0, sink=np.int64(1), warp=1, shift=np.float32(5)
+    )
+    assert recipe == cv.Recipe(timesteps=(1000, 500), window=9, sink=1, warp=True, shift=5.0)
+    kinds = {name: type(value) for name, value in recipe.to_dict().items()}
+    assert (kinds["window"], kinds["sink"], kinds["warp"], kinds["shift"]) == (
+        int,
+        int,
+        bool,
+        float,
+    )
+    assert cv.Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
 
 
 @pytest.mark.parametrize("name", sorted(cv.recipes))

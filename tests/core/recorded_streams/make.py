@@ -149,8 +149,7 @@ def record(name, make, context, switch):
         "version": metadata["version"],
         "recipe": asdict(state.recipe),
         **{field: header[field] for field in ("height", "width", "batch", "seed", "switch")},
-        "switches": [block["switch"] for block in header["blocks"]],
-        "contexts": [block["context"] for block in header["blocks"]],
+        "switches": [block.switch for block in state.history],
         "cache": None if snapshot is None else ("int8" if snapshot["scales"] else "exact"),
         "decoder": decoder,
     }
