@@ -50,7 +50,7 @@ class Graphs:
             begun = time.monotonic()
             self._expected = whole(*self._results(self._host.run(_graph(0))))
             self._seconds = time.monotonic() - begun
-        # A prompt that was not run yet: the host gives nothing back from its memory.
+        # A new server: nothing that it remembers may stand in for the work.
         self._restart()
         shutil.rmtree(self._output, ignore_errors=True)
         self._output.mkdir()
@@ -144,7 +144,7 @@ def _graph(seed: int) -> Prompt:
             codec="h264",
             quality=75,
             filename_prefix="video/torture",
-            frames="none",
+            frames="whole",
             strength=0.7,
             fit="crop",
             fps=16.0,
