@@ -1,6 +1,7 @@
 """What a render left behind, against an undisturbed one."""
 
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -86,3 +87,15 @@ def left_over(folders: Iterable[Path], kept: Iterable[Path]) -> list[str]:
     kept = set(kept)
     found = (path for folder in folders for path in sorted(folder.rglob("*")))
     return [path.name for path in found if path not in kept and not path.is_dir()]
+
+
+def remove(folder: Path) -> frozenset[str]:
+    """Delete a folder at once, if it is there; the names of the files that were in it."""
+    gone = folder.with_name(f"{folder.name}-deleted")
+    try:
+        folder.rename(gone)  # so that nothing appears between the look and the removal
+    except FileNotFoundError:
+        return frozenset()
+    names = frozenset(path.name for path in gone.rglob("*"))
+    shutil.rmtree(gone, ignore_errors=True)
+    return names

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .judge import Findings, Whole, film_fault, left_over, stream_fault, whole
+from .judge import Findings, Whole, film_fault, left_over, remove, stream_fault, whole
 from .process import Program, has_command
 
 PATIENCE = 300.0  # seconds for what takes a few
@@ -96,19 +96,29 @@ class Renders:
     def _moment(self) -> float:
         return self._dice.uniform(0, 1.1 * self._seconds)
 
-    def _after(self, program: Program, findings: Findings, harm: str, seed: int) -> None:
-        """What a render that has ended claims, against what is there."""
+    def _after(
+        self,
+        program: Program,
+        findings: Findings,
+        harm: str,
+        seed: int,
+        taken: frozenset[str] = frozenset(),
+    ) -> None:
+        """What a render that has ended claims, against what is there.
+
+        taken: results that were removed after it had delivered them, which is no fault of it.
+        """
         status, film, stream = program.wait(PATIENCE), self._film(), self._stream()
         expected = self._expected[seed]
         stopped = status == 130
         faults = []
         if film.exists():
             faults.append(film_fault(film, expected, part=stopped))
-        elif status == 0:
+        elif status == 0 and film.name not in taken:
             faults.append("it said success, and there is no film")
         if stream.exists():
             faults.append(stream_fault(stream, expected, part=status != 0))
-        elif status == 0:
+        elif status == 0 and stream.name not in taken:
             faults.append("it said success, and there is no stream")
         for fault in filter(None, faults):
             findings.add("wrong", harm, f"exit status {status}: {fault}")
@@ -167,8 +177,8 @@ class Renders:
     def _deleted(self, findings: Findings, harm: str, seed: int) -> None:
         program = self._begin(seed)
         program.wait_at_most(self._moment())
-        shutil.rmtree(self._out, ignore_errors=True)
-        self._after(program, findings, harm, seed)
+        taken = remove(self._out)
+        self._after(program, findings, harm, seed, taken)
 
     def _clock(self, findings: Findings, harm: str, seed: int) -> None:
         """Files of a living and of a killed render look 30 hours old, or are of tomorrow."""

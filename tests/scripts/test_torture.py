@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from torturing.judge import Findings, Whole, film_fault, frames_of, left_over
+from torturing.judge import Findings, Whole, film_fault, frames_of, left_over, remove
 
 from causvid_core.media.video import write_mp4
 
@@ -50,3 +50,11 @@ def test_what_is_no_result_is_left_over(film, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / ".clip.mp4.lock").touch()
     assert left_over([tmp_path], [film]) == [".clip.mp4.lock"]
+
+
+def test_what_a_removed_folder_held_is_known(film, tmp_path):
+    assert remove(tmp_path / "none") == frozenset()
+    folder = tmp_path / "out"
+    folder.mkdir()
+    film.rename(folder / film.name)
+    assert remove(folder) == {film.name} and not list(tmp_path.iterdir())
