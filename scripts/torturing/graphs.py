@@ -14,7 +14,7 @@ from hosting.graph import Prompt
 from hosting.host import Host
 
 from .judge import Findings, Whole, film_fault, left_over, remove, stream_fault, whole
-from .process import Program, has_command
+from .process import sweep
 
 PATIENCE = 300.0
 PX_FRAMES = 45  # four blocks
@@ -34,7 +34,6 @@ class Graphs:
         self._output = self._host.base / "output"
         self._expected: Whole | None = None
         self._seconds, self._taken = 5.0, False
-        self._sweeps = has_command("sweep")
         self.harms = HARMS
 
     def __enter__(self) -> "Graphs":
@@ -115,13 +114,16 @@ class Graphs:
         return [film, stream]
 
     def _look_for_orphans(self, results: list[Path], findings: Findings, harm: str) -> None:
-        if self._sweeps:
-            for folder in {self._output, *(path.parent for path in self._output.rglob("*"))}:
-                Program(["sweep", str(folder)], self._scratch, {}).wait(PATIENCE)
+        sweep(self._output, self._scratch)
         # A film that was whole when the harm came has a name of its own, and is no orphan.
         films = list(self._output.rglob("torture_*_.mp4"))
         streams = list(self._output.rglob("torture_*.safetensors"))
-        if left := left_over([self._output, self._host.base / "temp"], films + streams + results):
+        user = self._host.base / "user"
+        of_the_host = [
+            path for path in user.rglob("*") if "causvid" not in str(path)[len(str(user)) :]
+        ]
+        kept = films + streams + results + of_the_host
+        if left := left_over(self._places(), kept):
             findings.add("orphans", harm, ", ".join(left))
 
 

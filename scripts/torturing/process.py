@@ -6,8 +6,10 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from hosting.environment import ROOT
@@ -42,6 +44,7 @@ class Program:
                 os.dup2(log.fileno(), 2)
             os.chdir(folder)
             os.environ.update(variables)
+            tempfile.tempdir = None  # the parent has looked already
             if file_bytes is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
             if fresh:
@@ -94,12 +97,20 @@ class Program:
             return log.read().decode("utf-8", "replace")
 
 
+@cache
 def has_command(name: str) -> bool:
     """Whether this checkout has a command."""
     done = subprocess.run(
         [sys.executable, "-m", "causvid_core", name, "--help"], cwd=ROOT, capture_output=True
     )
     return done.returncode == 0
+
+
+def sweep(folder: Path, scratch: Path) -> None:
+    """`sweep` of a folder and of those in it; nothing where this checkout has no such command."""
+    if has_command("sweep"):
+        for one in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            Program(["sweep", str(one)], scratch, {}).wait(300)
 
 
 def _main(arguments: Sequence[str]) -> int:

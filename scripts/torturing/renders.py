@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .judge import Findings, Whole, film_fault, left_over, remove, stream_fault, whole
-from .process import Program, has_command
+from .process import Program, sweep
 
 PATIENCE = 300.0  # seconds for what takes a few
 SECONDS = 45 / 16  # four blocks
@@ -29,7 +29,6 @@ class Renders:
         self._base, self._dice, self._disk = base, dice, disk
         self._expected: dict[int, Whole] = {}
         self._seconds = 5.0  # of a whole render
-        self._sweeps = has_command("sweep")
         self._round = 0
         self.harms: dict[str, Callable[[Findings, str, int], None]] = {
             **{f"cli {name}": self._killed for name in SIGNALS},
@@ -140,9 +139,8 @@ class Renders:
         ):
             if fault is not None:
                 findings.add("wrong", harm, f"after the second run: {fault}")
-        if self._sweeps:
-            for folder in (self._out, self._elsewhere):
-                Program(["sweep", str(folder)], self._folder, {}).wait(PATIENCE)
+        for folder in (self._out, self._elsewhere):
+            sweep(folder, self._folder)
         names = ("clip", "other")
         kept = [of(name) for name in names for of in (self._film, self._stream)]
         left = left_over((self._out, self._elsewhere), kept)
