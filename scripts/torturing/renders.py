@@ -29,7 +29,7 @@ class Renders:
         self._base, self._dice, self._disk = base, dice, disk
         self._expected: dict[int, Whole] = {}
         self._seconds = 5.0  # of a whole render
-        self._round = 0
+        self._round, self._stopped = 0, False
         self.harms: dict[str, Callable[[Findings, str, int], None]] = {
             **{f"cli {name}": self._killed for name in SIGNALS},
             "cli kills": self._killed,
@@ -42,6 +42,7 @@ class Renders:
     def round(self, harm: str, findings: Findings) -> None:
         """One round; what is found goes to `findings`."""
         self._round += 1
+        self._stopped = False
         seed = self._dice.randrange(3)
         if seed not in self._expected:
             self._expected[seed] = self._undisturbed(seed)
@@ -109,10 +110,11 @@ class Renders:
         """
         status, film, stream = program.wait(PATIENCE), self._film(), self._stream()
         expected = self._expected[seed]
-        stopped = status == 130
+        # A film that was stopped softly plays as far as it got, and stays until it is replaced.
+        self._stopped |= status == 130
         faults = []
         if film.exists():
-            faults.append(film_fault(film, expected, part=stopped))
+            faults.append(film_fault(film, expected, part=self._stopped and status != 0))
         elif status == 0 and film.name not in taken:
             faults.append("it said success, and there is no film")
         if stream.exists():
