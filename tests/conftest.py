@@ -4,8 +4,8 @@ The repository root must never be on `sys.path`: it holds a folder `nodes`, whic
 ComfyUI's module of that name. Instead a finder answers for these names:
 
 * `causvid_core`, as if the package were installed;
-* `hosting`, the project's own code around a real ComfyUI (scripts/hosting), `benchmarks` and
-  `measuring` (scripts/benchmarks, scripts/measuring);
+* `hosting`, the project's own code around a real ComfyUI (scripts/hosting), `benchmarks`,
+  `measuring` and `torturing` (folders of scripts/ with these names);
 * `causvid_pack`, the repository root itself, so that tests may import `causvid_pack.nodes`.
 
 Tests in tests/host, tests/workflows and tests/browser get the marks of the same meaning and use:
@@ -40,6 +40,7 @@ FOUND_IN = {
     "hosting": ROOT / "scripts",
     "benchmarks": ROOT / "scripts",
     "measuring": ROOT / "scripts",
+    "torturing": ROOT / "scripts",
 }
 SERVED_FOLDERS = {"host": "host", "workflows": "host", "browser": "browser"}
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}

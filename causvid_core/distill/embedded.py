@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from ..storage.shards import Sample
+    from ..storage.shards import Sample
 
-Encode = Callable[[str], Tensor]
+Encode = Callable[[str], "Tensor"]
 """encode(prompt) -> prompt embedding [l, text_dim] in float32, without padding."""
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-FITS = ("crop", "pad", "stretch")
+from .fits import FITS
 
 
 def fit(images: Tensor, width: int, height: int, how: str = FITS[0]) -> Tensor:

@@ -33,7 +33,7 @@ def picture_sheet(
     line_px = 0 if labels is None else _LINE_PX
     step_x, step_y = cell_px + gap_px, height + line_px + gap_px
     sheet = Image.new("RGB", (columns * step_x + gap_px, rows * step_y + gap_px), _GROUND)
-    draw, font = ImageDraw.Draw(sheet), _font()
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT_PX)
     for number, image in enumerate(images):
         x, y = gap_px + number % columns * step_x, gap_px + number // columns * step_y
         small = image.width < cell_px
@@ -49,10 +49,3 @@ def evenly(count: int, most: int) -> list[int]:
     if count <= most:
         return list(range(count))
     return [round(number * (count - 1) / max(1, most - 1)) for number in range(most)]
-
-
-def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    try:
-        return ImageFont.load_default(_TEXT_PX)
-    except TypeError:  # Pillow 10.0 has one size only
-        return ImageFont.load_default()

@@ -11,8 +11,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-import av
-
 AUTO = "auto"
 PIXEL_FORMATS = (AUTO, "yuv420p", "yuv420p10le", "yuv422p10le", "yuv444p", "yuv444p10le")
 MOST_QUALITY = 100
@@ -142,6 +140,8 @@ def is_deep(pixel_format: str) -> bool:
 
 
 def _formats(encoder: str) -> frozenset[str]:
+    import av  # here, so that the names of codecs need no PyAV
+
     try:
         return frozenset(f.name for f in av.Codec(encoder, "w").video_formats or ())
     except ValueError:  # what PyAV raises for a codec that is not in the build

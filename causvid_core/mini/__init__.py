@@ -1,7 +1,7 @@
 """CausVid Mini: a model of Wan's format that is small enough to live in the repository.
 
 Others use the names below, and scripts that measure the Mini its `world`, `measure` and `evaluate`.
-The rest is private: `commands` and `training` make and judge it on the command line.
+The rest is private: `commands`, `making` and `training` make and judge it on the command line.
 """
 
 from .._lazy import attach

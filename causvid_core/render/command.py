@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..media.fitting import FITS
+from ..media.fits import FITS
 from ..media.writer_codecs import CODECS, PIXEL_FORMATS
 from ..stream.segment import SWITCHES
 from .request import RenderRequest

@@ -7,10 +7,10 @@ noise level times `TABLE`, and its noise level is looked up by the nearest entry
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TABLE = 1000
 _SAME = 0.5  # timesteps apart that count as the same level
@@ -38,7 +38,7 @@ class Schedule(NamedTuple):
         return step, Schedule(timesteps, (*self.sigmas[:step], strength, *self.sigmas[kept]))
 
 
-Level = TypeVar("Level", float, Tensor)
+Level = TypeVar("Level", float, "Tensor")
 
 
 def shifted(sigma: Level, shift: float) -> Level:
@@ -52,6 +52,8 @@ def shifted(sigma: Level, shift: float) -> Level:
 @lru_cache(maxsize=64)
 def make_schedule(timesteps: tuple[float, ...], shift: float, warp: bool) -> Schedule:
     """The schedule of `timesteps`; with `warp` they count entries of the shifted table instead."""
+    import torch  # here, so that recipes and their names need no torch
+
     uniform = torch.linspace(1, 0, TABLE + 1)[:-1]  # in float32, like the systems that trained
     sigmas = shifted(uniform, shift)
     table = sigmas * TABLE

@@ -24,7 +24,7 @@ from causvid_core.media.loading import load_vae
 from causvid_core.media.pixels import as_pixels
 from causvid_core.media.sheet import picture_sheet
 from causvid_core.media.wan_stream import WanDecoder
-from causvid_core.mini import MINI, TextEncoder, commands, weights_path
+from causvid_core.mini import MINI, TextEncoder, making, weights_path
 from causvid_core.mini.evaluate import Guided, Make, Streamed, evaluate_mini
 from causvid_core.mini.measure import read_clip
 from causvid_core.mini.world import ClipSpec, held_out_specs
@@ -33,8 +33,8 @@ from causvid_core.stream.geometry import latent_frames_from_px, px_frames_from_l
 from causvid_core.stream.presets import recipes
 
 TEACHER = "teacher"
-RECIPE = recipes[commands.RECIPE]
-FRAMES = latent_frames_from_px(commands.CLIP_PX_FRAMES)
+RECIPE = recipes[making.RECIPE]
+FRAMES = latent_frames_from_px(making.CLIP_PX_FRAMES)
 """Latent frames of a clip, as trained; long videos are ten times as long."""
 TENTHS = 10
 CELLS, ROWS = 6, 4  # frames of a sample, and samples in a strip

@@ -12,8 +12,8 @@ from causvid_core.distill.training.saved_runs import saved_runs
 from causvid_core.distill.training.settings import Batch
 from causvid_core.media.vae import WanVAE
 from causvid_core.mini.clips import encode_world
-from causvid_core.mini.commands import _write
 from causvid_core.mini.files import weights_path
+from causvid_core.mini.making import _write
 from causvid_core.mini.measure import foreground
 from causvid_core.mini.text_encoder import TEXT_LEN, TextEncoder, new_table
 from causvid_core.mini.training import transformer

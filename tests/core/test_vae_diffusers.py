@@ -5,10 +5,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from diffusers import AutoencoderKLWan
 
 from causvid_core.media.vae import LATENT_MEAN, LATENT_STD, WanVAE
 from causvid_core.media.wan_stream import WanDecoder, WanEncoder
+
+AutoencoderKLWan = pytest.importorskip("diffusers").AutoencoderKLWan
 
 DIM = 8
 LAYERS = (

@@ -8,27 +8,23 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-
-from ...media.fitting import FITS
-from ...media.loading import load_vae
-from ...model.checkpoints import load_model
-from ...storage.shards import ShardWriter
+from ...media.fits import FITS
 from ...stream.geometry import FPS, latent_size_from_px
 from ...stream.presets import recipes
 from ..embedded import EmbeddedModel
-from ..network import Network
-from .encode_dataset import ClipSettings, captioned, clip_header, encode_dataset
-from .ode_pairs import PairSettings, make_ode_pairs
-from .prompt_embeddings import find_prompt_embeddings
+
+if TYPE_CHECKING:
+    import torch
+
+    from ...storage.shards import ShardWriter
 
 log = logging.getLogger("causvid")
 
 T = TypeVar("T")
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def register(subparsers: argparse._SubParsersAction[Any], embedded: EmbeddedModel) -> None:
@@ -68,6 +64,9 @@ def _register_encode_dataset(
 
 
 def _encode_dataset(embedded: EmbeddedModel, arguments: argparse.Namespace) -> None:
+    from ...media.loading import load_vae
+    from .encode_dataset import ClipSettings, captioned, clip_header, encode_dataset
+
     settings = ClipSettings(
         arguments.width,
         arguments.height,
@@ -77,7 +76,7 @@ def _encode_dataset(embedded: EmbeddedModel, arguments: argparse.Namespace) -> N
         arguments.fit,
     )
     vae = load_vae(embedded.vae_file(arguments.vae))
-    vae.to(arguments.device, _DTYPES[arguments.precision])
+    vae.to(arguments.device, _dtype(arguments))
     videos = _own_part(captioned(arguments.source), arguments)
     with _writer(arguments, "clips", clip_header(vae, settings)) as writer:
         count = encode_dataset(vae, videos, settings, writer, partial(log.info, "%s: %d clips"))
@@ -127,8 +126,13 @@ def _register_make_ode_pairs(
 
 
 def _make_ode_pairs(embedded: EmbeddedModel, arguments: argparse.Namespace) -> None:
+    from ...model.checkpoints import load_model
+    from ..network import Network
+    from .ode_pairs import PairSettings, make_ode_pairs
+    from .prompt_embeddings import find_prompt_embeddings
+
     recipe = recipes[arguments.recipe]
-    dtype = _DTYPES[arguments.precision]
+    dtype = _dtype(arguments)
     model = load_model(arguments.teacher, None, arguments.device, dtype)
     teacher = Network.of(model, recipe) if arguments.causal else Network.bidirectional(model)
     size = latent_size_from_px(arguments.height), latent_size_from_px(arguments.width)
@@ -173,7 +177,16 @@ def _add_writing(parser: argparse.ArgumentParser, shard_size: int) -> None:
     parser.add_argument("--part", type=int, default=0, help="which of them this is, from 0")
 
 
+def _dtype(arguments: argparse.Namespace) -> torch.dtype:
+    import torch
+
+    dtype: torch.dtype = getattr(torch, _DTYPES[arguments.precision])
+    return dtype
+
+
 def _writer(arguments: argparse.Namespace, kind: str, header: dict[str, Any]) -> ShardWriter:
+    from ...storage.shards import ShardWriter
+
     return ShardWriter(arguments.folder, kind, header, arguments.shard_size, arguments.part)
 
 

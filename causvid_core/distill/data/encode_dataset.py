@@ -16,7 +16,8 @@ from torch import Tensor
 
 from ...hashing import content_hash, file_sha256
 from ...media.encoding import as_clip
-from ...media.fitting import FITS, fit
+from ...media.fits import FITS
+from ...media.fitting import fit
 from ...media.reading import Clock, frames_from, nearest_frames, picked, read_clock
 from ...media.vae import WanVAE
 from ...media.wan_stream import WanEncoder

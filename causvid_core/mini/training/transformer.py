@@ -24,10 +24,10 @@ from ...distill.training.settings import EMA, Batch, Data, Experiment, FlowMatch
 from ...stream.presets import recipes
 from ..embedded import embedded
 from ..files import weights_path
+from ..settings import STEPS
 from .loop import optimizer
 
 RECIPE = "causvid-mini"
-STEPS = 2400
 RUN = "dit"
 
 
