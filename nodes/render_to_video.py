@@ -90,12 +90,21 @@ class RenderToVideo(io.ComfyNode):
         settings, decoder = media.VideoSettings(codec, quality, fps, pixel_format), StreamVAE(vae)
         sockets = FootageSockets.taken_from(widgets)
         request = StreamRequest.from_widgets(seconds=60 * minutes, **widgets)
+        surplus = 0
         if sockets.connected:
-            request, _ = restyled(request, sockets, vae=vae, fit=fit, strength=strength)
+            begun = request.state.px_frames
+            request, end = restyled(request, sockets, vae=vae, fit=fit, strength=strength)
+            surplus = begun + request.px_frames - end
         elif not minutes:
             raise ValueError(message("video.no_minutes"))
         recording = Recording(
-            request, decoder, settings, prefix=filename_prefix, frames=frames, hidden=cls.hidden
+            request,
+            decoder,
+            settings,
+            prefix=filename_prefix,
+            frames=frames,
+            hidden=cls.hidden,
+            surplus=surplus,
         )
         finished = render(recording.recorded(request))._replace(decoder=recording.memory)
         show(recording.summary())

@@ -2,7 +2,7 @@
 
 The way of a video through the modules, around a stream:
 
-    reading -> footage -> fitting -> encoding -> (stream) -> decoding -> film -> writer
+    reading -> developing -> footage -> fitting -> encoding -> (stream) -> decoding -> film -> writer
 
 The nodes use the names below. Training and the Mini also import the modules that they train or
 build on (`vae`, `vae_layers`, `sketch`, `reading`). The rest is private.
@@ -21,6 +21,7 @@ _HOMES = {
     "latent_rgb": ("ColourDecoder",),
     "loading": ("load_vae",),
     "motion": ("MotionStrength",),
+    "pictures": ("read_picture",),
     "pixels": ("as_pixels",),
     "reading": ("nearest_frames",),
     "sheet": ("evenly", "picture_sheet"),

@@ -24,6 +24,7 @@ from ..media.writer_codecs import CODECS, VideoSettings, is_deep
 from ..storage.disk import DiskStore
 from ..storage.stream_files import save_stream
 from ..stream.geometry import SPACE_SCALE
+from ..stream.lengths import px_ahead, switches_ahead
 from ..stream.rollout import StepRecord, rollout
 from ..stream.state import StreamState
 from .models import Models, load_models
@@ -81,8 +82,14 @@ def _render(
     progress = RenderProgress(None if request.quiet else sys.stderr)
     sheet = None if request.sheet is None else _Sheet(request.sheet, plan.px_frames)
     with SoftInterrupt(_announce_stop) as stop, VideoWriter(file) as writer:
+        left = _frames_to_write(request, models, plan)
 
         def give(frames: Tensor) -> None:
+            nonlocal left
+            frames = frames[:left]
+            left -= len(frames)
+            if not len(frames):
+                return
             writer.write(frames)
             if sheet is not None:
                 sheet.add(frames)
@@ -123,6 +130,14 @@ def _render(
     if sheet is not None:
         sheet.save()
     return Rendered(state, writer.px_frames, stopped)
+
+
+def _frames_to_write(request: RenderRequest, models: Models, plan: Plan) -> int:
+    """Px frames of the whole file, without those that only fill the footage's last block."""
+    state = plan.state
+    switches = switches_ahead(models.model, state, plan.context, request.mode, plan.blocks)
+    before = 0 if request.resume else state.px_frames
+    return before + px_ahead(state, switches) - plan.surplus
 
 
 def _report(request: RenderRequest, plan: Plan, rendered: Rendered, out: Path) -> int:

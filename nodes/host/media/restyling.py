@@ -49,7 +49,10 @@ def restyled(
     height, width = state.height * SPACE_SCALE, state.width * SPACE_SCALE
     frames = fitted(clip.read(0), width, height, fit)
     request = request.with_companion(encoder.patcher, encoder.encoding_bytes(height, width))
-    source_id = f"{clip.name} {encoder.name} {fit} {strength} {follow_motion} {ending}"
+    source_id = None
+    if request.checkpoint_blocks:
+        contents = f"{clip.identify()} {encoder.name}"
+        source_id = f"{contents} {fit} {strength} {follow_motion} {ending}"
 
     def on_block(px: Tensor) -> None:
         # At strength 0 nothing else would notice Cancel.
