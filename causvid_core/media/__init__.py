@@ -2,7 +2,9 @@
 
 The way of a video through the modules, around a stream:
 
-    reading -> developing -> footage -> fitting -> encoding -> (stream) -> decoding -> film -> writer
+    reading -> footage -> fitting -> encoding -> (stream) -> decoding -> film -> writer
+
+`developing` makes the pictures of what `reading` decodes; `pictures` reads single ones.
 
 The nodes use the names below. Training and the Mini also import the modules that they train or
 build on (`vae`, `vae_layers`, `sketch`, `reading`). The rest is private.

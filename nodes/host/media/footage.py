@@ -84,10 +84,10 @@ def given_latents(request: StreamRequest, latent: dict[str, Tensor]) -> Tensor:
 
 
 def _from_images(images: Tensor, chosen: Any, text: str) -> Footage:
-    images = as_rgb(images)
+    as_rgb(images[:1])  # raises for a shape that shows nothing
 
     def read(skip: int) -> Iterator[Tensor]:
-        return (images[index] for index in chosen[skip:])
+        return (as_rgb(images[index : index + 1])[0] for index in chosen[skip:])
 
     return Footage(len(chosen), text, lambda: _contents(images), read)
 
