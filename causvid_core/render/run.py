@@ -21,6 +21,7 @@ from ..media.video import contact_sheet
 from ..media.wan_stream import WanDecoder
 from ..media.writer import VideoFile
 from ..media.writer_codecs import CODECS, VideoSettings, is_deep
+from ..model.binding import as_bound
 from ..storage.disk import DiskStore
 from ..storage.stream_files import save_stream
 from ..stream.geometry import SPACE_SCALE
@@ -135,7 +136,9 @@ def _render(
 def _frames_to_write(request: RenderRequest, models: Models, plan: Plan) -> int:
     """Px frames of the whole file, without those that only fill the footage's last block."""
     state = plan.state
-    switches = switches_ahead(models.model, state, plan.context, request.mode, plan.blocks)
+    switches = switches_ahead(
+        as_bound(models.model), state, plan.context, request.mode, plan.blocks
+    )
     before = 0 if request.resume else state.px_frames
     return before + px_ahead(state, switches) - plan.surplus
 

@@ -152,6 +152,20 @@ def test_footage_is_made_over_into_a_file(host: Host, video: Any) -> None:
     assert difference(found, decode(stream_of(host, run).latents)) < CODEC_ERROR
 
 
+def test_the_file_is_as_long_as_its_footage(host: Host, video: Any) -> None:
+    """One second stays one second, also behind a stream; the last block is made whole."""
+    prompt = render_prompt(video=["file", 0], strength=0.0, minutes=0.0)
+    prompt["file"], shown = video(clip(16))
+    run = host.run(prompt)
+    assert stream_of(host, run).px_frames == TWO_BLOCKS
+    assert difference(frames(file_of(host, run)), shown) < 2 * CODEC_ERROR
+    assert "16 frames (1.0 s)" in [n.text for n in run.notices if n.node_id == "video"][-1]
+    prompt["first"] = mini_prompt(px_frames=BLOCK)["video"]
+    for which, length in (("whole", BLOCK + 16), ("new", 16)):
+        prompt["video"]["inputs"] |= {"stream": ["first", 0], "frames": which}
+        assert len(frames(file_of(host, host.run(prompt)))) == length
+
+
 def test_cancel_leaves_a_video_that_plays_and_nothing_else(host: Host) -> None:
     prompt = render_prompt(minutes=10.0, filename_prefix="video/cancelled")
     run = host.run(prompt, cancel(host, "video", 3 * 5 + 2))
