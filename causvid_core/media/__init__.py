@@ -19,7 +19,7 @@ _HOMES = {
     "encoding": ("as_clip", "encoded_blocks", "fitted"),
     "film": ("Film",),
     "fitting": ("FITS", "as_rgb", "fit"),
-    "footage": ("Footage", "describe_footage", "footage_file", "frames_in_words"),
+    "footage": ("Footage", "describe_footage", "footage_file", "frames_in_words", "video_rate"),
     "latent_rgb": ("ColourDecoder",),
     "loading": ("load_vae",),
     "motion": ("MotionStrength",),

@@ -60,10 +60,15 @@ def footage_file(source: Source, fps: float, start: float = 0.0, duration: float
     )
 
 
+def video_rate(source: Source) -> float:
+    """Frames per second of a video file, on average. Errors as in `footage_file`."""
+    return read_clock(source if hasattr(source, "read") else os.fspath(source)).fps
+
+
 def describe_footage(frames: int, fps: float, px_frames: int, wanted_fps: float) -> str:
     """What came in, and how many px frames it is read as."""
     text = f"{frames_in_words(frames)} at {fps:.4g} frames per second"
-    return text if px_frames == frames else f"{text}, taken as {px_frames} at {wanted_fps:g}"
+    return text if px_frames == frames else f"{text}, taken as {px_frames} at {wanted_fps:.4g}"
 
 
 def frames_in_words(frames: int) -> str:

@@ -24,6 +24,7 @@ from .developing import Developer, Look, look_of
 SAME = 1e-6  # seconds apart that are the same time
 USUAL_FPS = 16.0
 PARTIAL = 0.1  # of a tick: less than this left of the last frame is the rounding of a container
+_TRUSTED = 0.05  # share by which the rate that a file names may be off
 _EARLIER = 10.0  # seconds that a second search begins before a first one that came too late
 
 
@@ -67,7 +68,11 @@ def read_clock(source: Any, usual_fps: float = USUAL_FPS) -> Clock:
             return Clock(array("d", (n / fps for n in range(packets))), fps, False, 0.0, 1 / fps)
         base, ticks = float(stream.time_base), sorted(set(shown))
         times = array("d", ((tick - ticks[0]) * base for tick in ticks))
-        return Clock(times, fps, True, ticks[0] * base, _last_step(times, lasts * base, fps))
+        last = _last_step(times, lasts * base, fps)
+        measured = len(times) / (times[-1] + last)
+        if abs(fps / measured - 1) > _TRUSTED and len(times) > 1:
+            fps = measured
+        return Clock(times, fps, True, ticks[0] * base, last)
 
 
 def look_at(source: Any) -> Look:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 WIDTH, HEIGHT, FRAMES = 64, 48, 12
 KR_KB = {1: (0.2126, 0.0722), 6: (0.299, 0.114), 7: (0.212, 0.087), 9: (0.2627, 0.0593)}
+ICTCP = 14
 UNTAGGED = 2
 CORNERS = ((30, 200, 60), (200, 40, 90), (60, 70, 220))  # top left, top right, bottom left
 IDENTITY = (1, 0, 0, 1)
@@ -120,7 +121,7 @@ def _frame(kind: Kind, rgb: np.ndarray) -> av.VideoFrame:
 
 
 def _ycbcr(kind: Kind, rgb: np.ndarray, bits: int) -> list[np.ndarray]:
-    kr, kb = KR_KB[kind.coded or kind.matrix]
+    kr, kb = KR_KB.get(kind.coded or kind.matrix, KR_KB[1])
     red, green, blue = np.moveaxis(rgb, -1, 0)
     y = kr * red + (1 - kr - kb) * green + kb * blue
     u, v = (blue - y) / (2 - 2 * kb), (red - y) / (2 - 2 * kr)

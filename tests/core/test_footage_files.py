@@ -14,7 +14,7 @@ from causvid_core.media.hdr import as_bt709, pq_nits, pq_signal
 from causvid_core.media.reading import frames_from, read_clock
 from causvid_core.media.video import read_frames, write_mp4
 
-from .footage_kinds import Kind, centres, picture, seen, write
+from .footage_kinds import ICTCP, Kind, centres, picture, seen, write
 
 
 def grey(path: Path, source: str | BytesIO | None = None) -> list[int]:
@@ -205,6 +205,17 @@ def test_hdr_files_are_recognised(tmp_path: Path, number: int, name: str) -> Non
     signal = torch.full((1, 1, 3), (572 - 64) / 876)
     wanted = as_bt709(signal, name)[0, 0]
     torch.testing.assert_close(next(footage.read(0))[24, 32], wanted, atol=2 / 255, rtol=0)
+
+
+def test_colours_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"coded as ICtCp, .* convert it to BT.709"):
+        footage_file(write(tmp_path, Kind(matrix=ICTCP)), 16.0)
+
+
+def test_a_rate_that_a_file_cannot_have_is_measured(tmp_path: Path) -> None:
+    times = tuple(n / 16 for n in range(12))
+    path = write(tmp_path, Kind(times=times, suffix=".mkv"))  # it names 100 frames per second
+    assert read_clock(str(path)).fps == pytest.approx(16, rel=0.01)
 
 
 def test_the_picture_of_the_kinds_has_four_corners() -> None:

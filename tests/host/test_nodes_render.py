@@ -1,6 +1,7 @@
 """Render to Video in a real ComfyUI: the file against the stream, and what becomes of both."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,15 @@ def test_the_file_is_as_long_as_its_footage(host: Host, video: Any) -> None:
     for which, length in (("whole", BLOCK + 16), ("new", 16)):
         prompt["video"]["inputs"] |= {"stream": ["first", 0], "frames": which}
         assert len(frames(file_of(host, host.run(prompt)))) == length
+
+
+def test_a_file_may_keep_the_rate_of_its_footage(host: Host, video: Any) -> None:
+    prompt = render_prompt(video=["file", 0], strength=0.0, minutes=0.0, keep_rate=True)
+    prompt["file"], shown = video(clip(30), fps=30000 / 1001)
+    path = file_of(host, host.run(prompt))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate == Fraction(30000, 1001)
+    assert difference(frames(path), shown) < 2 * CODEC_ERROR
 
 
 def test_cancel_leaves_a_video_that_plays_and_nothing_else(host: Host) -> None:

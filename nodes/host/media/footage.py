@@ -10,7 +10,14 @@ import torch
 from comfy_api.latest import Input
 from torch import Tensor
 
-from ....causvid_core.media import Footage, as_rgb, describe_footage, footage_file, nearest_frames
+from ....causvid_core.media import (
+    Footage,
+    as_rgb,
+    describe_footage,
+    footage_file,
+    nearest_frames,
+    video_rate,
+)
 from ....causvid_core.stream.geometry import FPS, SPACE_SCALE
 from ..messages import message
 from ..stream.request import StreamRequest
@@ -43,21 +50,31 @@ class FootageSockets(NamedTuple):
         return self
 
 
-def footage(video: Any = None, images: Tensor | None = None) -> Footage:
+def own_rate(video: Any) -> float:
+    """Frames per second of a VIDEO; 16 for None."""
+    if video is None:
+        return FPS
+    if _in_memory(video):
+        return float(video.get_components().frame_rate)
+    return video_rate(video.get_stream_source())
+
+
+def footage(video: Any = None, images: Tensor | None = None, fps: float = FPS) -> Footage:
     """The footage of a VIDEO or of an IMAGE batch, which is taken to have 16 frames a second.
 
-    A video file is never held whole. Raises ValueError when there is nothing to see.
+    fps: at how many px frames per second a VIDEO is read. A video file is never held whole. Raises
+    ValueError when there is nothing to see.
     """
     if images is not None:
         text = message("footage.images", count=len(images))
         return _from_images(images, range(len(images)), text)
-    if type(video).get_stream_source is Input.Video.get_stream_source:  # made of images in memory
+    if _in_memory(video):
         parts = video.get_components()
-        images, fps = parts.images, float(parts.frame_rate)
-        chosen = nearest_frames([n / fps for n in range(len(images))], FPS)
-        return _from_images(images, chosen, describe_footage(len(images), fps, len(chosen), FPS))
+        images, own = parts.images, float(parts.frame_rate)
+        chosen = nearest_frames([n / own for n in range(len(images))], fps)
+        return _from_images(images, chosen, describe_footage(len(images), own, len(chosen), fps))
     trim = getattr(video, "get_active_trim_window", lambda: (0.0, 0.0))()
-    return footage_file(video.get_stream_source(), FPS, *trim)
+    return footage_file(video.get_stream_source(), fps, *trim)
 
 
 def given_latents(request: StreamRequest, latent: dict[str, Tensor]) -> Tensor:
@@ -81,6 +98,11 @@ def given_latents(request: StreamRequest, latent: dict[str, Tensor]) -> Tensor:
     if samples.shape[0] not in (1, state.batch):
         raise ValueError(message("latent.other_batch", found=samples.shape[0], videos=state.batch))
     return model.process_latent_in(samples)
+
+
+def _in_memory(video: Any) -> bool:
+    """Whether a VIDEO was made of images and has no file."""
+    return bool(type(video).get_stream_source is Input.Video.get_stream_source)
 
 
 def _from_images(images: Tensor, chosen: Any, text: str) -> Footage:
