@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,9 @@ def footage_file(source: Source, fps: float, start: float = 0.0, duration: float
         raise ValueError(_nothing_in(opened, clock.times, clock.lasts, start))
     notes = look_at(opened).notes()
     lasts = clock.lasts if end == len(clock.times) else clock.times[end] - clock.times[end - 1]
-    chosen = [first + index for index in nearest_frames(clock.times[first:end], fps, lasts)]
+    # Footage of hours has many frames: 8 bytes for each, not an object.
+    nearest = nearest_frames(clock.times[first:end], fps, lasts)
+    chosen = array("q", (first + index for index in nearest))
 
     def read(skip: int) -> Iterator[Tensor]:
         rest = chosen[skip:]

@@ -10,7 +10,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -115,7 +115,7 @@ def nearest_frames(times: Sequence[float], fps: float, lasts: float | None = Non
     """
     if not times:
         return []
-    middles = [(a + b) / 2 - times[0] for a, b in zip(times, times[1:], strict=False)]
+    middles = array("d", ((a + b) / 2 - times[0] for a, b in pairwise(times)))
     if lasts is None:
         lasts = times[-1] - times[-2] if len(times) > 1 else 1 / fps
     end = times[-1] - times[0] + lasts - PARTIAL / fps
@@ -247,6 +247,6 @@ def _from(container: Any, stream: Any, context: Any, clock: Clock, first: int) -
 def _last_step(times: Sequence[float], named: float, fps: float) -> float:
     """How long the last frame is shown. named: what the file says, often half of it or nothing."""
     recent = times[-100:]
-    steps = [b - a for a, b in zip(recent, recent[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(recent)]
     usual = median(steps) if steps else 1 / fps
     return named if named > 0.75 * usual else usual
