@@ -7,7 +7,7 @@ from comfy_api.latest import io
 from ..causvid_core import media
 from ..causvid_core.stream.geometry import FPS
 from .host.files import check_prefix
-from .host.media.footage import FootageSockets
+from .host.media.footage import FootageSockets, own_rate
 from .host.media.recording import Recording
 from .host.media.restyling import restyled
 from .host.media.vae import StreamVAE
@@ -48,6 +48,7 @@ class RenderToVideo(io.ComfyNode):
                 ),
                 *inputs.stream_inputs(),
                 *inputs.option_inputs(),
+                advanced(io.Boolean.Input("keep_rate", default=False, optional=True)),
             ],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
@@ -85,17 +86,32 @@ class RenderToVideo(io.ComfyNode):
         fit: str,
         fps: float,
         pixel_format: str,
+        keep_rate: bool = False,
         **widgets: Any,
     ) -> io.NodeOutput:
-        settings, decoder = media.VideoSettings(codec, quality, fps, pixel_format), StreamVAE(vae)
-        sockets = FootageSockets.taken_from(widgets)
+        sockets, decoder = FootageSockets.taken_from(widgets), StreamVAE(vae)
+        read_fps = FPS
+        if keep_rate and sockets.video is not None:
+            read_fps = fps = own_rate(sockets.video)
+        settings = media.VideoSettings(codec, quality, fps, pixel_format)
         request = StreamRequest.from_widgets(seconds=60 * minutes, **widgets)
+        surplus = 0
         if sockets.connected:
-            request, _ = restyled(request, sockets, vae=vae, fit=fit, strength=strength)
+            begun = request.state.px_frames
+            request, end = restyled(
+                request, sockets, vae=vae, fit=fit, strength=strength, fps=read_fps
+            )
+            surplus = begun + request.px_frames - end
         elif not minutes:
             raise ValueError(message("video.no_minutes"))
         recording = Recording(
-            request, decoder, settings, prefix=filename_prefix, frames=frames, hidden=cls.hidden
+            request,
+            decoder,
+            settings,
+            prefix=filename_prefix,
+            frames=frames,
+            hidden=cls.hidden,
+            surplus=surplus,
         )
         finished = render(recording.recorded(request))._replace(decoder=recording.memory)
         show(recording.summary())

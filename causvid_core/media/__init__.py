@@ -4,6 +4,8 @@ The way of a video through the modules, around a stream:
 
     reading -> footage -> fitting -> encoding -> (stream) -> decoding -> film -> writer
 
+`developing` makes the pictures of what `reading` decodes; `pictures` reads single ones.
+
 The nodes use the names below. Training and the Mini also import the modules that they train or
 build on (`vae`, `vae_layers`, `sketch`, `reading`). The rest is private.
 """
@@ -18,10 +20,11 @@ _HOMES = {
     "film": ("Film",),
     "fits": ("FITS",),
     "fitting": ("as_rgb", "fit"),
-    "footage": ("Footage", "describe_footage", "footage_file", "frames_in_words"),
+    "footage": ("Footage", "describe_footage", "footage_file", "frames_in_words", "video_rate"),
     "latent_rgb": ("ColourDecoder",),
     "loading": ("load_vae",),
     "motion": ("MotionStrength",),
+    "pictures": ("read_picture",),
     "pixels": ("as_pixels",),
     "reading": ("nearest_frames",),
     "sheet": ("evenly", "picture_sheet"),

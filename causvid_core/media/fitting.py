@@ -33,16 +33,28 @@ def fit(images: Tensor, width: int, height: int, how: str = FITS[0]) -> Tensor:
 
 
 def as_rgb(images: Tensor) -> Tensor:
-    """`[T, H, W, C]` with three channels: grey is repeated, further channels are dropped.
+    """`[T, H, W, C]` with three channels: grey is repeated, alpha is shown over black.
 
-    Raises ValueError for any other shape.
+    Of more than four channels the first three are taken. Raises ValueError for any other shape.
     """
     if images.ndim != 4 or not images.shape[-1] or not len(images):
         raise ValueError(
             f"the images have shape {tuple(images.shape)}; expected (frames, height, width, 3)"
         )
     channels = images.shape[-1]
+    if channels in (2, 4):
+        images = over_background(images)
     return images[..., :3] if channels >= 3 else images[..., :1].expand(-1, -1, -1, 3)
+
+
+def over_background(images: Tensor) -> Tensor:
+    """`[..., C + 1]`, whose last channel is alpha, over black: `[..., C]`. `[..., 3]` stays.
+
+    Alpha is straight: colours are not multiplied by it yet.
+    """
+    if images.shape[-1] not in (2, 4):
+        return images
+    return images[..., :-1] * images[..., -1:]
 
 
 def _largest(height: int, width: int, rows: int, columns: int) -> tuple[int, int]:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-import av
 from PIL import Image
 
 from .pixels import Array, Frame, as_pixels
+from .reading import frames_from, read_clock
 from .sheet import evenly, picture_sheet
 from .writer import VideoFile
 from .writer_codecs import VideoSettings
@@ -42,10 +42,9 @@ def write_mp4(
 
 
 def read_frames(path: str | Path) -> Iterator[Array]:
-    """The frames of a video file, uint8 `[H, W, 3]`, one at a time."""
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24")
+    """The frames of a video file as its author saw them, uint8 `[H, W, 3]`, one at a time."""
+    for _, frame in frames_from(str(path), read_clock(str(path)), 0):
+        yield as_pixels(frame)
 
 
 def contact_sheet(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import torch
-from PIL import Image
 from torch import Tensor
 
 from ..media.encoding import as_clip, encoded_blocks, fitted
 from ..media.fitting import fit
 from ..media.footage import footage_file
+from ..media.pictures import read_picture
 from ..media.wan_stream import WanEncoder
 from ..prompts.entries import Defaults
 from ..prompts.layout import EncodedSchedule, distinct_texts
@@ -30,17 +28,23 @@ from ..stream.window import WindowPolicy
 from .models import Models
 from .request import RenderRequest
 
+log = logging.getLogger("causvid")
+
 USUAL_SECONDS = 4.0
 
 
 class Plan(NamedTuple):
-    """px_frames: how many are wanted; the blocks that make them may make a few more."""
+    """px_frames: how many are wanted; the blocks that make them may make a few more.
+
+    surplus: px frames at the end that only repeat the footage's last frame and are not written.
+    """
 
     state: StreamState
     context: Tensor | PromptPlan
     blocks: int
     px_frames: int
     source: Iterator[Tensor] | None
+    surplus: int = 0
 
 
 def plan_render(request: RenderRequest, models: Models, store: DiskStore) -> Plan:
@@ -59,9 +63,10 @@ def plan_render(request: RenderRequest, models: Models, store: DiskStore) -> Pla
         # The picture's own frames are part of the length.
         usual = px_frames_from_seconds(USUAL_SECONDS)
         px_frames = max(1, (px_frames or usual) - state.px_frames)
-    source = None
+    source, surplus = None, 0
     if request.video is not None:
         footage = footage_file(request.video, FPS)
+        log.info("footage: %s", footage.text)
         skipped = round(request.video_from * FPS)
         left = footage.px_frames - skipped
         if left < 1:
@@ -70,10 +75,12 @@ def plan_render(request: RenderRequest, models: Models, store: DiskStore) -> Pla
                 "--video-from"
             )
         px_frames = min(px_frames or left, left)
+        made = px_of(state.policy, state.blocks, blocks_for(state, px_frames))
+        surplus = max(0, made - left)
         frames = fitted(footage.read(skipped), *_px_size(state), request.fit)
         source = encoded_blocks(lambda: WanEncoder(models.vae), frames, state)
     px_frames = px_frames or px_frames_from_seconds(USUAL_SECONDS)
-    return Plan(state, context, blocks_for(state, px_frames), px_frames, source)
+    return Plan(state, context, blocks_for(state, px_frames), px_frames, source, surplus)
 
 
 def _started(request: RenderRequest, models: Models) -> StreamState:
@@ -120,7 +127,7 @@ def _with_picture(
 ) -> StreamState:
     """The stream with the picture as its first block, which stands still."""
     assert request.image is not None
-    frame = fit(_picture(request.image)[None], *_px_size(state), request.fit)
+    frame = fit(read_picture(request.image)[None], *_px_size(state), request.fit)
     still = px_of(WindowPolicy.of(state.recipe), 0, 1)
     latents = WanEncoder(models.vae).encode_all(as_clip(frame.expand(still, -1, -1, -1)))
     return prime(models.model, state, context, latents)
@@ -129,9 +136,3 @@ def _with_picture(
 def _px_size(state: StreamState) -> tuple[int, int]:
     """Width and height in px."""
     return state.width * SPACE_SCALE, state.height * SPACE_SCALE
-
-
-def _picture(path: Path) -> Tensor:
-    """`[H, W, 3]` in 0..1."""
-    with Image.open(path) as image:
-        return torch.from_numpy(np.asarray(image.convert("RGB")).astype(np.float32) / 255)

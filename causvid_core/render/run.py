@@ -21,12 +21,14 @@ from ..media.video import contact_sheet
 from ..media.wan_stream import WanDecoder
 from ..media.writer import VideoFile
 from ..media.writer_codecs import CODECS, VideoSettings, is_deep
+from ..model.binding import as_bound
 from ..storage.checkpoints import Checkpoints
 from ..storage.disk import DiskStore
 from ..storage.reserve import Reservation, reserve_first, scratch_folder
 from ..storage.space import SpaceWatch
 from ..storage.stream_files import save_stream
 from ..stream.geometry import FPS, SPACE_SCALE, TIME_SCALE
+from ..stream.lengths import px_ahead, switches_ahead
 from ..stream.rollout import StepRecord, rollout
 from ..stream.state import StreamState
 from .checkpoints import checkpoints, elsewhere
@@ -91,8 +93,14 @@ def _render(
     seconds = state.recipe.frames_per_block * TIME_SCALE / FPS
     space = SpaceWatch(outputs.film.path.parent, seconds)
     with SoftInterrupt(_announce_stop) as stop, VideoWriter(file) as writer:
+        left = _frames_to_write(request, models, plan)
 
         def give(frames: Tensor) -> None:
+            nonlocal left
+            frames = frames[:left]
+            left -= len(frames)
+            if not len(frames):
+                return
             writer.write(frames)
             if sheet is not None:
                 sheet.add(frames)
@@ -135,6 +143,16 @@ def _render(
     if sheet is not None:
         sheet.save(finished=not stopped)
     return Rendered(state, writer.px_frames, stopped)
+
+
+def _frames_to_write(request: RenderRequest, models: Models, plan: Plan) -> int:
+    """Px frames of the whole file, without those that only fill the footage's last block."""
+    state = plan.state
+    switches = switches_ahead(
+        as_bound(models.model), state, plan.context, request.mode, plan.blocks
+    )
+    before = 0 if request.resume else state.px_frames
+    return before + px_ahead(state, switches) - plan.surplus
 
 
 def _report(request: RenderRequest, plan: Plan, rendered: Rendered, outputs: Outputs) -> int:

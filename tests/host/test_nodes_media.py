@@ -8,6 +8,8 @@ from hosting.host import Host
 
 from causvid_core.media.vae import LATENT_MEAN, LATENT_STD
 
+from ..core.footage_kinds import Kind, centres, write
+from ..core.footage_kinds import seen as author_saw
 from .media import SPEC, clip, decode, encode, look, media_prompt
 from .prompts import facts, mini_prompt, node, recipe_node
 
@@ -31,6 +33,31 @@ def test_strength_zero_gives_the_video_back(host: Host, video: Any) -> None:
     assert seen["count"] == 34 and seen["blocks"] == 4
     text = "34 frames at 16 frames per second. The last frame is repeated 11 times"
     assert text in seen["notice"]
+
+
+def test_a_file_from_an_editor_is_read_as_its_author_saw_it(host: Host) -> None:
+    """BT.709 in full range, starting at 3 s, where ComfyUI reads BT.601."""
+    kind = Kind(height=64, full=True, start=3.0, codec="ffv1", suffix=".mkv", form="yuv444p12le")
+    (host.base / "input").mkdir(exist_ok=True)
+    path = write(host.base / "input", kind)
+    prompt = media_prompt("VideoToVideo", video=["file", 0], strength=0.0)
+    prompt["file"] = node("LoadVideo", file=path.name)
+    seen = look(host, prompt)
+    given = [author_saw(kind, n) / 255 for n in (*range(12), *[11] * 9)]
+    wanted = encode(torch.stack(given).float())
+    assert seen["count"] == 12 and "12 frames at 16 frames per second" in seen["notice"]
+    # The Mini's decoder enlarges rounding: 12 bits leave little, and hard edges are left out.
+    made, given = decode(seen["latents"]), decode(wanted)
+    assert (made - given).abs().mean() < 0.5 / 255
+    assert (
+        max((centres(a) - centres(b)).abs().max() for a, b in zip(made, given, strict=True))
+        < 2 / 255
+    )
+
+
+def test_every_px_of_images_decides(host: Host) -> None:
+    seen = facts(host.run({"look": node("MediaProbe_Identity")}))
+    assert seen == {"same": True, "other": True}
 
 
 def test_what_fills_no_block_may_be_cut_off(host: Host, video: Any) -> None:
@@ -203,12 +230,18 @@ REFUSED = [
     ({"latents": ["first", 1], "images": ["picture", 0]}, "images + latents are connected"),
     ({"images": ["picture", 0], "vae": ["other", 0]}, "VAE is linear.Linear"),
     ({"images": ["picture", 0], "vae": None}, "Connect a VAE"),
+    ({"latents": ["pictures", 0]}, "of the wrong kind: it has 4 channels"),
+    ({"video": ["broken", 0]}, "broken.mp4 is no video that can be read"),
     ({"latents": ["first", 1], "width": 96}, "A video of 96x64 px has (batch, 16, latent frames"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "sentence"), REFUSED, ids=range(len(REFUSED)))
-def test_refusals(refusal: Any, picture: Any, changes: dict[str, Any], sentence: str) -> None:
+def test_refusals(
+    host: Host, refusal: Any, picture: Any, changes: dict[str, Any], sentence: str
+) -> None:
+    (host.base / "input").mkdir(exist_ok=True)
+    (host.base / "input" / "broken.mp4").write_bytes(b"no video")
     prompt = media_prompt("VideoToVideo", **changes)
     prompt["video"]["inputs"] = {
         key: value for key, value in prompt["video"]["inputs"].items() if value is not None
@@ -217,5 +250,8 @@ def test_refusals(refusal: Any, picture: Any, changes: dict[str, Any], sentence:
         "first": mini_prompt(px_frames=9)["video"],
         "other": node("MediaProbe_OtherVAE"),
         "picture": picture(clip(1)[0], "refused.png"),
+        "pictures": node("EmptyLatentImage", width=64, height=64, batch_size=1),
+        "broken": node("LoadVideo", file="broken.mp4"),
     }
-    assert sentence in refusal(prompt)
+    found = refusal(prompt)
+    assert sentence in found and str(host.base) not in found

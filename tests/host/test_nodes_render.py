@@ -1,6 +1,7 @@
 """Render to Video in a real ComfyUI: the file against the stream, and what becomes of both."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,29 @@ def test_footage_is_made_over_into_a_file(host: Host, video: Any) -> None:
     found = frames(file_of(host, run))
     assert found.shape == tuple(shown.shape)
     assert difference(found, decode(stream_of(host, run).latents)) < CODEC_ERROR
+
+
+def test_the_file_is_as_long_as_its_footage(host: Host, video: Any) -> None:
+    """One second stays one second, also behind a stream; the last block is made whole."""
+    prompt = render_prompt(video=["file", 0], strength=0.0, minutes=0.0)
+    prompt["file"], shown = video(clip(16))
+    run = host.run(prompt)
+    assert stream_of(host, run).px_frames == TWO_BLOCKS
+    assert difference(frames(file_of(host, run)), shown) < 2 * CODEC_ERROR
+    assert "16 frames (1.0 s)" in [n.text for n in run.notices if n.node_id == "video"][-1]
+    prompt["first"] = mini_prompt(px_frames=BLOCK)["video"]
+    for which, length in (("whole", BLOCK + 16), ("new", 16)):
+        prompt["video"]["inputs"] |= {"stream": ["first", 0], "frames": which}
+        assert len(frames(file_of(host, host.run(prompt)))) == length
+
+
+def test_a_file_may_keep_the_rate_of_its_footage(host: Host, video: Any) -> None:
+    prompt = render_prompt(video=["file", 0], strength=0.0, minutes=0.0, keep_rate=True)
+    prompt["file"], shown = video(clip(30), fps=30000 / 1001)
+    path = file_of(host, host.run(prompt))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate == Fraction(30000, 1001)
+    assert difference(frames(path), shown) < 2 * CODEC_ERROR
 
 
 def test_cancel_leaves_a_video_that_plays_and_nothing_else(host: Host) -> None:

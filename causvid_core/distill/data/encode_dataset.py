@@ -132,7 +132,7 @@ def _encode_video(
     vae: WanVAE, path: Path, caption: str, settings: ClipSettings, writer: ShardWriter
 ) -> int:
     clock = read_clock(str(path))
-    chosen = nearest_frames(clock.times, settings.fps)
+    chosen = nearest_frames(clock.times, settings.fps, clock.lasts)
     starts = settings.starts(len(chosen))
     if not starts:
         raise ValueError(

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from ....causvid_core import media
 from ....causvid_core.storage import DiskStore
-from ....causvid_core.stream import Block, DecoderMemory, StreamState
+from ....causvid_core.stream import (
+    Block,
+    DecoderMemory,
+    StreamState,
+    blocks_for,
+    px_ahead,
+    switches_ahead,
+)
 from ....causvid_core.stream.geometry import SPACE_SCALE
 from ..files import OutputFile, check_prefix, dead_files, in_bytes, output_file, workflow_metadata
 from ..live.view import LiveView
@@ -30,8 +37,9 @@ class Recording:
     """Decodes the stream of a request into a file while it is made.
 
     frames: WHOLE or NEW, what of the stream the file holds. hidden: of the node; its graph goes
-    into the file. The file plays up to its last frame at any time, under a `.part` name until it
-    is closed, and stays when the run is interrupted; a run that starts again writes a new one.
+    into the file. surplus: px frames at the end that only fill the last block and are left out of
+    the file. The file plays up to its last frame at any time, under a `.part` name until it is
+    closed, and stays when the run is interrupted; a run that starts again writes a new one.
     Raises ValueError for settings, a prefix or a batch that makes no file.
     """
 
@@ -44,6 +52,7 @@ class Recording:
         prefix: str,
         frames: str,
         hidden: Any,
+        surplus: int = 0,
     ) -> None:
         state = request.state
         if state.batch != 1:
@@ -54,16 +63,33 @@ class Recording:
         self._file: OutputFile | None = None
         self._metadata = workflow_metadata(hidden)
         self._first_block = 0 if frames == WHOLE else state.blocks
+        self._surplus = surplus
         self.px_frames = 0
         self.memory: DecoderMemory | None = None
 
     def recorded(self, request: StreamRequest) -> StreamRequest:
         """The request, for a stream that is written to the file and keeps its latents on disk."""
+        self._left = self._wanted(request)
         needed = self._vae.decoding_bytes(self._height, self._width)
         request = request.with_companion(self._vae.patcher, needed)
         folder = Path(folder_paths.get_temp_directory()) / TEMPORARY  # cleared when ComfyUI starts
         folder.mkdir(parents=True, exist_ok=True)
         return replace(request, store=DiskStore(folder), consumer=self._consumer)
+
+    def _wanted(self, request: StreamRequest) -> int | None:
+        """Px frames that the file gets; None for all."""
+        if not self._surplus:
+            return None
+        state = request.state
+        switches = switches_ahead(
+            request.bound,
+            state,
+            request.context,
+            request.switch,
+            blocks_for(state, request.px_frames),
+        )
+        before = 0 if self._first_block else state.px_frames
+        return before + px_ahead(state, switches) - self._surplus
 
     def summary(self) -> str:
         """Where the file is, how long and how large."""
@@ -102,6 +128,11 @@ class Recording:
                     shown: list[Callable[[Tensor], None]] = []
 
                     def give(frames: Tensor) -> None:
+                        if self._left is not None:
+                            frames = frames[: self._left]
+                            self._left -= len(frames)
+                        if not len(frames):
+                            return
                         writer.write(frames)
                         for show_frames in shown:
                             show_frames((frames >> 8).byte() if deep else frames)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ....causvid_core.media import MotionStrength, WanEncoder, encoded_blocks, fitted
 from ....causvid_core.stream import whole_px
-from ....causvid_core.stream.geometry import SPACE_SCALE, TIME_SCALE
+from ....causvid_core.stream.geometry import FPS, SPACE_SCALE, TIME_SCALE
 from ..messages import joined, message
 from ..notice import show
 from ..stream.request import StreamRequest
@@ -28,11 +28,13 @@ def restyled(
     strength: float,
     follow_motion: float = 0.0,
     ending: str = HOLD,
+    fps: float = FPS,
 ) -> tuple[StreamRequest, int]:
     """The request with footage as its source, and the px frame of the stream where that ends.
 
     Of the footage, `request.px_frames` px frames are taken at most; 0 takes all. ending: one of
-    `ENDINGS`, for frames that do not fill a block. follow_motion: see `MotionStrength`. Raises
+    `ENDINGS`, for frames that do not fill a block. follow_motion: see `MotionStrength`. fps: of the
+    px frames that a VIDEO is read as. Raises
     ValueError unless exactly one socket is connected, and fits.
     """
     sockets.require_one()
@@ -43,13 +45,20 @@ def restyled(
         return _latents(request, sockets.latents, strength, hold)
     if vae is None:
         raise ValueError(message("vae.needed"))
-    encoder, clip, state = StreamVAE(vae), footage(sockets.video, sockets.images), request.state
+    encoder, clip, state = (
+        StreamVAE(vae),
+        footage(sockets.video, sockets.images, fps),
+        request.state,
+    )
     request, end = _measured(request, clip.px_frames, clip.text, hold)
     follows = MotionStrength(strength, follow_motion)
     height, width = state.height * SPACE_SCALE, state.width * SPACE_SCALE
     frames = fitted(clip.read(0), width, height, fit)
     request = request.with_companion(encoder.patcher, encoder.encoding_bytes(height, width))
-    source_id = f"{clip.name} {encoder.name} {fit} {strength} {follow_motion} {ending}"
+    source_id = None
+    if request.checkpoint_blocks:
+        contents = f"{clip.identify()} {encoder.name}"
+        source_id = f"{contents} {fit} {strength} {follow_motion} {ending} {fps}"
 
     def on_block(px: Tensor) -> None:
         # At strength 0 nothing else would notice Cancel.

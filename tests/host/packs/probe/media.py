@@ -63,7 +63,20 @@ class Video(OutputNode):
         return shown(facts)
 
 
+class Identity(OutputNode):
+    """Whether every px of an IMAGE counts for what a render is recognised by."""
+
+    def run(self) -> dict[str, Any]:
+        footage = pack_module("nodes.host.media.footage").footage
+        images = torch.zeros(40, 16, 16, 3)
+        changed = images.clone()
+        changed[3, 5, 6, 1] = 1
+        names = [footage(images=batch).identify() for batch in (images, images.clone(), changed)]
+        return shown({"same": names[0] == names[1], "other": names[0] != names[2]})
+
+
 NODES = {
+    "MediaProbe_Identity": Identity,
     "MediaProbe_CompareVAE": CompareVAE,
     "MediaProbe_OtherVAE": OtherVAE,
     "MediaProbe_Video": Video,
