@@ -86,27 +86,41 @@ class Checkpoints:
             self.save(state)
 
     def save(self, state: StreamState) -> Path | None:
-        """Write what `state` has beyond the last checkpoint; where it is, None if nowhere."""
-        state = snapshot(state) if self._exact else state.light()
-        for number, path in enumerate(self._paths):
-            try:
-                self._append(path, state)
-            except (OSError, ValueError) as error:
-                self._let_go()
-                full = isinstance(error.__cause__ or error, OSError) and _is_full(error)
-                if full and self._drop_oldest(path.parent):
-                    with suppress(OSError, ValueError):
-                        self._append(path, state)
-                        return path
-                self._tell("not_written", error=error)
-            else:
-                if self._off:
-                    return None
-                if number:
+        """Write what `state` has beyond the last checkpoint; where it is, None if nowhere.
+
+        Elsewhere if a folder is on a full disk; if all are, in place of the oldest checkpoints of
+        others.
+        """
+        try:
+            state = snapshot(state) if self._exact else state.light()
+        except (OSError, RuntimeError, ValueError) as error:
+            self._tell("not_written", error=error)
+            return None
+        errors: list[Exception] = []
+        for path in list(self._paths):
+            if self._written(path, state, errors):
+                if path != self._paths[0]:
+                    self._tell("not_written", error=errors[0])
                     self._tell("elsewhere", folder=path.parent)
-                    self._paths.insert(0, self._paths.pop(number))
-                return path
+                    self._paths.remove(path)
+                    self._paths.insert(0, path)
+                return None if self._off else path
+        for path, error in zip(list(self._paths), list(errors), strict=True):
+            while _is_full(error) and self._drop_oldest(path.parent):
+                if self._written(path, state, errors):
+                    return path
+        self._tell("not_written", error=errors[0])
         return None
+
+    def _written(self, path: Path, state: StreamState, errors: list[Exception]) -> bool:
+        """Whether a checkpoint could be written; else says why in `errors`."""
+        try:
+            self._append(path, state)
+        except (OSError, ValueError) as error:
+            self._let_go()
+            errors.append(error)
+            return False
+        return True
 
     def remove(self) -> None:
         """The render's results are safe: nobody will resume it."""

@@ -148,6 +148,25 @@ def test_what_cannot_be_written_or_used_is_said_once_and_ends_nothing(made, tmp_
     assert again.events == ["unusable", "not_written"]
 
 
+def test_others_are_dropped_only_where_nothing_else_helps(made, tmp_path, monkeypatch):
+    begun, states = made
+    full, other = tmp_path / "full", tmp_path / "other"
+    full.mkdir()
+    StreamJournal(full / "old.journal", begun).close()
+    fill(monkeypatch, full)
+    Watched([full, other], begun).checkpoints(states[1])
+    assert (full / "old.journal").exists()
+    assert same(Watched([full, other], begun).checkpoints.resume(), states[1].light())
+
+
+def test_a_state_that_cannot_be_saved_ends_nothing(made, tmp_path, monkeypatch):
+    begun, states = made
+    monkeypatch.setattr(type(begun), "light", lambda state: (_ for _ in ()).throw(ValueError("no")))
+    watched = Watched([tmp_path], begun)
+    watched.checkpoints(states[1])
+    assert watched.events == ["not_written"]
+
+
 def test_one_of_two_equal_renders_writes(made, tmp_path):
     begun, states = made
     first, second = Watched([tmp_path], begun), Watched([tmp_path], begun)
