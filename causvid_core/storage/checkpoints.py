@@ -105,8 +105,8 @@ class Checkpoints:
                     self._paths.remove(path)
                     self._paths.insert(0, path)
                 return None if self._off else path
-        for path, error in zip(list(self._paths), list(errors), strict=True):
-            while _is_full(error) and self._drop_oldest(path.parent):
+        for path, why in zip(list(self._paths), list(errors), strict=True):
+            while _is_full(why) and self._drop_oldest(path.parent):
                 if self._written(path, state, errors):
                     return path
         self._tell("not_written", error=errors[0])

@@ -1,4 +1,4 @@
-"""Looking into a refused pickle without running it: which foreign object it asks for."""
+"""Files of `torch.save`, opened without running anything, within bounds of time and memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import io
 import pickletools
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import torch
+
+from .errors import CheckpointError
 
 _HARMLESS = ("torch", "collections")
 _MAX_PICKLES = 8
@@ -41,3 +45,44 @@ def _first_foreign(stream: BinaryIO) -> str | None:
         except Exception:  # the end of the pickles, or damage
             return None
     return None
+
+
+def load_pickled(path: Path, kind: str) -> Any:
+    if kind == "zip":
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+        names = [part.filename for part in parts]
+        unpacked = sum(part.file_size for part in parts)
+        # torch.save never compresses, so its parts are no larger than the file.
+        size = path.stat().st_size
+        if unpacked > size or any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise CheckpointError(
+                f"{path} is a compressed archive ({size:,} bytes that become {unpacked:,}), which "
+                "PyTorch never writes; download the original, or a safetensors file"
+            )
+        if any(name.endswith("/constants.pkl") for name in names):
+            raise CheckpointError(
+                f"{path} is a TorchScript program, which contains code; it is refused"
+            )
+        if not any(name.endswith("data.pkl") for name in names):
+            raise CheckpointError(
+                f"{path} is a zip archive without a PyTorch checkpoint in it; unpack it first"
+            )
+    # Under the name .safetensors torch.load would take the file for one, so it gets a stream.
+    mapped = kind == "zip" and path.suffix != ".safetensors"
+    try:
+        with path.open("rb") as file:
+            return torch.load(
+                str(path) if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
+            )
+    except Exception as error:  # the unpickler meets garbage with any exception there is
+        name = foreign_object(path, kind)
+        if name is None:
+            raise CheckpointError(
+                f"{path} is damaged or truncated ({path.stat().st_size:,} bytes can be found); "
+                "download it again"
+            ) from error
+        raise CheckpointError(
+            f"{path} contains code or Python objects ({name}) that would run on loading, so it is "
+            "refused; ask its author for a safetensors file"
+        ) from error

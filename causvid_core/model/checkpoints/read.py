@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from ...storage.lazy import LazyDict, LazyTensor, lazily
@@ -23,7 +21,8 @@ from ...storage.safetensors_file import (
     read_header,
 )
 from .errors import CheckpointError
-from .pickled import foreign_object
+from .pickled import load_pickled
+from .sniffing import kind_of
 
 WEIGHT_KEYS = ("generator_ema", "generator", "ema_model", "ema", "model_ema", "model", "state_dict")
 """Entries that hold the weights to sample with, best first; averaged weights come first."""
@@ -71,10 +70,10 @@ def read_stored(
         return _from_folder(path)
     if path.name.endswith(".index.json"):
         return _from_shards(path)
-    kind = _sniff(path)
+    kind = kind_of(path)
     if kind == "safetensors":
         return _from_safetensors(path)
-    return _from_mapping(_load_pickled(path, kind), str(path), keys)
+    return _from_mapping(load_pickled(path, kind), str(path), keys)
 
 
 def _from_safetensors(path: Path) -> Stored:
@@ -177,84 +176,6 @@ def _json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is damaged: it is not JSON; download it again") from error
     return content if isinstance(content, dict) else {}
-
-
-def _sniff(path: Path) -> str:
-    """`zip`, `pickle` or `safetensors`, from the first bytes; anything else is refused."""
-    if not path.is_file():  # opening a FIFO would wait for its writer
-        raise CheckpointError(f"{path} is a pipe or a device, not a file; choose a model file")
-    with path.open("rb") as file:
-        head = file.read(64)
-    if not head:
-        raise CheckpointError(f"{path} is empty (0 bytes); download it again")
-    # First, because the length of a safetensors header may read like any other beginning.
-    if head[8:9] == b"{":
-        return "safetensors"
-    if head.startswith(b"PK\x03\x04"):
-        if zipfile.is_zipfile(path):
-            return "zip"
-        raise CheckpointError(
-            f"{path} is truncated: it begins like a .pt file but its end is missing after "
-            f"{path.stat().st_size:,} bytes; download it again"
-        )
-    if head.startswith(b"GGUF"):
-        raise CheckpointError(
-            f"{path} is a GGUF file; open it with the GGUF loader node and use its MODEL, or "
-            "take the safetensors version here"
-        )
-    if head.startswith(b"version https://git-lfs"):
-        raise CheckpointError(
-            f"{path} is a Git LFS pointer of {path.stat().st_size} bytes, not the model; "
-            "fetch the real file with git lfs pull"
-        )
-    if head.lstrip()[:1] == b"<":
-        raise CheckpointError(
-            f"{path} is a web page, not a model; download the file itself instead of its page"
-        )
-    if head.startswith(b"\x80"):
-        return "pickle"
-    return "safetensors"
-
-
-def _load_pickled(path: Path, kind: str) -> Any:
-    if kind == "zip":
-        with zipfile.ZipFile(path) as archive:
-            parts = archive.infolist()
-        names = [part.filename for part in parts]
-        unpacked = sum(part.file_size for part in parts)
-        # torch.save never compresses, so its parts are no larger than the file.
-        size = path.stat().st_size
-        if unpacked > size or any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-            raise CheckpointError(
-                f"{path} is a compressed archive ({size:,} bytes that become {unpacked:,}), which "
-                "PyTorch never writes; download the original, or a safetensors file"
-            )
-        if any(name.endswith("/constants.pkl") for name in names):
-            raise CheckpointError(
-                f"{path} is a TorchScript program, which contains code; it is refused"
-            )
-        if not any(name.endswith("data.pkl") for name in names):
-            raise CheckpointError(
-                f"{path} is a zip archive without a PyTorch checkpoint in it; unpack it first"
-            )
-    # Under the name .safetensors torch.load would take the file for one, so it gets a stream.
-    mapped = kind == "zip" and path.suffix != ".safetensors"
-    try:
-        with path.open("rb") as file:
-            return torch.load(
-                str(path) if mapped else file, map_location="cpu", weights_only=True, mmap=mapped
-            )
-    except Exception as error:  # the unpickler meets garbage with any exception there is
-        name = foreign_object(path, kind)
-        if name is None:
-            raise CheckpointError(
-                f"{path} is damaged or truncated ({path.stat().st_size:,} bytes can be found); "
-                "download it again"
-            ) from error
-        raise CheckpointError(
-            f"{path} contains code or Python objects ({name}) that would run on loading, so it is "
-            "refused; ask its author for a safetensors file"
-        ) from error
 
 
 def _from_mapping(content: Any, source: str, keys: tuple[str, ...]) -> Stored:
