@@ -27,6 +27,7 @@ _COUNTS = (
     "image_dim",
 )
 _MOST = 1_000_000
+_MOST_LAYERS = 1000
 
 _TOP_LEVEL = {
     "patch_embedding",
@@ -76,13 +77,20 @@ class WanConfig:
     image_dim: int = 1280
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "patch_size", tuple(int(p) for p in self.patch_size))
+        sizes = tuple(self.patch_size)
+        if any(type(size) is not int or not 0 < size <= _MOST for size in sizes):
+            raise ValueError(f"patch_size is {str(sizes)[:40]}; expected whole numbers from 1")
+        object.__setattr__(self, "patch_size", sizes)
         for name in _COUNTS:
             value = getattr(self, name)
             if type(value) is not int or not 0 < value <= _MOST:
                 raise ValueError(
                     f"{name} is {str(value)[:40]}; expected a whole number from 1 to {_MOST:,}"
                 )
+        if self.num_layers > _MOST_LAYERS:
+            raise ValueError(
+                f"num_layers is {self.num_layers:,}; no Wan model has more than {_MOST_LAYERS}"
+            )
         if type(self.eps) not in (int, float) or not 0 < self.eps < 1:
             raise ValueError(f"eps is {str(self.eps)[:40]}; expected a number between 0 and 1")
         if self.model_type not in ("t2v", "i2v"):

@@ -101,8 +101,10 @@ def is_stream_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file starts like one that `save_stream` wrote; reads a few kilobytes at most."""
     path = Path(path)
     try:
+        if path.suffix != SUFFIX or not path.is_file():  # opening a pipe would wait for its writer
+            return False
         with path.open("rb") as file:
-            return path.suffix == SUFFIX and f'"{FORMAT}"'.encode() in file.read(_SNIFFED_BYTES)
+            return f'"{FORMAT}"'.encode() in file.read(_SNIFFED_BYTES)
     except OSError:
         return False
 

@@ -134,11 +134,12 @@ def infer_config(
     notes, and otherwise are Wan's own. Raises ValueError naming what was found.
     """
     metadata = metadata or {}
-    notes = _own_notes(metadata).get("config", {})
+    notes = _own_notes(metadata).get("config")
+    notes = notes if isinstance(notes, dict) else {}
     heads = metadata.get("num_heads") or notes.get("num_heads") or _host_heads(metadata)
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     config = WanConfig.from_shapes(
-        shapes, num_heads=int(heads) if heads else None, text_len=notes.get("text_len")
+        shapes, num_heads=_head_count(heads), text_len=notes.get("text_len")
     )
     return replace(config, eps=notes["eps"]) if "eps" in notes else config
 
@@ -183,7 +184,17 @@ def _host_heads(metadata: Mapping[str, str]) -> int | None:
         heads = json.loads(metadata.get("config", "{}")).get("transformer", {}).get("num_heads")
     except (ValueError, AttributeError, RecursionError):
         return None
-    return None if heads is None else int(heads)
+    return _head_count(heads)
+
+
+def _head_count(heads: Any) -> int | None:
+    """The number that a note gives; None when it gives none."""
+    if not heads:
+        return None
+    text = str(heads)
+    if not (text.isascii() and text.isdigit()) or len(text) > 9:
+        raise ValueError(f"its notes say {text[:40]!r} attention heads; expected a whole number")
+    return int(text)
 
 
 def _log(checkpoint: Checkpoint) -> None:

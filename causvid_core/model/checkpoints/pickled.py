@@ -13,6 +13,9 @@ import torch
 from .errors import CheckpointError
 
 _HARMLESS = ("torch", "collections")
+_MOST_PICKLED = 16 * 2**20
+"""Bytes; 14B's take half a megabyte."""
+_MOST_PARTS = 100_000
 _MAX_PICKLES = 8
 """The old format of `torch.save` is a handful of pickles in a row, then raw data."""
 
@@ -49,8 +52,19 @@ def _first_foreign(stream: BinaryIO) -> str | None:
 
 def load_pickled(path: Path, kind: str) -> Any:
     if kind == "zip":
-        with zipfile.ZipFile(path) as archive:
-            parts = archive.infolist()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                parts = archive.infolist()
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
+            raise CheckpointError(
+                f"{path} is a damaged archive ({error}); download it again"
+            ) from error
+        pickled = sum(part.file_size for part in parts if part.filename.endswith(".pkl"))
+        if pickled > _MOST_PICKLED or len(parts) > _MOST_PARTS:
+            raise CheckpointError(
+                f"{path} has {len(parts):,} parts and {pickled:,} bytes of pickles, more than any "
+                "checkpoint needs; ask its author for a safetensors file"
+            )
         names = [part.filename for part in parts]
         unpacked = sum(part.file_size for part in parts)
         # torch.save never compresses, so its parts are no larger than the file.

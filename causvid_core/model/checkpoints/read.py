@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -137,6 +138,10 @@ def _from_shards(index: Path) -> Stored:
     if not isinstance(weight_map, dict) or any(type(s) is not str for s in weight_map.values()):
         raise CheckpointError(f"{index} is damaged: its weight_map is no table of file names")
     shards = sorted(set(weight_map.values()))
+    if outside := [shard for shard in shards if Path(shard).name != shard or "\\" in shard]:
+        raise CheckpointError(
+            f"{index} names {outside[0][:80]!r}, which is not a file beside it; it is refused"
+        )
     tensors: LazyDict = {}
     metadata = _beside(index.parent)
     for shard in shards:
@@ -171,6 +176,8 @@ def _beside(folder: Path) -> dict[str, str]:
 
 
 def _json(path: Path) -> dict[str, Any]:
+    if (size := path.stat().st_size) > CHECKPOINT_LIMITS.header_bytes:
+        raise CheckpointError(f"{path} has {size:,} bytes, more than any such file needs")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -208,9 +215,26 @@ def _from_mapping(content: Any, source: str, keys: tuple[str, ...]) -> Stored:
             f"{source} holds a {type(content).__name__}, not a state dict of named tensors"
         )
     tensors = lazily({str(n): t for n, t in content.items() if isinstance(t, (Tensor, LazyTensor))})
+    if (path := Path(source)).is_file():
+        _check_extent(tensors, path)
     metadata |= _notes(content)
     ignored += [str(name) for name in content if str(name) not in tensors]
     return Stored(tensors, metadata, source, ".".join(taken), tuple(ignored))
+
+
+def _check_extent(tensors: LazyDict, path: Path) -> None:
+    """Raise CheckpointError when a tensor shows more values than the file can hold.
+
+    A pickle can make a tensor of any shape from one value, by strides of 0.
+    """
+    size = path.stat().st_size
+    for name, tensor in tensors.items():
+        nbytes = math.prod(tensor.shape) * tensor.dtype.itemsize
+        if nbytes > size:
+            raise CheckpointError(
+                f"{path} of {size:,} bytes has a tensor {name[:80]} of {nbytes:,} bytes; ask its "
+                "author for a safetensors file"
+            )
 
 
 def _holds_weights(content: Mapping[str, Any], keys: tuple[str, ...]) -> bool:
