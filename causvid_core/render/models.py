@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -24,13 +24,16 @@ MINI = "causvid-mini"
 
 @dataclass(frozen=True)
 class Models:
-    """encode(text) gives the context `[1, l, text_dim]` of a prompt."""
+    """encode(text) gives the context `[1, l, text_dim]` of a prompt. unknown_words(text): those
+    that mean nothing to what encodes it, as far as that is known.
+    """
 
     model: CausalWan
     vae: WanVAE
     preset: Preset
     encode: Callable[[str], Tensor]
     device: torch.device
+    unknown_words: Callable[[str], list[str]] = lambda text: []
 
 
 def load_models(request: RenderRequest) -> Models:
@@ -53,7 +56,8 @@ def load_models(request: RenderRequest) -> Models:
             "run; give their embeddings with --context FILE.safetensors, a tensor of "
             "[tokens, 4096] named by each prompt, or render in ComfyUI"
         )
-    encode = _stored(request.context) if request.context else mini.TextEncoder.load().encode
+    words = mini.TextEncoder.load()
+    encode = _stored(request.context) if request.context else words.encode
     vae = load_vae(request.vae or mini.weights_path("vae"))
     model = load_model(
         request.checkpoint or mini.weights_path("dit"),
@@ -63,7 +67,8 @@ def load_models(request: RenderRequest) -> Models:
         lora_strength=request.lora_strength,
     )
     vae = vae.to(device, torch.float32 if of_mini else dtype)
-    return Models(model, vae, presets[name], encode, torch.device(device))
+    models = Models(model, vae, presets[name], encode, torch.device(device))
+    return models if request.context else replace(models, unknown_words=words.unknown_words)
 
 
 def _preset_name(request: RenderRequest) -> str:

@@ -22,6 +22,8 @@ from ..media.wan_stream import WanDecoder
 from ..media.writer import VideoFile
 from ..media.writer_codecs import CODECS, VideoSettings, is_deep
 from ..model.binding import as_bound
+from ..prompts.layout import distinct_texts
+from ..prompts.schedule_text import parse_schedule
 from ..storage.checkpoints import Checkpoints
 from ..storage.disk import DiskStore
 from ..storage.reserve import Reservation, reserve_first, scratch_folder
@@ -68,6 +70,7 @@ def run(request: RenderRequest) -> int:
                 rendered = _render(request, models, plan, outputs, settings, store, saved)
                 status = _report(request, plan, rendered, outputs)
             saved.remove()
+            _name_unknown_words(request, models)
             return status
 
 
@@ -175,6 +178,16 @@ def _report(request: RenderRequest, plan: Plan, rendered: Rendered, outputs: Out
     print(path)
     print(f"stopped after block {new} of {plan.blocks}; resume with\n{command}", file=sys.stderr)
     return STOPPED
+
+
+def _name_unknown_words(request: RenderRequest, models: Models) -> None:
+    """Say once more, where it is read, which words of the prompts meant nothing."""
+    texts: tuple[str, ...] = () if request.text is None else (request.text,)
+    if request.schedule is not None:
+        texts = tuple(distinct_texts(parse_schedule(request.text or "")))
+    words = dict.fromkeys(word for text in texts for word in models.unknown_words(text))
+    if words:
+        print(f"CausVid Mini does not know and skipped: {'; '.join(words)}", file=sys.stderr)
 
 
 def _rescue(

@@ -37,6 +37,19 @@ def run(folder: Path, out: str) -> str:
     return done.stderr
 
 
+def test_unknown_words_are_named_at_the_end(tmp_path):
+    text = "0: a zebra\n2s ~1s [recache]: a blue star\n4s [cut]: a checkered ring"
+    (tmp_path / "other.txt").write_text(text)
+    words = command(tmp_path, "a.mp4")
+    words[words.index("schedule.txt")] = "other.txt"
+    words[words.index("--seconds") + 1] = "0.5"
+    done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "CausVid Mini does not know and skipped: zebra; checkered → gradient, striped, dotted"
+    )
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_the_same_command_resumes_after_kill_9_and_makes_the_same(tmp_path):
     with subprocess.Popen(command(tmp_path, "a.mp4"), cwd=tmp_path, env=ENVIRONMENT) as process:
