@@ -23,9 +23,12 @@ _MAX_PICKLES = 8
 def foreign_object(path: Path, kind: str) -> str | None:
     """The first `module.name` outside PyTorch that a `zip` or `pickle` would import, if any."""
     if kind == "zip":
-        with zipfile.ZipFile(path) as archive:
-            name = next(n for n in archive.namelist() if n.endswith("data.pkl"))
-            return _first_foreign(io.BytesIO(archive.read(name)))
+        try:
+            with zipfile.ZipFile(path) as archive:
+                name = next(n for n in archive.namelist() if n.endswith("data.pkl"))
+                return _first_foreign(io.BytesIO(archive.read(name)))
+        except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError, EOFError):
+            return None  # it is damaged
     with path.open("rb") as file:
         return _first_foreign(file)
 
