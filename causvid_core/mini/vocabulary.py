@@ -139,7 +139,7 @@ def nearest_words(word: str) -> list[str]:
 def unknown_words(text: str) -> list[str]:
     """The words of a prompt that mean nothing here, each with the nearest ones that do.
 
-    As in `["zebra", "checkered → gradient, striped, dotted"]`.
+    As in `["zebra", "checkered -> gradient, striped, dotted"]`.
     """
     found = ((word, nearest_words(word)) for word in read_prompt(text)[1])
-    return [f"{word} → {', '.join(near)}" if near else word for word, near in found]
+    return [f"{word} -> {', '.join(near)}" if near else word for word, near in found]

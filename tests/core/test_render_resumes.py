@@ -46,7 +46,7 @@ def test_unknown_words_are_named_at_the_end(tmp_path):
     done = subprocess.run(words, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == (
-        "CausVid Mini does not know and skipped: zebra; checkered → gradient, striped, dotted"
+        "CausVid Mini does not know and skipped: zebra; checkered -> gradient, striped, dotted"
     )
 
 

@@ -97,11 +97,11 @@ def test_prompts_are_read_forgivingly(text, known, unknown):
 def test_unknown_words_come_with_the_nearest_known_ones() -> None:
     text = "a cirle and a zebra slides over a checkered purple ground, turquoise and gold"
     assert unknown_words(text) == [
-        "cirle → circle, circling",
+        "cirle -> circle, circling",
         "zebra",
         "slides",
-        "checkered → gradient, striped, dotted",
-        "turquoise → blue, green",
+        "checkered -> gradient, striped, dotted",
+        "turquoise -> blue, green",
     ]
 
 

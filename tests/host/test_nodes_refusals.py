@@ -110,5 +110,5 @@ def test_words_that_the_mini_does_not_know_are_named(host: Host) -> None:
     [notice] = [notice for notice in run.notices if notice.node_id == "text"]
     assert notice.text == (
         "CausVid Mini does not know these words and skips them: "
-        "zebra; checkered → gradient, striped, dotted"
+        "zebra; checkered -> gradient, striped, dotted"
     )

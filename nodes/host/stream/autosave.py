@@ -83,8 +83,14 @@ def _prompt_id() -> str | None:
 
 
 def _say(event: Event, values: dict[str, Any]) -> None:
-    level = logging.INFO if event == "resuming" else logging.WARNING
-    show(message(f"autosave.{event}", **values), level)
+    texts = {
+        "elsewhere": lambda: message("autosave.elsewhere", **values),
+        "in_use": lambda: message("autosave.in_use"),
+        "not_written": lambda: message("autosave.not_written", **values),
+        "resuming": lambda: message("autosave.resuming", **values),
+        "unusable": lambda: message("autosave.unusable", **values),
+    }
+    show(texts[event](), logging.INFO if event == "resuming" else logging.WARNING)
 
 
 def _decisive(request: StreamRequest, blocks: int) -> Iterator[Any]:
