@@ -3,9 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,36 +10,7 @@ from causvid_core.cli import main
 from causvid_core.storage import atomic, locks
 from causvid_core.storage.reserve import leftovers, partial_name, reserve
 
-ROOT = Path(__file__).resolve().parents[2]
-posix = pytest.mark.skipif(os.name != "posix", reason="needs signals and links")
-
-HOLD = """
-import sys, time
-from causvid_core.storage.atomic import replacing
-from causvid_core.storage.reserve import reserve
-kind, path = sys.argv[1:]
-with (reserve(path) if kind == "reserve" else replacing(path)) as held:
-    getattr(held, "partial", held).write_bytes(b"half")
-    print("holding", flush=True)
-    time.sleep(600)
-"""
-
-
-def holding(kind: str, path: Path) -> subprocess.Popen:
-    """A process that has half written a file."""
-    command = [sys.executable, "-c", HOLD, kind, str(path)]
-    running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert running.stdout.readline() == "holding\n"
-    return running
-
-
-def killed(kind: str, path: Path) -> None:
-    with holding(kind, path) as running:
-        running.kill()
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+from .test_reserve import holding, killed, names, posix
 
 
 @posix
