@@ -7,24 +7,18 @@ anything else.
 """
 
 import argparse
-import importlib.util
 import tempfile
 from pathlib import Path
 
 from hosting import command
-from hosting.environment import Environment, SetupError
 
 NEEDED = ("torch", "safetensors", "einops", "av")
 
 
 def main() -> int:
     arguments = parse_arguments()
-    if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        environment = Environment()
-        environment.ensure([])
-        if command.runs_in(environment):
-            raise SetupError(f"{environment.python} lacks one of {', '.join(NEEDED)}.")
-        return command.run_again(environment)
+    if (status := command.run_where(NEEDED)) is not None:
+        return status
     command.import_core()
     with tempfile.TemporaryDirectory() as folder:
         from measuring.fuzzing import fuzz  # needs packages that only the environment has

@@ -8,7 +8,6 @@ environment of scripts/demo.py.
 """
 
 import argparse
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hosting import command
-from hosting.environment import ROOT, Environment, SetupError
+from hosting.environment import ROOT
 
 NEEDED = ("torch", "safetensors", "einops", "cv2", "PIL", "av")
 REPORT_SECONDS = 20
@@ -25,8 +24,8 @@ REPORT_SECONDS = 20
 
 def main() -> int:
     arguments = parse_arguments()
-    if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        return run_in_environment(figures=not arguments.switch)
+    if (status := command.run_where(NEEDED, figures=not arguments.switch)) is not None:
+        return status
     os.environ.update(command.thread_variables(arguments.threads))
     command.import_core()
     if not arguments.switch:
@@ -106,15 +105,6 @@ def progress(name: str) -> Callable[[int, int], None]:
             print(f"{name}: block {block}/{blocks}, {now - started:.0f} s", flush=True)
 
     return report
-
-
-def run_in_environment(figures: bool) -> int:
-    """Run this command again, with an interpreter that has what it needs. Raises SetupError."""
-    environment = Environment()
-    environment.ensure([], figures=figures)
-    if command.runs_in(environment):
-        raise SetupError(f"{environment.python} lacks one of {', '.join(NEEDED)}.")
-    return command.run_again(environment)
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -9,7 +9,6 @@ success must be there. Exit status 1 when anything was lost, wrong or orphaned. 
 
 import argparse
 import contextlib
-import importlib.util
 import os
 import random
 import shutil
@@ -19,7 +18,7 @@ import time
 from pathlib import Path
 
 from hosting import command
-from hosting.environment import Environment, SetupError
+from hosting.environment import SetupError
 from hosting.pins import HOST_RELEASES
 from hosting.server import ServerError
 
@@ -28,12 +27,8 @@ NEEDED = ("torch", "safetensors", "einops", "cv2", "PIL", "av")
 
 def main() -> int:
     arguments = parse_arguments()
-    if any(importlib.util.find_spec(name) is None for name in NEEDED):
-        environment = Environment()
-        environment.ensure([])
-        if command.runs_in(environment):
-            raise SetupError(f"{environment.python} lacks one of {', '.join(NEEDED)}.")
-        return command.run_again(environment)
+    if (status := command.run_where(NEEDED)) is not None:
+        return status
     if os.name != "posix":
         raise SetupError("Torture needs fork and signals; run it on Linux or macOS.")
     os.environ.update(command.thread_variables(1))

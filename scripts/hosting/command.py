@@ -1,10 +1,11 @@
 """What the commands of scripts/ share: how they end, options, and the interpreter they need."""
 
 import argparse
+import importlib.util
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -52,6 +53,21 @@ def thread_variables(threads: int) -> dict[str, str]:
 def runs_in(environment: Environment) -> bool:
     """Whether this process runs the interpreter of the environment."""
     return Path(sys.prefix).resolve() == environment.python.parents[1].resolve()
+
+
+def run_where(needed: Sequence[str], figures: bool = False) -> int | None:
+    """Run this command in the environment if a package is missing here; returns its exit status.
+
+    None when all are here. figures: see Environment.ensure. Raises SetupError when the environment
+    lacks one, too.
+    """
+    if all(importlib.util.find_spec(name) for name in needed):
+        return None
+    environment = Environment()
+    environment.ensure([], figures=figures)
+    if runs_in(environment):
+        raise SetupError(f"{environment.python} lacks one of {', '.join(needed)}.")
+    return run_again(environment)
 
 
 def run_again(environment: Environment, *arguments: str) -> int:
