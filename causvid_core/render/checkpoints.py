@@ -33,8 +33,11 @@ def checkpoints(request: RenderRequest, plan: Plan, out: Path) -> Checkpoints:
             f"--checkpoint-blocks is {request.checkpoint_blocks}; give 0 or a number of blocks"
         )
     every = request.checkpoint_blocks or plan.blocks
-    key = render_key(_decisive(request, plan))
     folders = [out.parent / FOLDER, *elsewhere()]
+
+    def key() -> str:
+        return render_key(_decisive(request, plan))
+
     return Checkpoints(folders, key, plan.state, plan.blocks, every, _say)
 
 

@@ -7,16 +7,16 @@ the same render finds it.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
+from ..hashing import content_hash
 from ..stream.segment import CARRY
 from ..stream.snapshots import snapshot
 from ..stream.state import StreamState
@@ -36,7 +36,8 @@ class Checkpoints:
     """The checkpoints of one render; called with the stream after every block, it writes after
     every `every`-th.
 
-    folders: where they may go, the best first. key: see `render_key`. begun, blocks: the stream
+    folders: where they may go, the best first. key: gives what `render_key` does; called when it
+    is needed, because it reads all that the stream has. begun, blocks: the stream
     as the render finds it, and how many blocks it adds. Nothing that happens to the files ends the
     render: it is told to `say`, once of its kind.
     """
@@ -44,13 +45,13 @@ class Checkpoints:
     def __init__(
         self,
         folders: Sequence[Path],
-        key: str,
+        key: Callable[[], str],
         begun: StreamState,
         blocks: int,
         every: int,
         say: Say,
     ) -> None:
-        self._paths = [folder / f"{key}{SUFFIX}" for folder in folders]
+        self._folders, self._key = folders, key
         self._begun, self._blocks, self._every, self._say = begun, blocks, every, say
         # A cache in 8 bits cannot be recomputed from latents, so it has to be saved.
         self._exact = begun.snapshot is not None and bool(begun.snapshot.scales)
@@ -60,12 +61,20 @@ class Checkpoints:
         self._said: set[Event] = set()
         self._off = False
 
+    @cached_property
+    def _paths(self) -> list[Path]:
+        """The journals, the one to write first."""
+        name = f"{self._key()}{SUFFIX}"
+        return [folder / name for folder in self._folders]
+
     def resume(self, store: DiskStore | None = None) -> StreamState:
         """The stream as far as an earlier run of this render came; else as it begins.
 
         store: where its latents go, if not into memory.
         """
         best = self._begun
+        if not any(any(folder.glob(f"*{SUFFIX}")) for folder in self._folders):
+            return best  # without reading a long stream for its key
         for path in self._paths:
             try:
                 found = load_journal(path, self._begun, store, cached=self._exact)
@@ -117,15 +126,15 @@ class Checkpoints:
         try:
             self._append(path, state)
         except (OSError, ValueError) as error:
-            self._let_go()
+            self.close()
             errors.append(error)
             return False
         return True
 
     def remove(self) -> None:
         """The render's results are safe: nobody will resume it."""
-        self._let_go()
-        if not self._off:
+        self.close()
+        if not self._off and "_paths" in vars(self):  # else none was found or written
             for path in self._paths:
                 if path.parent.is_dir():
                     remove_checkpoints(path)
@@ -134,14 +143,18 @@ class Checkpoints:
 
     def close(self) -> None:
         """Leave the checkpoints for another run, or for `remove`."""
-        self._let_go()
+        if self._journal is not None:
+            self._journal.close()
+        if self._lock is not None:
+            self._lock.release()
+        self._journal = self._lock = self._file = None
 
     def _append(self, path: Path, state: StreamState) -> None:
         journal = self._journal
         if journal is not None and journal.path == path and _is_at(self._file, path):
             journal.append(state)
             return
-        self._let_go()  # also when somebody removed the file, or the folder that it is in
+        self.close()  # also when somebody removed the file, or the folder that it is in
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock = take(_lock_path(path))
@@ -162,13 +175,6 @@ class Checkpoints:
         self._journal = journal = StreamJournal(path, self._begun)
         self._file = path.stat()
         return journal
-
-    def _let_go(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
-        if self._lock is not None:
-            self._lock.release()
-        self._journal = self._lock = self._file = None
 
     def _drop_oldest(self, folder: Path) -> bool:
         """Remove the oldest checkpoints in a folder that nobody is writing; whether there were."""
@@ -196,10 +202,8 @@ class Checkpoints:
 
 def render_key(parts: Iterable[Any]) -> str:
     """A digest of all that decides a render's result: tensors by their bytes, else `repr`."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(_bytes(part))
-    return digest.hexdigest()[:32]
+    plain = (part if isinstance(part, Tensor) else repr(part) for part in parts)
+    return content_hash(*map(content_hash, plain))  # one tensor in memory at a time
 
 
 def decisive(state: StreamState, context: Any, switch: str, blocks: int) -> Iterator[Any]:
@@ -258,11 +262,3 @@ def _is_full(error: BaseException) -> bool:
     numbers = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
     chain = (error, error.__cause__, error.__context__)
     return any(isinstance(each, OSError) and each.errno in numbers for each in chain)
-
-
-def _bytes(part: Any) -> bytes:
-    if isinstance(part, Tensor):
-        tensor = part.detach().cpu().contiguous()
-        head = f"{tensor.dtype} {tuple(tensor.shape)}".encode()
-        return head + tensor.flatten().view(torch.uint8).numpy().tobytes()
-    return f"{part!r};".encode()

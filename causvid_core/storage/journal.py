@@ -16,16 +16,17 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
+from ..hashing import content_hash
 from ..stream.bounds import whole
 from ..stream.segment import CARRY, checked_switch
 from ..stream.state import DecoderMemory, StreamBlock, StreamState
 from .atomic import replacing
 from .disk import DiskStore, stored
 from .journal_cache import CacheBeside
-from .journal_words import check_names, digest_of, dtype_of, in_words, names_of, record, values_of
+from .journal_words import check_names, in_words, names_of, record, values_of
 from .records import contents, places, window
 from .safetensors_file import read_header, read_tensor
-from .stream_checks import is_context, latents_of, short_text
+from .stream_checks import dtype_name, is_context, latents_of, short_text
 
 RECORD_BYTES = 32 * 2**20
 """Bytes of latents after which another record is begun: what reading one takes in memory."""
@@ -121,7 +122,7 @@ class StreamJournal:
         new: dict[str, int] = {}
         for block in blocks:
             if self._newest is None or self._newest[0] is not block.context:
-                digest = digest_of(block.context)
+                digest = content_hash(block.context)
                 number = self._contexts.get(digest, new.get(digest))
                 if number is None:
                     number = new[digest] = len(self._contexts) + len(new)
@@ -249,12 +250,12 @@ def _blocks(
     latents, size = tensors["latents"], (begun.batch, begun.height, begun.width)
     for number in values["new"]:
         context = tensors[f"context.{number}"]
-        if not is_context(dtype_of(context), context.shape, begun.batch):
+        if not is_context(dtype_name(context.dtype), context.shape, begun.batch):
             raise ValueError(f"context {number} is no prompt")
         contexts[int(number)] = context
     rows = zip(values["ids"], latents, values["contexts"], values["switches"], strict=True)
     for index, (key, own, number, switch) in enumerate(rows, first):
         short_text("block key", key)
-        if (dtype_of(own), tuple(own.shape)) != latents_of(begun.policy, index, *size):
+        if (dtype_name(own.dtype), tuple(own.shape)) != latents_of(begun.policy, index, *size):
             raise ValueError(f"block {index} has latents of shape {tuple(own.shape)}")
         yield StreamBlock(key, own, contexts[number], checked_switch(switch))

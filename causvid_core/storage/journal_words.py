@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,10 @@ from typing import Any
 
 from torch import Tensor
 
+from ..hashing import content_hash
 from ..stream.state import StreamState
 from .records import packed
-from .safetensors_file import parse_json, raw_bytes
+from .safetensors_file import parse_json
 from .stream_checks import PLAIN
 
 FORMAT = "causvid-journal"
@@ -28,7 +28,7 @@ def names_of(begun: StreamState) -> dict[str, Any]:
         **{name: getattr(begun, name) for name in PLAIN},
         "blocks": begun.blocks,
         "switch": begun.switch,
-        "last": last and [digest_of(last.latents), digest_of(last.context), last.switch],
+        "last": last and [content_hash(last.latents), content_hash(last.context), last.switch],
     }
 
 
@@ -63,15 +63,3 @@ def in_words(path: Path) -> Iterator[None]:
         raise ValueError(f"{path.name} {error}") from error
     except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"{path.name} is damaged: a checkpoint in it is none ({error})") from error
-
-
-def digest_of(tensor: Tensor) -> str:
-    """Tells tensors by dtype, shape and values."""
-    own = tensor.detach().cpu().contiguous()
-    found = hashlib.sha256(f"{own.dtype} {tuple(own.shape)} ".encode())
-    found.update(raw_bytes(own))
-    return found.hexdigest()
-
-
-def dtype_of(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from ..model.config import LATENT_CHANNELS
 from ..stream import bounds
 from ..stream.recipe import Recipe
@@ -39,10 +41,7 @@ def check_header(header: Mapping[str, Any], entries: Mapping[str, Entry], versio
     declared = {
         name: (str(kind), tuple(shape)) for name, (kind, shape) in header["tensors"].items()
     }
-    found = {
-        name: (str(entry.dtype).removeprefix("torch."), entry.shape)
-        for name, entry in entries.items()
-    }
+    found = {name: (dtype_name(entry.dtype), entry.shape) for name, entry in entries.items()}
     if declared != found:
         names = sorted(n for n in {*declared, *found} if declared.get(n) != found.get(n))
         raise ValueError(f"it does not fit the tensor {names[0][:80]!r}")
@@ -212,3 +211,8 @@ def short_text(name: str, value: Any) -> None:
     """Raise ValueError unless a value of a header is a text of at most 2,000 characters."""
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         raise ValueError(f"its {name} is not a short text")
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """As a header writes it, such as "float32"."""
+    return str(dtype).removeprefix("torch.")

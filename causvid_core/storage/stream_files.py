@@ -27,7 +27,7 @@ from .safetensors_file import (
     read_header,
     write,
 )
-from .stream_checks import PLAIN, TABLES, check_header
+from .stream_checks import PLAIN, TABLES, check_header, dtype_name
 from .stream_reading import Reading, unpack
 from .stream_tables import pack_blocks, read_tables
 
@@ -134,8 +134,7 @@ def _pack(state: StreamState) -> tuple[LazyDict, dict[str, Any]]:
         }
     tensors = lazily(found)
     shapes = {
-        name: [str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
-        for name, tensor in tensors.items()
+        name: [dtype_name(tensor.dtype), list(tensor.shape)] for name, tensor in tensors.items()
     }
     header = {
         "recipe": state.recipe.to_dict(),

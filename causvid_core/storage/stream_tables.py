@@ -18,7 +18,7 @@ from torch import Tensor
 from ..stream.segment import SWITCHES
 from ..stream.state import StreamBlock, StreamState
 from .lazy import LazyTensor
-from .stream_checks import latents_of, short_text
+from .stream_checks import dtype_name, latents_of, short_text
 
 CHUNK_BYTES = 32 * 2**20
 """Bytes of a chunk, where that does not make too many: what writing takes in memory."""
@@ -46,11 +46,12 @@ def pack_blocks(state: StreamState) -> tuple[dict[str, Tensor | LazyTensor], lis
         return {}, []
     policy, size = state.policy, (state.batch, state.height, state.width)
     for index, block in enumerate(history):
-        found = (_dtype(block.latents), tuple(block.latents.shape))
+        found = (dtype_name(block.latents.dtype), tuple(block.latents.shape))
         if found != (wanted := latents_of(policy, index, *size)):
             raise ValueError(f"block {index} has latents {_words(*found)}, not {_words(*wanted)}")
     known = {id(block.context): block.context for block in history}
-    contexts = sorted(known.values(), key=_dtype)  # neighbours of one dtype share a chunk
+    # Neighbours of one dtype share a chunk.
+    contexts = sorted(known.values(), key=lambda each: dtype_name(each.dtype))
     for context in contexts:
         if context.ndim != 3:
             raise ValueError(f"a prompt has the shape {tuple(context.shape)}")
@@ -70,7 +71,7 @@ def pack_blocks(state: StreamState) -> tuple[dict[str, Tensor | LazyTensor], lis
     ):
         tensors[f"latents.{number}"] = _stacked(part)
     parts = list(
-        _chunks(contexts, lambda each: each.nbytes, lambda each: (_dtype(each), each.shape[2]))
+        _chunks(contexts, lambda each: each.nbytes, lambda each: (each.dtype, each.shape[2]))
     )
     for number, group in enumerate(parts):
         tensors[f"context.{number}"] = _side_by_side(group)
@@ -155,10 +156,6 @@ def _side_by_side(contexts: Sequence[Tensor]) -> LazyTensor:
 
 def _column(values: Iterable[int]) -> Tensor:
     return torch.tensor(list(values), dtype=torch.int32)
-
-
-def _dtype(tensor: Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _words(dtype: str, shape: Sequence[int]) -> str:

@@ -23,6 +23,14 @@ from .request import StreamRequest
 
 FOLDER = ("causvid", "checkpoints")  # below the output folder, or the user's
 
+_MESSAGES: dict[Event, str] = {
+    "elsewhere": "autosave.elsewhere",
+    "in_use": "autosave.in_use",
+    "not_written": "autosave.not_written",
+    "resuming": "autosave.resuming",
+    "unusable": "autosave.unusable",
+}
+
 _finished: list[tuple[str | None, Checkpoints]] = []
 """Those of nodes that are done, with the prompt that they belong to."""
 
@@ -40,7 +48,10 @@ def autosave(request: StreamRequest, blocks: int) -> Checkpoints | None:
             show(message("autosave.source_unknown"), logging.WARNING)
         return None
     every = request.checkpoint_blocks or blocks
-    key = render_key(_decisive(request, blocks))
+
+    def key() -> str:
+        return render_key(_decisive(request, blocks))
+
     return Checkpoints(folders(), key, request.state, blocks, every, _say)
 
 
@@ -83,14 +94,8 @@ def _prompt_id() -> str | None:
 
 
 def _say(event: Event, values: dict[str, Any]) -> None:
-    texts = {
-        "elsewhere": lambda: message("autosave.elsewhere", **values),
-        "in_use": lambda: message("autosave.in_use"),
-        "not_written": lambda: message("autosave.not_written", **values),
-        "resuming": lambda: message("autosave.resuming", **values),
-        "unusable": lambda: message("autosave.unusable", **values),
-    }
-    show(texts[event](), logging.INFO if event == "resuming" else logging.WARNING)
+    level = logging.INFO if event == "resuming" else logging.WARNING
+    show(message(_MESSAGES[event], **values), level)
 
 
 def _decisive(request: StreamRequest, blocks: int) -> Iterator[Any]:

@@ -29,7 +29,7 @@ class Watched:
         self.said: list[tuple[str, dict]] = []
         self.checkpoints = Checkpoints(
             folders,
-            "key",
+            lambda: "key",
             begun,
             blocks,
             every,
@@ -56,6 +56,24 @@ def test_the_same_render_resumes_and_nothing_is_left_behind(made, tmp_path):
     assert same(Watched([tmp_path], begun).checkpoints.resume(), states[5].light())
     again.checkpoints.remove()
     assert not tmp_path.exists()
+
+
+def test_a_long_stream_is_not_read_for_its_key_before_that_is_needed(made, tmp_path):
+    begun, states = made
+    asked = []
+
+    def key():
+        asked.append(True)
+        return "key"
+
+    checkpoints = Checkpoints([tmp_path], key, begun, 8, 2, lambda *said: None)
+    assert checkpoints.resume() is begun
+    checkpoints(states[0])
+    checkpoints.remove()
+    assert not asked
+    checkpoints(states[1])
+    checkpoints(states[3])
+    assert len(asked) == 1
 
 
 def test_a_render_that_failed_behind_its_last_block_makes_that_again(made, tmp_path):
@@ -114,7 +132,7 @@ def test_a_full_disk_takes_the_oldest_of_others_that_nobody_writes(made, tmp_pat
     begun, states = made
     old, used = tmp_path / "old.journal", tmp_path / "used.journal"
     StreamJournal(old, begun).close()
-    writer = Checkpoints([tmp_path], "used", begun, 9, 1, lambda *said: None)
+    writer = Checkpoints([tmp_path], lambda: "used", begun, 9, 1, lambda *said: None)
     writer(states[0])
     refuse = fill(monkeypatch, tmp_path)
     unlink = Path.unlink
