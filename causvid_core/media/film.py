@@ -25,7 +25,7 @@ class Film:
     A context manager: `begin` with the stream so far, then `add` every finished block. However the
     context is left, everything that was added is delivered. On a GPU a block is decoded while the
     next one is made. give: called with px frames `[T, H, W, 3]` on the CPU, uint8, or int32 up to
-    65535 if `deep`.
+    65535 if `deep`. most: how many px frames are delivered; None for all.
     """
 
     def __init__(
@@ -35,8 +35,9 @@ class Film:
         give: Callable[[Tensor], object],
         *,
         deep: bool = False,
+        most: int | None = None,
     ) -> None:
-        self._decoder, self._give = decoder, give
+        self._decoder, self._give, self._most = decoder, give, most
         self._background = BackgroundDecoder(decoder, device, lambda px: as_levels(px, deep))
         self._blocks = self._in_flight = 0
         self.px_frames = 0
@@ -88,5 +89,8 @@ class Film:
         """px: [1, 3, T, H, W], those of one latent frame."""
         frames = rearrange(px, "1 c t h w -> t h w c")
         self._in_flight -= 1
-        self.px_frames += len(frames)
-        self._give(frames)
+        if self._most is not None:
+            frames = frames[: self._most - self.px_frames]
+        if len(frames):
+            self.px_frames += len(frames)
+            self._give(frames)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -33,7 +33,7 @@ class Models:
     preset: Preset
     encode: Callable[[str], Tensor]
     device: torch.device
-    unknown_words: Callable[[str], list[str]] = lambda text: []
+    unknown_words: Callable[[str], list[str]]
 
 
 def load_models(request: RenderRequest) -> Models:
@@ -56,8 +56,11 @@ def load_models(request: RenderRequest) -> Models:
             "run; give their embeddings with --context FILE.safetensors, a tensor of "
             "[tokens, 4096] named by each prompt, or render in ComfyUI"
         )
-    words = mini.TextEncoder.load()
-    encode = _stored(request.context) if request.context else words.encode
+    if request.context:
+        encode, unknown_words = _stored(request.context), _all_known
+    else:
+        words = mini.TextEncoder.load()
+        encode, unknown_words = words.encode, words.unknown_words
     vae = load_vae(request.vae or mini.weights_path("vae"))
     model = load_model(
         request.checkpoint or mini.weights_path("dit"),
@@ -67,8 +70,7 @@ def load_models(request: RenderRequest) -> Models:
         lora_strength=request.lora_strength,
     )
     vae = vae.to(device, torch.float32 if of_mini else dtype)
-    models = Models(model, vae, presets[name], encode, torch.device(device))
-    return models if request.context else replace(models, unknown_words=words.unknown_words)
+    return Models(model, vae, presets[name], encode, torch.device(device), unknown_words)
 
 
 def _preset_name(request: RenderRequest) -> str:
@@ -88,6 +90,11 @@ def _preset_name(request: RenderRequest) -> str:
             f"how it is sampled: {', '.join(presets)}"
         )
     return found
+
+
+def _all_known(text: str) -> list[str]:
+    """No unknown words: stored embeddings are looked up by whole prompts."""
+    return []
 
 
 def _stored(path: str) -> Callable[[str], Tensor]:

@@ -33,12 +33,19 @@ class Outputs(NamedTuple):
     stream: Reservation | None
     sheet: Reservation | None
 
-    def unfinished_stream(self) -> Reservation:
-        """A name for the stream of a render that was stopped; it replaces no other."""
-        if self.stream is not None and not self.stream.replaces:
+    def unfinished_stream(self, folder: Path | None = None) -> Reservation:
+        """A name for the stream of a render that was stopped; it replaces no other.
+
+        folder: where it goes instead of where it belongs; made if need be.
+        """
+        film = self.film.path
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            film = folder / film.name
+        elif self.stream is not None and not self.stream.replaces:
             return self.stream
-        first = self.film.path.with_suffix(".stream.safetensors")
-        later = (self.film.path.with_suffix(f".stream-{n}.safetensors") for n in count(2))
+        first = film.with_suffix(".stream.safetensors")
+        later = (film.with_suffix(f".stream-{n}.safetensors") for n in count(2))
         return reserve_first(islice(chain([first], later), _MOST_NAMES))
 
 

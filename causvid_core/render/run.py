@@ -26,7 +26,7 @@ from ..prompts.layout import distinct_texts
 from ..prompts.schedule_text import parse_schedule
 from ..storage.checkpoints import Checkpoints
 from ..storage.disk import DiskStore
-from ..storage.reserve import Reservation, reserve_first, scratch_folder
+from ..storage.reserve import Reservation, scratch_folder
 from ..storage.space import SpaceWatch
 from ..storage.stream_files import save_stream
 from ..stream.geometry import FPS, SPACE_SCALE, TIME_SCALE
@@ -96,14 +96,8 @@ def _render(
     seconds = state.recipe.frames_per_block * TIME_SCALE / FPS
     space = SpaceWatch(outputs.film.path.parent, seconds)
     with SoftInterrupt(_announce_stop) as stop, VideoWriter(file) as writer:
-        left = _frames_to_write(request, models, plan)
 
         def give(frames: Tensor) -> None:
-            nonlocal left
-            frames = frames[:left]
-            left -= len(frames)
-            if not len(frames):
-                return
             writer.write(frames)
             if sheet is not None:
                 sheet.add(frames)
@@ -113,7 +107,9 @@ def _render(
             progress(record)
 
         deep = is_deep(settings.pixel_format)
-        with Film(WanDecoder(models.vae), models.device, give, deep=deep) as film:
+        most = _frames_to_write(request, models, plan)
+        decoder = WanDecoder(models.vae)
+        with Film(decoder, models.device, give, deep=deep, most=most) as film:
             try:
                 film.begin(state, plan.state.blocks if request.resume else 0, stop.check)
                 with closing(
@@ -150,10 +146,8 @@ def _render(
 
 def _frames_to_write(request: RenderRequest, models: Models, plan: Plan) -> int:
     """Px frames of the whole file, without those that only fill the footage's last block."""
-    state = plan.state
-    switches = switches_ahead(
-        as_bound(models.model), state, plan.context, request.mode, plan.blocks
-    )
+    state, bound = plan.state, as_bound(models.model)
+    switches = switches_ahead(bound, state, plan.context, request.mode, plan.blocks)
     before = 0 if request.resume else state.px_frames
     return before + px_ahead(state, switches) - plan.surplus
 
@@ -224,14 +218,6 @@ def _save(state: StreamState, held: Reservation) -> Path:
     return held.path
 
 
-def _elsewhere(folder: Path, outputs: Outputs) -> Reservation:
-    """A name for a stream in another folder than the video's."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stem = outputs.film.path.stem
-    names = (folder / f"{stem}.stream{f'-{n}' if n else ''}.safetensors" for n in range(10**6))
-    return reserve_first(names)
-
-
 def _save_to_resume(
     request: RenderRequest,
     plan: Plan,
@@ -243,8 +229,7 @@ def _save_to_resume(
 
     folder: where it goes instead of where it belongs.
     """
-    held = outputs.unfinished_stream() if folder is None else _elsewhere(folder, outputs)
-    path = _save(state, held)
+    path = _save(state, outputs.unfinished_stream(folder))
     done = state.px_frames - plan.state.px_frames
     return path, request.continuation(path, done, max(1, plan.px_frames - done))
 

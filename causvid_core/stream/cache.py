@@ -196,59 +196,48 @@ def claim(
     any error nobody has a lease and `live` holds what it says, or nothing.
     """
     with live.guard:
-        return _claim(bound, policy, signature, live, snapshot, ids, size, rebuild)
-
-
-def _claim(
-    bound: BoundWan,
-    policy: WindowPolicy,
-    signature: str,
-    live: LiveCache,
-    snapshot: KVSnapshot | None,
-    ids: Sequence[str],
-    size: tuple[int, int, int],
-    rebuild: bool,
-) -> LiveCache:
-    batch, frame_tokens, frames = size
-    tokens = policy.capacity(frames) * frame_tokens
-    ring = live.ring if live.serves(signature, ids, policy) else None
-    if ring is not None and ring.device != bound.device:
-        ring = None
-    held = min(len(live.block_ids), len(ids)) if ring is not None else 0
-    if snapshot is not None and (snapshot.signature != signature or snapshot.blocks <= held):
-        snapshot = None
-    if snapshot is not None and not rebuild:
-        cached = policy.filled(policy.frames_before(len(ids))) * frame_tokens
-        check_snapshot(snapshot, bound, (batch, cached), len(ids))
-    # A snapshot in 8 bits is not exact, and other states may continue from `live`.
-    exact = snapshot is None or not snapshot.scales
-    if ring is not None and exact and not live.leased and _writable(ring):
-        claimed = live
-        try:
-            ring.reserve(tokens)
-        except BaseException:  # some layers have grown and some have not
-            live.drop()
-            raise
-    else:
-        claimed = LiveCache()
-        claimed.signature, claimed.frame_tokens = signature, frame_tokens
-        claimed.ring = KVRing(bound, batch, tokens if ring is None else max(tokens, ring.tokens))
-    if rebuild:
-        claimed.rewind(0)
-    elif snapshot is not None:
-        claimed.rewind(0)  # an error in the middle of writing leaves neither these blocks nor those
-        snapshot.write_to(claimed.required_ring)
-        claimed.block_ids[:] = ids[: snapshot.blocks]
-        claimed.written = policy.frames_before(len(ids))
-    elif claimed is live:
-        claimed.rewind(len(ids))
-    elif ring is not None and held:
-        claimed.required_ring.write_prefix(ring.keys, ring.values)
-        claimed.block_ids[:], claimed.written = live.block_ids[:held], live.written
-    if ids and not (rebuild or claimed.block_ids):
-        log.info("recomputing the keys and values of %d blocks", len(ids))
-    claimed.leased = True
-    return claimed
+        batch, frame_tokens, frames = size
+        tokens = policy.capacity(frames) * frame_tokens
+        ring = live.ring if live.serves(signature, ids, policy) else None
+        if ring is not None and ring.device != bound.device:
+            ring = None
+        held = min(len(live.block_ids), len(ids)) if ring is not None else 0
+        if snapshot is not None and (snapshot.signature != signature or snapshot.blocks <= held):
+            snapshot = None
+        if snapshot is not None and not rebuild:
+            cached = policy.filled(policy.frames_before(len(ids))) * frame_tokens
+            check_snapshot(snapshot, bound, (batch, cached), len(ids))
+        # A snapshot in 8 bits is not exact, and other states may continue from `live`.
+        exact = snapshot is None or not snapshot.scales
+        if ring is not None and exact and not live.leased and _writable(ring):
+            claimed = live
+            try:
+                ring.reserve(tokens)
+            except BaseException:  # some layers have grown and some have not
+                live.drop()
+                raise
+        else:
+            claimed = LiveCache()
+            claimed.signature, claimed.frame_tokens = signature, frame_tokens
+            claimed.ring = KVRing(
+                bound, batch, tokens if ring is None else max(tokens, ring.tokens)
+            )
+        if rebuild:
+            claimed.rewind(0)
+        elif snapshot is not None:
+            claimed.rewind(0)  # an error while it is written leaves neither these blocks nor those
+            snapshot.write_to(claimed.required_ring)
+            claimed.block_ids[:] = ids[: snapshot.blocks]
+            claimed.written = policy.frames_before(len(ids))
+        elif claimed is live:
+            claimed.rewind(len(ids))
+        elif ring is not None and held:
+            claimed.required_ring.write_prefix(ring.keys, ring.values)
+            claimed.block_ids[:], claimed.written = live.block_ids[:held], live.written
+        if ids and not (rebuild or claimed.block_ids):
+            log.info("recomputing the keys and values of %d blocks", len(ids))
+        claimed.leased = True
+        return claimed
 
 
 def check_snapshot(

@@ -71,11 +71,11 @@ export class Timeline {
 
   /** Read the text and all settings again, and redraw. */
   refresh() {
-    const locked = this.host.locked();
+    const [locked, settings] = [this.host.locked(), this.host.settings()];
     this.schedule = null;
     let problem = locked;
     try {
-      if (!locked) this.schedule = readSchedule(this.host.text, this.host.settings());
+      if (!locked) this.schedule = readSchedule(this.host.text, settings);
     } catch (error) {
       if (!(error instanceof ScheduleError)) throw error;
       problem = this.t("timeline.cannot", { problem: this.explain(error) });
@@ -86,7 +86,7 @@ export class Timeline {
     if (problem && said !== problem && this.element.contains(document.activeElement)) {
       this.say(problem);
     }
-    const offer = locked ? null : this.offered();
+    const offer = locked ? null : this.offered(settings.defaults.scene);
     set(this.offer, { hidden: !offer });
     this.offer.textContent = offer ? this.t(offer.label) : "";
     if (this.schedule) {
@@ -97,9 +97,8 @@ export class Timeline {
   }
 
   /** {label, text}: what the text may have meant in another tool; null if there is nothing. */
-  offered() {
+  offered(scene = this.host.settings().defaults.scene) {
     const { text } = this.host;
-    const { scene } = this.host.settings().defaults;
     try {
       const found = convert(text, scene);
       if (found) return { label: "timeline.convert", text: found.text };

@@ -64,12 +64,13 @@ class Recording:
         self._metadata = workflow_metadata(hidden)
         self._first_block = 0 if frames == WHOLE else state.blocks
         self._surplus = surplus
+        self._most: int | None = None
         self.px_frames = 0
         self.memory: DecoderMemory | None = None
 
     def recorded(self, request: StreamRequest) -> StreamRequest:
         """The request, for a stream that is written to the file and keeps its latents on disk."""
-        self._left = self._wanted(request)
+        self._most = self._wanted(request)
         needed = self._vae.decoding_bytes(self._height, self._width)
         request = request.with_companion(self._vae.patcher, needed)
         folder = Path(folder_paths.get_temp_directory()) / TEMPORARY  # cleared when ComfyUI starts
@@ -128,17 +129,13 @@ class Recording:
                     shown: list[Callable[[Tensor], None]] = []
 
                     def give(frames: Tensor) -> None:
-                        if self._left is not None:
-                            frames = frames[: self._left]
-                            self._left -= len(frames)
-                        if not len(frames):
-                            return
                         writer.write(frames)
                         for show_frames in shown:
                             show_frames((frames >> 8).byte() if deep else frames)
 
                     decoder = media.WanDecoder(self._vae.on_weights())
-                    with media.Film(decoder, self._vae.device, give, deep=deep) as film:
+                    film = media.Film(decoder, self._vae.device, give, deep=deep, most=self._most)
+                    with film:
                         if (before := state.blocks - self._first_block) > 0:
                             show(message("video.decoding_before", count=before))
                         stop_at_cancel = management.throw_exception_if_processing_interrupted
